@@ -1,0 +1,39 @@
+package exhaust
+
+import (
+	"fmt"
+	"time"
+)
+
+// Day is one calendar day, "yyyy-MM-dd". The zero value, "", stands for a day that was not given.
+// Days compare as strings do.
+type Day string
+
+// ParseDay reads a real day of the calendar written as yyyy-MM-dd.
+func ParseDay(s string) (Day, error) {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return "", fmt.Errorf("%q is not a day as yyyy-MM-dd", s)
+	}
+	return Day(t.Format(time.DateOnly)), nil
+}
+
+// DayOf is the day on which t falls in its own location.
+func DayOf(t time.Time) Day { return Day(t.Format(time.DateOnly)) }
+
+// Time is midnight UTC of the day; of no day it is the zero time.
+func (d Day) Time() time.Time {
+	t, err := time.Parse(time.DateOnly, string(d))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// Add is the day n days later.
+func (d Day) Add(n int) Day { return DayOf(d.Time().AddDate(0, 0, n)) }
+
+// DaysTo counts the days from d to last, both included; it is 0 or less where last is before d.
+func (d Day) DaysTo(last Day) int {
+	return int(last.Time().Sub(d.Time())/(24*time.Hour)) + 1
+}

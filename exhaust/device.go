@@ -1,0 +1,91 @@
+package exhaust
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Consent says whether a device's user agreed to share what identifies them. A device that never
+// said is neither: contract section 5 hides its phone number and shows its answers.
+type Consent int8
+
+const (
+	ConsentUnrecorded Consent = iota
+	ConsentGiven
+	ConsentRefused
+)
+
+// ReadConsent finds the boolean device.consent or data.device.consent in a users.data document.
+// Where the two places differ the refusal holds. Anything but a boolean records nothing.
+func ReadConsent(data []byte) Consent {
+	doc := object(data)
+	found := ConsentUnrecorded
+	for _, device := range []json.RawMessage{doc["device"], object(doc["data"])["device"]} {
+		switch string(object(device)["consent"]) {
+		case "false":
+			return ConsentRefused
+		case "true":
+			found = ConsentGiven
+		}
+	}
+	return found
+}
+
+// object reads a JSON object's members by their exact names; of anything else it is empty.
+func object(data []byte) map[string]json.RawMessage {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(data, &members) != nil {
+		return nil
+	}
+	return members
+}
+
+// Device is a user of a conversation as the registry knows them.
+type Device struct {
+	ID      uuid.UUID
+	Consent Consent
+	// Username is the encrypted phone number, "" where the device has no identity.
+	Username string
+}
+
+// ParseDeviceID reads a device id in the registry's only form, 8-4-4-4-12 hexadecimal digits of
+// either case. Any other id belongs to no device that the registry could know.
+func ParseDeviceID(s string) (uuid.UUID, bool) {
+	if len(s) != 36 {
+		return uuid.UUID{}, false
+	}
+	id, err := uuid.Parse(s)
+	return id, err == nil
+}
+
+// Conversation is a bot as the registry knows it.
+type Conversation struct {
+	ID   string
+	Name string
+	// Channel is the tenant that owns it.
+	Channel string
+	// StartDate and EndDate bound its life; "" where the registry has none.
+	StartDate, EndDate Day
+}
+
+// PhoneCipher reveals usernames that UCI encrypted.
+type PhoneCipher interface {
+	// Decrypt reports false where the value is not one that this cipher made.
+	Decrypt(username string) (string, bool)
+}
+
+// Reveal is the Decrypted Device ID of contract section 5: the phone number of a device that gave
+// consent, else its id. undecryptable is true where a number was due and could not be had.
+func (d Device) Reveal(c PhoneCipher, assumeConsent bool) (shown string, undecryptable bool) {
+	agreed := d.Consent == ConsentGiven || d.Consent == ConsentUnrecorded && assumeConsent
+	username := strings.TrimSpace(d.Username)
+	if !agreed || username == "" || c == nil {
+		return d.ID.String(), false
+	}
+	if phone, ok := c.Decrypt(username); ok {
+		return phone, false
+	}
+	return d.ID.String(), true
+}

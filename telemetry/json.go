@@ -1,0 +1,231 @@
+package telemetry
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Everything in this file is given bytes that the validator has found to be JSON, and relies on it.
+
+// members walks over the keys and values of an object; over nothing if it is given anything else.
+type members struct {
+	rest  []byte
+	at    int
+	key   []byte // between its quotes, escapes as they stand
+	value []byte
+}
+
+func membersOf(value []byte) members {
+	i := skipSpace(value, 0, len(value))
+	if i == len(value) || value[i] != '{' {
+		return members{}
+	}
+	return members{rest: value, at: i + 1}
+}
+
+func (m *members) next() bool {
+	i := skipSeparator(m.rest, m.at)
+	if i == len(m.rest) || m.rest[i] == '}' {
+		return false
+	}
+	end := skipString(m.rest, i)
+	m.key = m.rest[i+1 : end-1]
+	i = skipSeparator(m.rest, end)
+	end = skipValue(m.rest, i)
+	m.value = m.rest[i:end]
+	m.at = end
+	return true
+}
+
+// elements walks over the values of an array; over nothing if it is given anything else.
+type elements struct {
+	rest  []byte
+	at    int
+	value []byte
+}
+
+func elementsOf(value []byte) elements {
+	if len(value) == 0 || value[0] != '[' {
+		return elements{}
+	}
+	return elements{rest: value, at: 1}
+}
+
+func (e *elements) next() bool {
+	i := skipSeparator(e.rest, e.at)
+	if i == len(e.rest) || e.rest[i] == ']' {
+		return false
+	}
+	e.at = skipValue(e.rest, i)
+	e.value = e.rest[i:e.at]
+	return true
+}
+
+// skipSeparator goes over white space, commas and colons.
+func skipSeparator(b []byte, i int) int {
+	for i < len(b) && (b[i] <= ' ' || b[i] == ',' || b[i] == ':') {
+		i++
+	}
+	return i
+}
+
+// skipValue is the position behind the value that begins at i.
+func skipValue(b []byte, i int) int {
+	switch b[i] {
+	case '"':
+		return skipString(b, i)
+	case '{', '[':
+		depth := 0
+		for {
+			switch b[i] {
+			case '"':
+				i = skipString(b, i)
+				continue
+			case '{', '[':
+				depth++
+			case '}', ']':
+				if depth--; depth == 0 {
+					return i + 1
+				}
+			}
+			i++
+		}
+	}
+	for i < len(b) && b[i] > ' ' && b[i] != ',' && b[i] != '}' && b[i] != ']' {
+		i++
+	}
+	return i
+}
+
+// skipString is the position behind the string whose opening quote is at i.
+func skipString(b []byte, i int) int {
+	i++
+	for {
+		for i+8 <= len(b) {
+			m := stops(binary.LittleEndian.Uint64(b[i:]))
+			if m != 0 {
+				i += bits.TrailingZeros64(m) >> 3
+				break
+			}
+			i += 8
+		}
+		switch b[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i += 2
+		default:
+			i++
+		}
+	}
+}
+
+// appendText appends the text of a string, given the bytes between its quotes. Invalid UTF-8 and lone surrogates
+// become U+FFFD.
+func appendText(dst, raw []byte) []byte {
+	for i := 0; i < len(raw); {
+		start := i
+		for i < len(raw) && raw[i] != '\\' && raw[i] < utf8.RuneSelf {
+			i++
+		}
+		dst = append(dst, raw[start:i]...)
+		if i == len(raw) {
+			break
+		}
+		if raw[i] != '\\' {
+			r, size := utf8.DecodeRune(raw[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += size
+			continue
+		}
+		if c := raw[i+1]; c != 'u' {
+			dst = append(dst, unescaped[c])
+			i += 2
+			continue
+		}
+		r := codeUnit(raw, i)
+		i += 6
+		if utf16.IsSurrogate(r) {
+			pair := rune(utf8.RuneError)
+			if i < len(raw) && raw[i] == '\\' && raw[i+1] == 'u' {
+				pair = utf16.DecodeRune(r, codeUnit(raw, i))
+			}
+			if r = pair; r != utf8.RuneError {
+				i += 6
+			}
+		}
+		dst = utf8.AppendRune(dst, r)
+	}
+	return dst
+}
+
+// unescaped is what the byte behind a backslash stands for.
+var unescaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// codeUnit is the UTF-16 code unit that the \uXXXX at i writes.
+func codeUnit(b []byte, i int) rune {
+	return rune(hexDigit[b[i+2]])<<12 | rune(hexDigit[b[i+3]])<<8 | rune(hexDigit[b[i+4]])<<4 | rune(hexDigit[b[i+5]])
+}
+
+// appendJSON appends a value as it stands but for the white space between its tokens; nothing for null or no value.
+// Invalid UTF-8 becomes U+FFFD, for the CSV is UTF-8.
+func appendJSON(dst, value []byte) []byte {
+	if len(value) == 0 || value[0] == 'n' {
+		return dst
+	}
+	valid := utf8.Valid(value)
+	for i := 0; i < len(value); {
+		switch c := value[i]; {
+		case c == '"':
+			end := skipString(value, i)
+			if valid {
+				dst = append(dst, value[i:end]...)
+			} else {
+				dst = appendValidUTF8(dst, value[i:end])
+			}
+			i = end
+		case c <= ' ':
+			i++
+		default:
+			dst = append(dst, c)
+			i++
+		}
+	}
+	return dst
+}
+
+func appendValidUTF8(dst, b []byte) []byte {
+	for len(b) > 0 {
+		r, size := utf8.DecodeRune(b)
+		dst = utf8.AppendRune(dst, r)
+		b = b[size:]
+	}
+	return dst
+}
+
+// appendCell appends a value as a cell shows it: text decoded, a number in its shortest form, true and false, an
+// object or array as JSON; nothing for null or no value.
+func appendCell(dst, value []byte) []byte {
+	if len(value) == 0 {
+		return dst
+	}
+	switch c := value[0]; {
+	case c == '"':
+		return appendText(dst, value[1:len(value)-1])
+	case c == '-' || isDigit(c):
+		return appendShortest(dst, value)
+	}
+	return appendJSON(dst, value)
+}
+
+// appendDuration appends a duration's cell: a number rounded half up to a whole one, all else as appendCell has it.
+func appendDuration(dst, value []byte) []byte {
+	if len(value) > 0 && (value[0] == '-' || isDigit(value[0])) {
+		return appendRounded(dst, value)
+	}
+	return appendCell(dst, value)
+}
+
+func isDigit(c byte) bool { return c-'0' < 10 }

@@ -1,0 +1,175 @@
+package telemetry
+
+import "slices"
+
+// decimal is the value of a JSON number, exactly: 0.d1d2d3… times ten to the power of point, d1 being digits[0].
+type decimal struct {
+	negative bool
+	digits   []byte // no zero first or last; none for zero
+	point    int
+}
+
+// maxPlain is how many digits a number may take when it is written without its exponent. A longer one stays as it
+// stands in the source, lest 1e999999999 fill the memory.
+const maxPlain = 400
+
+// appendShortest appends a JSON number in its shortest form without an exponent: 21 for 21.0 and 2.1e1. It is
+// computed on the decimal text, so no digit is lost.
+func appendShortest(dst, number []byte) []byte {
+	if isPlainInteger(number) {
+		return append(dst, number...)
+	}
+	d := parseDecimal(number)
+	if d.plainLength() > max(maxPlain, len(number)) {
+		return append(dst, number...)
+	}
+	return d.appendPlain(dst)
+}
+
+// appendRounded appends a JSON number rounded to a whole one, halves towards positive infinity.
+func appendRounded(dst, number []byte) []byte {
+	if isPlainInteger(number) {
+		return append(dst, number...)
+	}
+	d := parseDecimal(number)
+	if d.point > max(maxPlain, len(number)) {
+		return append(dst, number...)
+	}
+	d.round()
+	return d.appendPlain(dst)
+}
+
+// isPlainInteger tells whether a JSON number is already in its shortest form, for it consists of digits alone.
+func isPlainInteger(number []byte) bool {
+	for _, c := range number {
+		if !isDigit(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func parseDecimal(number []byte) decimal {
+	var d decimal
+	i := 0
+	if number[0] == '-' {
+		d.negative = true
+		i++
+	}
+	d.digits = make([]byte, 0, len(number))
+	for i < len(number) && isDigit(number[i]) {
+		d.digits = append(d.digits, number[i])
+		i++
+	}
+	d.point = len(d.digits)
+	if i < len(number) && number[i] == '.' {
+		for i++; i < len(number) && isDigit(number[i]); i++ {
+			d.digits = append(d.digits, number[i])
+		}
+	}
+	if i < len(number) {
+		d.point += parseExponent(number[i+1:])
+	}
+	d.trim()
+	return d
+}
+
+// parseExponent reads what follows the e. Beyond a billion all exponents are alike: no line holds as many digits.
+func parseExponent(text []byte) int {
+	negative := text[0] == '-'
+	if negative || text[0] == '+' {
+		text = text[1:]
+	}
+	exponent := 0
+	for _, c := range text {
+		exponent = min(exponent*10+int(c-'0'), 1_000_000_000)
+	}
+	if negative {
+		return -exponent
+	}
+	return exponent
+}
+
+// trim drops the zeros at both ends; zero has neither digits nor a sign.
+func (d *decimal) trim() {
+	for len(d.digits) > 0 && d.digits[0] == '0' {
+		d.digits = d.digits[1:]
+		d.point--
+	}
+	for len(d.digits) > 0 && d.digits[len(d.digits)-1] == '0' {
+		d.digits = d.digits[:len(d.digits)-1]
+	}
+	if len(d.digits) == 0 {
+		d.negative, d.point = false, 0
+	}
+}
+
+func (d *decimal) plainLength() int {
+	if d.point <= 0 {
+		return 1 - d.point + len(d.digits)
+	}
+	return max(d.point, len(d.digits))
+}
+
+func (d *decimal) appendPlain(dst []byte) []byte {
+	if d.negative {
+		dst = append(dst, '-')
+	}
+	if d.point <= 0 {
+		dst = append(dst, '0')
+		if len(d.digits) == 0 {
+			return dst
+		}
+		dst = append(dst, '.')
+		dst = appendZeros(dst, -d.point)
+		return append(dst, d.digits...)
+	}
+	if d.point >= len(d.digits) {
+		dst = append(dst, d.digits...)
+		return appendZeros(dst, d.point-len(d.digits))
+	}
+	dst = append(dst, d.digits[:d.point]...)
+	dst = append(dst, '.')
+	return append(dst, d.digits[d.point:]...)
+}
+
+func appendZeros(dst []byte, n int) []byte {
+	for range n {
+		dst = append(dst, '0')
+	}
+	return dst
+}
+
+// round makes d whole. A half goes up, which is towards zero where d is negative.
+func (d *decimal) round() {
+	if d.point >= len(d.digits) {
+		return
+	}
+	if d.point < 0 {
+		*d = decimal{}
+		return
+	}
+	fraction := d.digits[d.point:]
+	up := fraction[0] >= '5'
+	if d.negative && fraction[0] == '5' && len(fraction) == 1 {
+		up = false
+	}
+	d.digits = d.digits[:d.point]
+	if up {
+		d.increment()
+	}
+	d.trim()
+}
+
+// increment adds one to the magnitude of a d that has been cut to its whole digits.
+func (d *decimal) increment() {
+	for i := len(d.digits) - 1; i >= 0; i-- {
+		if d.digits[i] < '9' {
+			d.digits[i]++
+			return
+		}
+		d.digits[i] = '0'
+	}
+	d.digits = slices.Insert(d.digits, 0, '1')
+	d.point++
+}

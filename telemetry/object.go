@@ -1,0 +1,253 @@
+package telemetry
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// CorruptError says that a telemetry object ends early, fails its checksum or is damaged. It cannot heal by reading
+// again. Problem is a sentence without the object's name and without anything of its content.
+type CorruptError struct{ Problem string }
+
+func (e *CorruptError) Error() string { return e.Problem }
+
+// The zstd command, too, refuses windows beyond 128 MiB unless it is told otherwise.
+const (
+	maxWindow     = 128 << 20
+	windowProblem = "its zstd window is larger than 128 MiB, as zstd --long makes it; compress it with --long=27 or less"
+)
+
+// opener decompresses one object after the other with the same decoders.
+type opener struct {
+	in   *bufio.Reader
+	gzip gzipReader
+	zstd zstdReader
+}
+
+const sourceBuffer = 64 << 10
+
+// open tells gzip, zstd and plain apart by the first bytes. An object that holds no more than the beginning of
+// gzip's or zstd's mark is taken for one that was cut there.
+func (o *opener) open(source io.Reader) (io.Reader, error) {
+	if o.in == nil {
+		o.in = bufio.NewReaderSize(source, sourceBuffer)
+	} else {
+		o.in.Reset(source)
+	}
+	first, err := o.in.Peek(4)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	switch {
+	case len(first) == 0:
+		return o.in, nil
+	case beginsWith(first, gzipMark):
+		o.gzip.reset(o.in)
+		return &o.gzip, nil
+	case beginsWith(first, zstdMark), isSkippableFrame(first):
+		return &o.zstd, o.zstd.reset(o.in)
+	}
+	return o.in, nil
+}
+
+// release forgets the object that was read last.
+func (o *opener) release() {
+	if o.in != nil {
+		o.in.Reset(nil)
+	}
+	o.zstd.release()
+}
+
+var (
+	gzipMark = []byte{0x1f, 0x8b}
+	zstdMark = []byte{0x28, 0xb5, 0x2f, 0xfd}
+)
+
+// beginsWith tells whether first begins with mark, or is all that there is of it.
+func beginsWith(first, mark []byte) bool {
+	return bytes.HasPrefix(first, mark) || bytes.HasPrefix(mark, first)
+}
+
+// isSkippableFrame knows the frames without content that pzstd and some archivers put before zstd's own.
+func isSkippableFrame(first []byte) bool {
+	return len(first) == 4 && first[0]&0xf0 == 0x50 && first[1] == 0x2a && first[2] == 0x4d && first[3] == 0x18
+}
+
+// gzipReader reads all members of a gzip object. Zero bytes behind the last member are padding, as for gzip(1);
+// anything else there is damage.
+type gzipReader struct {
+	in      *bufio.Reader
+	decoder gzip.Reader
+	inside  bool // between a member's header and its end
+	members int
+	err     error
+}
+
+func (g *gzipReader) reset(in *bufio.Reader) {
+	g.in, g.inside, g.members, g.err = in, false, 0, nil
+}
+
+func (g *gzipReader) Read(p []byte) (int, error) {
+	for g.err == nil {
+		if !g.inside {
+			g.err = g.nextMember()
+			continue
+		}
+		n, err := g.decoder.Read(p)
+		switch {
+		case err == io.EOF:
+			g.inside = false
+		case err != nil:
+			g.err = gzipProblem(err)
+		}
+		if n > 0 {
+			return n, nil
+		}
+	}
+	return 0, g.err
+}
+
+// nextMember reads the header of the member that follows, io.EOF if none does.
+func (g *gzipReader) nextMember() error {
+	first, err := g.in.Peek(len(gzipMark))
+	if err != nil && err != io.EOF {
+		return err
+	}
+	switch {
+	case len(first) == 0:
+		return io.EOF
+	case g.members > 0 && first[0] == 0:
+		return g.skipPadding()
+	case g.members > 0 && !beginsWith(first, gzipMark):
+		return errAfterGzip
+	}
+	g.members++
+	g.inside = true
+	err = g.decoder.Reset(g.in)
+	if err == io.EOF {
+		// The decoder says so of a header that is cut within the file's name.
+		err = io.ErrUnexpectedEOF
+	}
+	g.decoder.Multistream(false)
+	return gzipProblem(err)
+}
+
+func (g *gzipReader) skipPadding() error {
+	for {
+		c, err := g.in.ReadByte()
+		if err != nil {
+			return err
+		}
+		if c != 0 {
+			return errAfterGzip
+		}
+	}
+}
+
+var errAfterGzip = &CorruptError{"bytes that are neither gzip nor zero padding follow its last gzip member"}
+
+// gzipProblem says what a decoder's error means, should it not be the source's own.
+func gzipProblem(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &CorruptError{"its gzip data ends early"}
+	case errors.Is(err, gzip.ErrChecksum):
+		return &CorruptError{"its gzip data does not match its checksum"}
+	case errors.Is(err, gzip.ErrHeader):
+		return &CorruptError{"the header of a gzip member is damaged"}
+	}
+	return &CorruptError{"its gzip data is damaged"}
+}
+
+// zstdReader reads all frames of a zstd object.
+type zstdReader struct{ decoder *zstd.Decoder }
+
+func (z *zstdReader) reset(in *bufio.Reader) error {
+	if z.decoder == nil {
+		decoder, err := zstd.NewReader(nil,
+			zstd.WithDecoderConcurrency(1),
+			zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return err
+		}
+		z.decoder = decoder
+	}
+	return zstdProblem(z.decoder.Reset(in))
+}
+
+func (z *zstdReader) release() {
+	if z.decoder != nil {
+		z.decoder.Reset(nil)
+	}
+}
+
+func (z *zstdReader) Read(p []byte) (int, error) {
+	n, err := z.decoder.Read(p)
+	return n, zstdProblem(err)
+}
+
+func zstdProblem(err error) error {
+	switch {
+	case err == nil, err == io.EOF:
+		return err
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &CorruptError{"its zstd data ends early"}
+	case errors.Is(err, zstd.ErrCRCMismatch):
+		return &CorruptError{"its zstd data does not match its checksum"}
+	case errors.Is(err, zstd.ErrWindowSizeExceeded):
+		return &CorruptError{windowProblem}
+	case errors.Is(err, zstd.ErrMagicMismatch):
+		return &CorruptError{"bytes that are no zstd follow its last zstd frame"}
+	case errors.Is(err, zstd.ErrUnknownDictionary):
+		return &CorruptError{"its zstd data needs a dictionary"}
+	}
+	return &CorruptError{"its zstd data is damaged"}
+}
+
+// sourceReader remembers what the object's own reader failed with, so that a lost connection is never taken for a
+// damaged object, whatever a decoder makes of it.
+type sourceReader struct {
+	ctx   context.Context
+	r     io.Reader
+	err   error
+	empty int // reads in a row that gave nothing
+}
+
+func (s *sourceReader) Read(p []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		s.err = err
+		return 0, err
+	}
+	n, err := s.r.Read(p)
+	if n > 0 || err != nil {
+		s.empty = 0
+	} else if s.empty++; s.empty == maxEmptyReads {
+		err = io.ErrNoProgress
+	}
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+const maxEmptyReads = 100
+
+// explain is the error to report where reading ended with err.
+func (s *sourceReader) explain(err error) error {
+	if ctxErr := s.ctx.Err(); ctxErr != nil {
+		return ctxErr
+	}
+	if s.err != nil {
+		return s.err
+	}
+	return err
+}

@@ -1,0 +1,126 @@
+package telemetry
+
+import (
+	"context"
+	"io"
+
+	"data-exhaust/exhaust"
+)
+
+// Filter says which events belong to an exhaust (contract section 3).
+type Filter struct {
+	Channel        string
+	ConversationID string
+	PdataID        string // "" takes the events of any producer
+}
+
+// Event is one event that belongs to the exhaust.
+type Event struct {
+	// Time orders events: the instant of @timestamp, else of ets, in nanoseconds since the epoch. It is
+	// math.MinInt64, and so sorts first, where neither can be read. Instants beyond the years 1678 to 2262
+	// are kept at the end of that range.
+	Time int64
+	// MessageID is mid as text, "" where it is missing or null.
+	MessageID string
+	// DeviceID is context.did as it stands.
+	DeviceID string
+	Row      exhaust.ResponseRow
+}
+
+// Counts is what a scan saw, also when it ended with an error.
+type Counts struct {
+	Lines    int64 // lines that hold anything but white space
+	Skipped  int64 // those of them that are no JSON object, or longer than MaxLine
+	Matched  int64 // events handed to emit
+	RawBytes int64 // bytes after decompression
+}
+
+// MaxLine is the longest line that is read, in bytes without its line end. A longer one is skipped and counted.
+const MaxLine = 16 << 20
+
+// Scanner finds the events of one exhaust in telemetry objects. It keeps its buffers from object to object and is
+// not for concurrent use: each goroutine has its own.
+type Scanner struct {
+	filter    Filter
+	byteTest  bool // whether the conversation's id can be looked for by its bytes
+	opener    opener
+	lines     lineReader
+	validator validator
+	extractor extractor
+}
+
+// NewScanner returns a scanner for the events that f names.
+func NewScanner(f Filter) *Scanner {
+	return &Scanner{filter: f, byteTest: isPlainID(f.ConversationID)}
+}
+
+// Scan reads one object, gzip (several members), zstd (several frames) or plain, and calls emit with each event
+// that belongs, in the object's order. The Event is valid during the call only; its strings may be kept, and share
+// one block of memory an event.
+//
+// An object that ends early, fails its checksum or is damaged gives a *CorruptError; events that stood before the
+// damage have been emitted by then. An error of r or of emit is returned as it is, and ctx's own once it is done.
+func (s *Scanner) Scan(ctx context.Context, r io.Reader, emit func(*Event) error) (Counts, error) {
+	source := &sourceReader{ctx: ctx, r: r}
+	defer s.opener.release()
+	defer s.lines.release()
+
+	var counts Counts
+	object, err := s.opener.open(source)
+	if err != nil {
+		return counts, source.explain(err)
+	}
+	s.lines.reset(object)
+	var event Event
+	for {
+		line, err := s.lines.next(ctx)
+		counts.RawBytes = s.lines.read
+		if err == io.EOF {
+			return counts, nil
+		}
+		if err == errLineTooLong {
+			counts.Lines++
+			counts.Skipped++
+			continue
+		}
+		if err != nil {
+			return counts, source.explain(err)
+		}
+		start := skipSpace(line.padded, 0, line.size)
+		if start == line.size {
+			continue
+		}
+		counts.Lines++
+		if line.padded[start] != '{' {
+			counts.Skipped++
+			continue
+		}
+		ok, hit := s.validator.check(line.padded, line.size, s.filter.ConversationID)
+		if !ok {
+			counts.Skipped++
+			continue
+		}
+		if s.byteTest && !hit {
+			continue
+		}
+		if !s.extractor.extract(line.padded[:line.size], &s.filter, &event) {
+			continue
+		}
+		counts.Matched++
+		if err := emit(&event); err != nil {
+			return counts, err
+		}
+	}
+}
+
+// isPlainID tells whether a JSON string that equals id can spell it in two ways only: byte for byte, or with at
+// least one \u00XX. That holds for every id that the API accepts.
+func isPlainID(id string) bool {
+	for i := range len(id) {
+		c := id[i]
+		if c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '/' {
+			return false
+		}
+	}
+	return id != ""
+}

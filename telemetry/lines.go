@@ -69,11 +69,12 @@ func (l *lineReader) next(ctx context.Context) (line, error) {
 		if l.end-l.start > MaxLine+1 {
 			return line{}, l.skipLine(ctx)
 		}
-		if l.err == io.EOF && l.start < l.end {
+		err := l.fill(ctx)
+		if err == io.EOF && l.start < l.end {
 			l.buf[l.end] = '\n'
 			return l.cut(l.end, l.end)
 		}
-		if err := l.fill(ctx); err != nil {
+		if err != nil {
 			return line{}, err
 		}
 	}

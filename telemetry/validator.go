@@ -23,7 +23,7 @@ const (
 // backslash or a control character. Bytes above the first may be marked wrongly, for borrows travel upwards.
 func stops(w uint64) uint64 {
 	// A quote (0x22) with bit 1 flipped is 0x20, a space 0x22: one comparison finds control characters and quotes.
-	return ((w ^ 0x02*ones) - 0x21*ones | (w ^ '\\'*ones) - ones) &^ w & highs
+	return (((w ^ 0x02*ones) - 0x21*ones) | ((w ^ '\\'*ones) - ones)) &^ w & highs
 }
 
 // check tells whether b[:n] is one JSON value, and whether a string in it may be id: one stands there byte for byte

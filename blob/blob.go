@@ -1,0 +1,120 @@
+// Package blob keeps objects: telemetry to read, and slices, staged parts and reports to write. A Store is a folder
+// (Local) or a container of Azure Blob Storage (Azure); both keep the same promises, which one test checks on each.
+package blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"mime"
+	"path"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Object is one stored object as a listing tells it.
+type Object struct {
+	Name     string    // relative to the store, '/'-separated
+	Size     int64     // bytes
+	ETag     string    // another one whenever the content was written anew; only good for comparing
+	Modified time.Time // when the content was written
+}
+
+// Store keeps objects by name. It is safe for concurrent use. Every error names the object and what was being done, and
+// never holds a key, a token or a signed URL.
+type Store interface {
+	// List yields the objects whose name starts with prefix and is greater than after ("" for all), in byte order of
+	// their names. It ends with the first error.
+	List(ctx context.Context, prefix, after string) iter.Seq2[Object, error]
+
+	// Open streams an object. All bytes are of one version of it: the reader resumes after a dropped connection
+	// without reading a byte twice or missing one, and gives ErrChanged when the object was written anew meanwhile.
+	// ErrNotFound if there is none. The context governs the reading too.
+	Open(ctx context.Context, name string) (io.ReadCloser, error)
+
+	// Create begins an object that appears whole at Commit or not at all, and then replaces an existing one of that
+	// name. The context governs the writing and the commit too.
+	Create(ctx context.Context, name string, contentType string) (Writer, error)
+
+	// Delete removes an object; one that is not there is no error.
+	Delete(ctx context.Context, name string) error
+
+	// SignURL gives a URL that reads this one object until expires, and does nothing else. It does not look whether
+	// the object is there.
+	SignURL(ctx context.Context, name string, expires time.Time) (string, error)
+
+	// Ping reports whether the store answers, cheaply.
+	Ping(ctx context.Context) error
+}
+
+// Writer writes one object. It is for one goroutine.
+type Writer interface {
+	io.Writer
+
+	// Commit makes the object appear. When it returns nil, the object is there and durable. After a failed Write it
+	// fails. Of two writers to one name the content of one wins whole; the other may get ErrChanged.
+	Commit() error
+
+	// Abort forgets what was written. After Commit it does nothing, so it is safe to defer.
+	Abort() error
+}
+
+var (
+	// ErrNotFound tells that there is no object of that name.
+	ErrNotFound = errors.New("there is no such object")
+
+	// ErrChanged tells that the object was written anew by somebody else meanwhile. Starting again is right.
+	ErrChanged = errors.New("the object was changed meanwhile")
+)
+
+// maxNameBytes is Azure's limit of 1,024 characters, held in bytes so that it holds for folders too.
+const maxNameBytes = 1024
+
+// ValidName tells what is wrong with an object's name: it must be relative, UTF-8, '/'-separated, of at most 1,024
+// bytes, without an empty, "." or ".." segment, control characters or backslashes.
+func ValidName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("the object name is empty")
+	case len(name) > maxNameBytes:
+		return fmt.Errorf("object name %.40q… has %d bytes, at most %d are allowed", name, len(name), maxNameBytes)
+	case !utf8.ValidString(name):
+		return fmt.Errorf("object name %q is not UTF-8", name)
+	case strings.HasPrefix(name, "/"):
+		return fmt.Errorf("object name %q begins with \"/\", names are relative", name)
+	}
+	for _, r := range name {
+		if r < 0x20 || r >= 0x7f && r < 0xa0 {
+			return fmt.Errorf("object name %q has a control character", name)
+		}
+		if r == '\\' {
+			return fmt.Errorf("object name %q has a backslash, folders are separated by \"/\"", name)
+		}
+	}
+	for segment := range strings.SplitSeq(name, "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return fmt.Errorf("object name %q has the segment %q, which is not allowed", name, segment)
+		}
+	}
+	return nil
+}
+
+// contentType is what a browser is told an object is, by its name.
+func contentType(name string) string {
+	switch path.Ext(name) {
+	case ".csv":
+		return "text/csv; charset=utf-8"
+	case ".zip":
+		return "application/zip"
+	default:
+		return "application/octet-stream"
+	}
+}
+
+// attachment is the Content-Disposition that makes a browser save the object under the last segment of its name.
+func attachment(name string) string {
+	return mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(name)})
+}

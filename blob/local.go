@@ -1,0 +1,554 @@
+package blob
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Local is a store in a folder: the object a/b.csv is the file a/b.csv beneath the root. Nothing outside the root is ever
+// read or written, whatever a name or a symbolic link says. Links to files and folders inside the root are followed; one
+// that leads nowhere or outside is listed, so that it is noticed, and is an error to open.
+//
+// Unlike in Azure, an object cannot have the name of another one's folder.
+type Local struct {
+	root   string
+	signer signer
+	sweep  sync.Once
+}
+
+var _ Store = (*Local)(nil)
+
+// LocalOptions is what a Local needs to sign URLs. Without it, everything else works.
+type LocalOptions struct {
+	BaseURL string // where Handler is mounted, e.g. http://127.0.0.1:8080/files/reports
+	Key     []byte // at least 32 bytes; see LoadOrCreateKey
+}
+
+// tmpDir holds what is being written. It lies in the root, because only within a file system renaming is atomic.
+const tmpDir = ".tmp"
+
+// NewLocal opens the store in the folder root, which it creates (for its owner only) if there is none. A root that
+// disappears later, as a volume that is not mounted any more does, is an error of every call, not an empty store.
+func NewLocal(root string, opts LocalOptions) (*Local, error) {
+	if root == "" {
+		return nil, errors.New("the folder of the object store is empty")
+	}
+	absolute, err := filepath.Abs(root)
+	if err != nil {
+		return nil, fmt.Errorf("object store in folder %s: %w", root, err)
+	}
+	if err := os.MkdirAll(absolute, 0o700); err != nil {
+		return nil, fmt.Errorf("create the folder of the object store: %w", err)
+	}
+	signer, err := newSigner(opts.BaseURL, opts.Key)
+	if err != nil {
+		return nil, fmt.Errorf("object store in folder %s: %w", root, err)
+	}
+	return &Local{root: absolute, signer: signer}, nil
+}
+
+// List reads one folder after the other, and only those that can hold a name that starts with prefix and is greater than
+// after.
+func (l *Local) List(ctx context.Context, prefix, after string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		root, err := l.open()
+		if err != nil {
+			yield(Object{}, err)
+			return
+		}
+		defer root.Close()
+		dir := "."
+		if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
+			dir = prefix[:i]
+			if !fs.ValidPath(dir) || dir == "." || isTemporary(dir) {
+				return // no object can have such a name
+			}
+		}
+		w := walk{ctx: ctx, root: root, prefix: prefix, after: after, yield: yield}
+		ancestors, err := w.ancestors(dir)
+		if err == nil {
+			err = w.folder(dir, ancestors)
+		}
+		if err != nil && !errors.Is(err, errStopped) {
+			yield(Object{}, fmt.Errorf("list %q in folder %s: %w", prefix, l.root, err))
+		}
+	}
+}
+
+// errStopped ends a walk whose consumer wants no more.
+var errStopped = errors.New("stopped")
+
+// walk is one listing.
+type walk struct {
+	ctx           context.Context
+	root          *os.Root
+	prefix, after string
+	yield         func(Object, error) bool
+}
+
+// ancestors are the folders from the root down to dir, not including dir. They are there to notice a link that leads
+// back up, which would be walked for ever.
+func (w *walk) ancestors(dir string) ([]fs.FileInfo, error) {
+	var infos []fs.FileInfo
+	for dir != "." {
+		dir = path.Dir(dir)
+		info, err := w.root.Stat(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+// folder yields the objects beneath dir. In byte order of the full names "a-b" comes before "a/b": so a folder is
+// sorted among its siblings by its name and the "/" that follows it.
+func (w *walk) folder(dir string, ancestors []fs.FileInfo) error {
+	infos, self, err := w.read(dir)
+	if err != nil {
+		return err
+	}
+	ancestors = append(slices.Clip(ancestors), self)
+	for _, entry := range infos {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		if err := w.entry(entry, ancestors); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry is something in a folder: its full name, and the key that it sorts by.
+type entry struct {
+	name, key string
+	folder    bool
+	link      bool
+}
+
+func (w *walk) read(dir string) ([]entry, fs.FileInfo, error) {
+	file, err := w.root.OpenFile(dir, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	self, err := file.Stat()
+	if err != nil || !self.IsDir() {
+		return nil, nil, err
+	}
+	dirEntries, err := file.ReadDir(-1)
+	if err != nil {
+		return nil, nil, err
+	}
+	entries := make([]entry, 0, len(dirEntries))
+	for _, d := range dirEntries {
+		e := entry{name: path.Join(dir, d.Name()), folder: d.IsDir(), link: d.Type()&fs.ModeSymlink != 0}
+		if e.name == tmpDir || !d.Type().IsRegular() && !e.folder && !e.link {
+			continue
+		}
+		if e.link {
+			// Where the link leads nowhere the entry stays what it is, a link.
+			if target, err := w.root.Stat(e.name); err == nil {
+				if e.folder = target.IsDir(); !e.folder && !target.Mode().IsRegular() {
+					continue
+				}
+			}
+		}
+		if e.key = e.name; e.folder {
+			e.key += "/"
+		}
+		if w.wanted(e) {
+			entries = append(entries, e)
+		}
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.key, b.key) })
+	return entries, self, nil
+}
+
+// wanted tells whether the entry, or for a folder anything in it, can start with prefix and be greater than after.
+func (w *walk) wanted(e entry) bool {
+	if e.folder {
+		return (strings.HasPrefix(e.key, w.prefix) || strings.HasPrefix(w.prefix, e.key)) &&
+			(e.key > w.after || strings.HasPrefix(w.after, e.key))
+	}
+	return strings.HasPrefix(e.name, w.prefix) && e.name > w.after
+}
+
+func (w *walk) entry(e entry, ancestors []fs.FileInfo) error {
+	info, err := w.root.Stat(e.name)
+	if err != nil && e.link {
+		info, err = w.root.Lstat(e.name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // deleted since the folder was read
+	}
+	if err != nil {
+		return err
+	}
+	if e.folder {
+		if e.link && slices.ContainsFunc(ancestors, func(a fs.FileInfo) bool { return os.SameFile(a, info) }) {
+			return nil // leads back up: all that is there has been listed under its own name
+		}
+		return w.folder(e.name, ancestors)
+	}
+	object := Object{Name: e.name, Size: info.Size(), ETag: etag(info), Modified: info.ModTime()}
+	if !w.yield(object, nil) {
+		return errStopped
+	}
+	return nil
+}
+
+// etag changes with every write: the size, the time of the last write in nanoseconds and the file's own number, which a
+// replaced file has anew.
+func etag(info fs.FileInfo) string {
+	return fmt.Sprintf("%x-%x-%x", info.Size(), info.ModTime().UnixNano(), fileNumber(info))
+}
+
+// Open streams a file. Whether it was written to or replaced meanwhile is looked up when its end is reached.
+func (l *Local) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	file, info, err := l.openFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return &localReader{ctx: ctx, store: l, name: name, file: file, etag: etag(info)}, nil
+}
+
+func (l *Local) openFile(name string) (*os.File, fs.FileInfo, error) {
+	if err := validLocalName(name); err != nil {
+		return nil, nil, err
+	}
+	root, err := l.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer root.Close()
+	// A named pipe must not hold up the one who opens it.
+	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, openError(root, name, err)
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = ErrNotFound
+	}
+	if err != nil {
+		file.Close()
+		return nil, nil, fmt.Errorf("open object %q: %w", name, err)
+	}
+	return file, info, nil
+}
+
+// openError keeps apart what is not there and what is there but cannot be read: a caller may take the former for deleted.
+func openError(root *os.Root, name string, err error) error {
+	if info, lerr := root.Lstat(name); lerr == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return fmt.Errorf("open object %q: it is a symbolic link to nothing readable inside the store: %s", name, cause(err))
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("open object %q: %w", name, ErrNotFound)
+	}
+	return fmt.Errorf("open object %q: %w", name, cause(err))
+}
+
+// cause is the error without the path, which the caller names.
+func cause(err error) error {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathError.Err
+	}
+	if linkError, ok := errors.AsType[*os.LinkError](err); ok {
+		return linkError.Err
+	}
+	return err
+}
+
+type localReader struct {
+	ctx   context.Context
+	store *Local
+	name  string
+	file  *os.File
+	etag  string
+}
+
+func (r *localReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, fmt.Errorf("read object %q: %w", r.name, err)
+	}
+	n, err := r.file.Read(p)
+	switch {
+	case err == io.EOF:
+		return n, r.atEnd()
+	case err != nil:
+		return n, fmt.Errorf("read object %q: %w", r.name, cause(err))
+	}
+	return n, nil
+}
+
+// atEnd is io.EOF if what was read is one version of the object. The open file tells whether it was written to; its name,
+// whether it was replaced.
+func (r *localReader) atEnd() error {
+	info, err := r.file.Stat()
+	if err != nil {
+		return fmt.Errorf("read object %q: %w", r.name, cause(err))
+	}
+	named, namedInfo, err := r.store.openFile(r.name)
+	if errors.Is(err, ErrNotFound) {
+		return io.EOF // deleted: what was read is whole all the same
+	}
+	if err != nil {
+		return err
+	}
+	named.Close()
+	if etag(info) != r.etag || etag(namedInfo) != r.etag {
+		return fmt.Errorf("read object %q: %w", r.name, ErrChanged)
+	}
+	return io.EOF
+}
+
+func (r *localReader) Close() error { return r.file.Close() }
+
+// Create writes to a temporary file that Commit gives its name. The content type is not kept: Handler tells it by name.
+func (l *Local) Create(ctx context.Context, name string, _ string) (Writer, error) {
+	if err := validLocalName(name); err != nil {
+		return nil, err
+	}
+	root, err := l.open()
+	if err != nil {
+		return nil, err
+	}
+	l.sweep.Do(func() { removeStale(root) })
+	tmp := path.Join(tmpDir, rand.Text())
+	var file *os.File
+	err = root.Mkdir(tmpDir, 0o700)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		file, err = root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	}
+	if err != nil {
+		root.Close()
+		return nil, fmt.Errorf("create object %q: %w", name, err)
+	}
+	return &localWriter{ctx: ctx, root: root, name: name, tmp: tmp, file: file}, nil
+}
+
+// staleAfter is how long after its last write a temporary file is taken for a dead process's: longer than any exhaust
+// may take.
+const staleAfter = 72 * time.Hour
+
+// removeStale frees the disk of what dead processes left. What cannot be removed harms nobody, so it is left.
+func removeStale(root *os.Root) {
+	leftovers, err := fs.ReadDir(root.FS(), tmpDir)
+	if err != nil {
+		return
+	}
+	for _, leftover := range leftovers {
+		name := path.Join(tmpDir, leftover.Name())
+		if info, err := root.Lstat(name); err == nil && time.Since(info.ModTime()) > staleAfter {
+			_ = root.Remove(name)
+		}
+	}
+}
+
+type localWriter struct {
+	ctx   context.Context
+	root  *os.Root
+	name  string
+	tmp   string
+	file  *os.File
+	err   error // the first failure; there is no commit after it
+	ended bool
+}
+
+func (w *localWriter) Write(p []byte) (int, error) {
+	if err := w.usable("write"); err != nil {
+		return 0, err
+	}
+	n, err := w.file.Write(p)
+	if err != nil {
+		w.err = fmt.Errorf("write object %q: %w", w.name, cause(err))
+	}
+	return n, w.err
+}
+
+func (w *localWriter) usable(doing string) error {
+	if w.ended {
+		return fmt.Errorf("%s object %q: %w", doing, w.name, fs.ErrClosed)
+	}
+	if w.err == nil && w.ctx.Err() != nil {
+		w.err = fmt.Errorf("%s object %q: %w", doing, w.name, w.ctx.Err())
+	}
+	return w.err
+}
+
+// Commit returns when the file and its name are on the disk: a crash of the machine after it loses nothing.
+func (w *localWriter) Commit() error {
+	if err := w.usable("commit"); err != nil {
+		return err
+	}
+	err := w.file.Sync()
+	if err == nil {
+		err = w.rename()
+	}
+	if err == nil {
+		err = syncFolder(w.root, path.Dir(w.name))
+	}
+	if err != nil {
+		w.err = fmt.Errorf("commit object %q: %w", w.name, cause(err))
+		return w.err
+	}
+	w.ended = true
+	return errors.Join(w.file.Close(), w.root.Close())
+}
+
+// rename makes the folders and moves the file into them. Deleting an object removes its empty folders, which may come
+// between the two; then it begins again.
+func (w *localWriter) rename() error {
+	var err error
+	for range 100 {
+		if err = makeFolders(w.root, path.Dir(w.name)); err == nil {
+			err = w.root.Rename(w.tmp, w.name)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return err
+}
+
+// makeFolders creates dir and what lies above it. A new folder is only durable when the one that names it is.
+func makeFolders(root *os.Root, dir string) error {
+	if dir == "." {
+		return nil
+	}
+	err := root.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeFolders(root, path.Dir(dir)); err != nil {
+			return err
+		}
+		err = root.Mkdir(dir, 0o700)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return syncFolder(root, path.Dir(dir))
+}
+
+func syncFolder(root *os.Root, dir string) error {
+	folder, err := root.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // deleted again by somebody else
+	}
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Sync()
+}
+
+func (w *localWriter) Abort() error {
+	if w.ended {
+		return nil
+	}
+	w.ended = true
+	err := errors.Join(w.file.Close(), w.root.Remove(w.tmp), w.root.Close())
+	if err != nil {
+		return fmt.Errorf("abort object %q: %w", w.name, err)
+	}
+	return nil
+}
+
+// Delete removes the file, and the folders that it leaves empty.
+func (l *Local) Delete(_ context.Context, name string) error {
+	if err := validLocalName(name); err != nil {
+		return err
+	}
+	root, err := l.open()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	info, err := root.Lstat(name)
+	if err == nil && !info.IsDir() {
+		err = root.Remove(name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("delete object %q: %w", name, cause(err))
+	}
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if root.Remove(dir) != nil {
+			break // not empty
+		}
+	}
+	return nil
+}
+
+// Ping tells whether the folder is there and can be read.
+func (l *Local) Ping(context.Context) error {
+	root, err := l.open()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	dir, err := root.Open(".")
+	if err == nil {
+		_, err = dir.ReadDir(1)
+		dir.Close()
+	}
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("object store in folder %s: %w", l.root, cause(err))
+	}
+	return nil
+}
+
+// open is done anew by every call, so that a volume mounted again is seen.
+func (l *Local) open() (*os.Root, error) {
+	root, err := os.OpenRoot(l.root)
+	if err != nil {
+		return nil, fmt.Errorf("object store in folder %s: %w", l.root, cause(err))
+	}
+	return root, nil
+}
+
+// validLocalName keeps the folder of temporary files out of reach.
+func validLocalName(name string) error {
+	if err := ValidName(name); err != nil {
+		return err
+	}
+	if isTemporary(name) {
+		return fmt.Errorf("object name %q is not allowed: the folder %s is for files being written", name, tmpDir)
+	}
+	return nil
+}
+
+func isTemporary(name string) bool { return name == tmpDir || strings.HasPrefix(name, tmpDir+"/") }
+
+// escapeName writes a name as the path of a URL.
+func escapeName(name string) string {
+	segments := strings.Split(name, "/")
+	for i, segment := range segments {
+		segments[i] = url.PathEscape(segment)
+	}
+	return strings.Join(segments, "/")
+}

@@ -1,0 +1,10 @@
+// Package devstack starts the servers that development and tests need (Temporal, PostgreSQL,
+// Azurite) as child processes on free ports of 127.0.0.1, and stops them.
+//
+// Every child ends on Stop, when the context that it was started with ends, and when this process
+// dies, even by SIGKILL. It does not share this process's process group, so a Ctrl-C reaches only
+// this process, which stops its children in the order that it likes.
+//
+// The programs come from [Tool] (built or installed from what tools/ pins) or, PostgreSQL, from the
+// machine. It runs on Linux and macOS.
+package devstack

@@ -1,0 +1,47 @@
+package devstack
+
+import (
+	"fmt"
+	"net"
+)
+
+const localhost = "127.0.0.1"
+
+// takePort is the given port of 127.0.0.1 if nothing listens there, or a free one for 0.
+func takePort(given int) (int, error) {
+	if given != 0 {
+		return given, checkPort(given)
+	}
+	return freePort()
+}
+
+func checkPort(port int) error {
+	l, err := net.Listen("tcp", address(port))
+	if err != nil {
+		return fmt.Errorf("port %d cannot be used (%w): stop what listens there, or choose another port", port, err)
+	}
+	return l.Close()
+}
+
+// freePort asks the kernel for a port. A connection that the listening side closes first leaves
+// the port waiting (TIME_WAIT, a minute), and for so long the kernel gives it to nobody who asks for
+// any port, while a server may still listen on it by number.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", address(0))
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer l.Close()
+	dialed, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer dialed.Close()
+	accepted, err := l.Accept()
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	return l.Addr().(*net.TCPAddr).Port, accepted.Close()
+}
+
+func address(port int) string { return fmt.Sprintf("%s:%d", localhost, port) }

@@ -1,0 +1,141 @@
+package devstack
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+)
+
+// Temporal is a Temporal server that serves.
+type Temporal struct {
+	*Child
+	// Address is host:port of its gRPC API.
+	Address string
+	// UI is the URL of its web UI, "" where it has none.
+	UI string
+	// Namespace is there from the start.
+	Namespace string
+}
+
+// defaultNamespace is one that the development server makes by itself.
+const defaultNamespace = "default"
+
+// TemporalOptions are those of [StartTemporal]. The zero value is an in-memory server without UI on
+// a free port.
+type TemporalOptions struct {
+	// Port of the gRPC API, 0 for a free one.
+	Port int
+	// UI serves the web UI on UIPort, 0 for a free one.
+	UI     bool
+	UIPort int
+	// Namespace to make, "" for "default".
+	Namespace string
+	// SearchAttributes are registered with type Keyword.
+	SearchAttributes []string
+	// DBFile keeps the server's state across restarts; "" keeps it in memory.
+	DBFile string
+	// Dir is where the log, temporal.log, goes; "" is a temporary folder removed on Stop.
+	Dir string
+	// Log is told when the server has to be built first; nil is nobody.
+	Log io.Writer
+}
+
+// StartTemporal runs Temporal's development server, which lives until Stop or the end of ctx, and
+// returns when it serves.
+func StartTemporal(ctx context.Context, opts TemporalOptions) (*Temporal, error) {
+	program, err := Tool(ctx, "temporal", opts.Log)
+	if err != nil {
+		return nil, err
+	}
+	dir, removeDir, err := folder(opts.Dir, "temporal")
+	if err != nil {
+		return nil, fmt.Errorf("start temporal: %w", err)
+	}
+	t := &Temporal{Namespace: opts.Namespace}
+	if t.Namespace == "" {
+		t.Namespace = defaultNamespace
+	}
+	t.Child, err = startChild(ctx, func() (daemon, error) { return t.devServer(program, dir, opts) }, removeDir)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// devServer plans a development server and fills in where t serves.
+func (t *Temporal) devServer(program, dir string, opts TemporalOptions) (daemon, error) {
+	port, err := takePort(opts.Port)
+	if err != nil {
+		return daemon{}, fmt.Errorf("start temporal: %w", err)
+	}
+	t.Address = address(port)
+	command := []string{program, "server", "start-dev",
+		"--ip", localhost, "--port", strconv.Itoa(port),
+		"--log-format", "json", "--color", "never"}
+	if t.Namespace != defaultNamespace {
+		command = append(command, "--namespace", t.Namespace)
+	}
+	if opts.UI {
+		uiPort, err := takePort(opts.UIPort)
+		if err != nil {
+			return daemon{}, fmt.Errorf("start temporal's UI: %w", err)
+		}
+		t.UI = "http://" + address(uiPort)
+		command = append(command, "--ui-port", strconv.Itoa(uiPort))
+	} else {
+		command = append(command, "--headless")
+	}
+	if opts.DBFile != "" {
+		file, err := filepath.Abs(opts.DBFile)
+		if err != nil {
+			return daemon{}, fmt.Errorf("start temporal: %w", err)
+		}
+		command = append(command, "--db-filename", file)
+	}
+	for _, name := range opts.SearchAttributes {
+		command = append(command, "--search-attribute", name+"=Keyword")
+	}
+	for _, setting := range dynamicConfig {
+		command = append(command, "--dynamic-config-value", setting.key+"="+setting.value)
+	}
+	return daemon{
+		name: "temporal", serves: t.Address,
+		command: command, dir: dir, log: filepath.Join(dir, "temporal.log"),
+		stop: syscall.SIGTERM, crash: syscall.SIGKILL,
+		ready: t.serves,
+	}, nil
+}
+
+// dynamicConfig is what servers run with beside their defaults.
+var dynamicConfig = []struct{ key, value string }{
+	// A worker gets the activities that it schedules itself with the answer, a round trip less each.
+	{"system.enableActivityEagerExecution", "true"},
+	{"system.enableEagerWorkflowStart", "true"},
+}
+
+// serves asks for the namespace, which takes the frontend, the history service and the store.
+func (t *Temporal) serves(ctx context.Context) error {
+	c, err := t.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: t.Namespace})
+	return err
+}
+
+func (t *Temporal) dial(ctx context.Context) (client.Client, error) {
+	return client.DialContext(ctx, client.Options{
+		HostPort:  t.Address,
+		Namespace: t.Namespace,
+		Logger:    sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+	})
+}

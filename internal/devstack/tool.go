@@ -1,0 +1,245 @@
+package devstack
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Tools are the names that [Tool] knows.
+var Tools = []string{"temporal", "temporal-server", "temporal-sql-tool", "workflowcheck", "staticcheck", "azurite-blob"}
+
+// Tool returns the path of a program that tools/ pins; name is one of [Tools]. A temporal of at
+// least version 1.5 on PATH is taken as it is. Anything else is built or installed, once, into the
+// user's cache folder, with a line on log that says so; log may be nil.
+//
+// tools/ is looked for in the module data-exhaust around the working directory.
+func Tool(ctx context.Context, name string, log io.Writer) (string, error) {
+	if !slices.Contains(Tools, name) {
+		return "", fmt.Errorf("unknown tool %q: there are %s", name, strings.Join(Tools, ", "))
+	}
+	if log == nil {
+		log = io.Discard
+	}
+	if name == "temporal" {
+		if path := installedTemporal(ctx); path != "" {
+			return path, nil
+		}
+	}
+	dir, err := toolsFolder(name)
+	if err != nil {
+		return "", err
+	}
+	if name == "azurite-blob" {
+		return azuriteRecipe(dir).provide(ctx, log)
+	}
+	return goRecipe(dir, name).provide(ctx, log)
+}
+
+// recipe makes one tool from files of tools/.
+type recipe struct {
+	name string
+	// key names the tool's version in the cache: kind-<hash of inputs and salt>.
+	kind   string
+	inputs []string
+	salt   string
+	// makes is what make leaves in the folder given to it, program the path in there to run.
+	makes, program string
+	takes          string
+	make           func(ctx context.Context, into string) *exec.Cmd
+}
+
+// goPackages are the main packages of the tools written in Go.
+var goPackages = map[string]string{
+	"temporal":          "github.com/temporalio/cli/cmd/temporal",
+	"temporal-server":   "go.temporal.io/server/cmd/server",
+	"temporal-sql-tool": "go.temporal.io/server/cmd/tools/sql",
+	"workflowcheck":     "go.temporal.io/sdk/contrib/tools/workflowcheck",
+	"staticcheck":       "honnef.co/go/tools/cmd/staticcheck",
+}
+
+func goRecipe(toolsDir, name string) recipe {
+	return recipe{
+		name:   name,
+		kind:   "tools",
+		inputs: []string{filepath.Join(toolsDir, "go.mod"), filepath.Join(toolsDir, "go.sum")},
+		// A linter built with another Go than it reads would fail.
+		salt:  runtime.Version() + runtime.GOOS + runtime.GOARCH,
+		makes: name, program: name,
+		takes: "about 2 minutes",
+		make: func(ctx context.Context, into string) *exec.Cmd {
+			cmd := exec.CommandContext(ctx, "go", "build", "-C", toolsDir, "-trimpath", "-ldflags=-s -w",
+				"-o", filepath.Join(into, name), goPackages[name])
+			cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-buildvcs=false", "CGO_ENABLED=0", "GOOS=", "GOARCH=")
+			return cmd
+		},
+	}
+}
+
+func azuriteRecipe(toolsDir string) recipe {
+	inputs := []string{filepath.Join(toolsDir, "package.json"), filepath.Join(toolsDir, "package-lock.json")}
+	return recipe{
+		name:   "azurite-blob",
+		kind:   "azurite",
+		inputs: inputs,
+		makes:  "azurite", program: filepath.Join("azurite", "node_modules", ".bin", "azurite-blob"),
+		takes: "about 20 seconds",
+		make: func(ctx context.Context, into string) *exec.Cmd {
+			// The install scripts of its dependencies are for other uses than ours.
+			script := `mkdir azurite && cp "$@" azurite && cd azurite && npm ci --ignore-scripts --no-audit --no-fund`
+			cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", script, "sh"}, inputs...)...)
+			cmd.Dir = into
+			return cmd
+		},
+	}
+}
+
+// provide returns the program from the cache, where it makes it first if it is not there yet.
+// However many processes ask at once, one makes it and the others wait for it.
+func (r recipe) provide(ctx context.Context, log io.Writer) (string, error) {
+	cache, err := r.cacheFolder()
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(cache, r.program)
+	if exists(program) {
+		return program, nil
+	}
+	unlock, err := lock(ctx, filepath.Join(cache, ".lock"))
+	if err != nil {
+		return "", fmt.Errorf("wait for another process that builds tools: %w", err)
+	}
+	defer unlock()
+	if exists(program) {
+		return program, nil
+	}
+	return program, r.makeIn(ctx, cache, log)
+}
+
+// makeIn makes the tool in a folder of its own and moves it to its place when it is whole.
+func (r recipe) makeIn(ctx context.Context, cache string, log io.Writer) error {
+	fmt.Fprintf(log, "building %s from tools/ into %s: it is not there yet; this takes %s, once\n", r.name, cache, r.takes)
+	begin := time.Now()
+	unfinished, err := os.MkdirTemp(cache, ".unfinished-")
+	if err != nil {
+		return fmt.Errorf("build %s: %w", r.name, err)
+	}
+	defer os.RemoveAll(unfinished)
+	cmd := r.make(ctx, unfinished)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		if errors.Is(err, exec.ErrNotFound) {
+			return fmt.Errorf("build %s: %w: install it", r.name, err)
+		}
+		return fmt.Errorf("build %s: %s: %w\n%s", r.name, strings.Join(cmd.Args, " "), err, output)
+	}
+	if err := os.Rename(filepath.Join(unfinished, r.makes), filepath.Join(cache, r.makes)); err != nil {
+		return fmt.Errorf("build %s: %w", r.name, err)
+	}
+	fmt.Fprintf(log, "built %s in %s\n", r.name, time.Since(begin).Round(time.Second))
+	return nil
+}
+
+func (r recipe) cacheFolder() (string, error) {
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the cache folder for %s: %w", r.name, err)
+	}
+	hash := sha256.New()
+	io.WriteString(hash, r.salt)
+	for _, path := range r.inputs {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return "", fmt.Errorf("build %s: %w", r.name, err)
+		}
+		hash.Write(content)
+	}
+	key := r.kind + "-" + hex.EncodeToString(hash.Sum(nil)[:8])
+	dir := filepath.Join(user, "data-exhaust", key)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("build %s: %w", r.name, err)
+	}
+	return dir, nil
+}
+
+// lock holds an exclusive lock on the file until unlock; the kernel drops it if we die.
+func lock(ctx context.Context, path string) (unlock func() error, err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return f.Close, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), f.Close())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// toolsFolder finds tools/ of the module around the working directory.
+func toolsFolder(name string) (string, error) {
+	start, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := start; ; dir = filepath.Dir(dir) {
+		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(mod), "module data-exhaust\n") {
+			return filepath.Join(dir, "tools"), nil
+		}
+		if dir != filepath.Dir(dir) {
+			continue
+		}
+		advice := "run this in a checkout of data-exhaust"
+		if name == "temporal" {
+			advice += ", or install the Temporal CLI 1.5 or newer on PATH (https://docs.temporal.io/cli)"
+		}
+		return "", fmt.Errorf("%s is built from the folder tools/ of data-exhaust, which is not above %s: %s", name, start, advice)
+	}
+}
+
+var temporalVersion = regexp.MustCompile(`^temporal version (\d+)\.(\d+)\.`)
+
+// installedTemporal is the temporal on PATH if it is at least version 1.5, else "".
+func installedTemporal(ctx context.Context) string {
+	path, err := exec.LookPath("temporal")
+	if err != nil {
+		return ""
+	}
+	output, err := exec.CommandContext(ctx, path, "--version").Output()
+	found := temporalVersion.FindSubmatch(output)
+	if err != nil || found == nil {
+		return ""
+	}
+	major, _ := strconv.Atoi(string(found[1]))
+	minor, _ := strconv.Atoi(string(found[2]))
+	if major < 1 || major == 1 && minor < 5 {
+		return ""
+	}
+	return path
+}

@@ -1,0 +1,180 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// Dialect names the kind of database behind a DB.
+type Dialect string
+
+const (
+	PostgreSQL Dialect = "postgres"
+	SQLite     Dialect = "sqlite"
+)
+
+const (
+	maxConnections    = 10
+	connectionLife    = 30 * time.Minute
+	idleLife          = 5 * time.Minute
+	connectTimeout    = 10 * time.Second
+	statementTimeout  = "60s"
+	sqliteBusyTimeout = 10 * time.Second
+)
+
+// DB is a pool of at most ten connections to one database. It makes new connections by itself
+// after the database was away.
+type DB struct {
+	sqlx    *sqlx.DB
+	dialect Dialect
+	// path is the file of an SQLite database.
+	path string
+	// where names the database in errors: no user, no password.
+	where string
+}
+
+// Open connects to "postgres://…" (or postgresql://), "sqlite:///absolute/path" or
+// "sqlite://relative/path" and checks that the database answers. An SQLite file and its folder
+// are made where they are missing.
+//
+// On PostgreSQL a statement ends after 60 s, connecting takes at most 10 s, and TLS is used where
+// the server has it; statement_timeout, connect_timeout, application_name and sslmode in the URL
+// say otherwise. No error shows the password.
+func Open(ctx context.Context, databaseURL string) (*DB, error) {
+	scheme, rest, _ := strings.Cut(databaseURL, "://")
+	var db *DB
+	var err error
+	switch scheme {
+	case "postgres", "postgresql":
+		db, err = openPostgres(databaseURL)
+	case "sqlite":
+		db, err = openSQLite(rest)
+	default:
+		return nil, errors.New("the database URL starts with none of postgres://, postgresql://, sqlite://")
+	}
+	if err != nil {
+		return nil, err
+	}
+	db.sqlx.SetMaxOpenConns(maxConnections)
+	db.sqlx.SetMaxIdleConns(maxConnections)
+	db.sqlx.SetConnMaxLifetime(connectionLife)
+	db.sqlx.SetConnMaxIdleTime(idleLife)
+	if err := db.Ping(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// Ping asks the database for a sign of life.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.sqlx.PingContext(ctx); err != nil {
+		return fmt.Errorf("%s does not answer: %w", db.where, clean(ctx, err))
+	}
+	return nil
+}
+
+// Close ends all connections.
+func (db *DB) Close() error { return db.sqlx.Close() }
+
+// Dialect tells which kind of database this is.
+func (db *DB) Dialect() Dialect { return db.dialect }
+
+func openPostgres(databaseURL string) (*DB, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		// url.Parse's own words quote the URL, and so the password.
+		return nil, errors.New("the database URL is no postgres://user:password@host:port/database; " +
+			"in a password the characters / ? # [ ] @ : and % stand as %2F %3F %23 %5B %5D %40 %3A and %25")
+	}
+	where := "PostgreSQL database " + strings.TrimPrefix(u.Path, "/") + " at " + u.Host
+	config, err := pq.NewConfig(databaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the database URL is not valid: %w", where, err)
+	}
+	withDefaults(&config)
+	connector, err := pq.NewConnectorConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the database URL is not valid: %w", where, err)
+	}
+	return &DB{
+		sqlx:    sqlx.NewDb(sql.OpenDB(connector), "postgres"),
+		dialect: PostgreSQL,
+		where:   where,
+	}, nil
+}
+
+// withDefaults fills in what the URL and libpq's environment left open.
+func withDefaults(config *pq.Config) {
+	if config.SSLMode == "" {
+		config.SSLMode = pq.SSLModePrefer
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	if config.ApplicationName == "" {
+		config.ApplicationName = "data-exhaust"
+	}
+	if _, set := config.Runtime["statement_timeout"]; !set && !strings.Contains(config.Options, "statement_timeout") {
+		if config.Runtime == nil {
+			config.Runtime = map[string]string{}
+		}
+		config.Runtime["statement_timeout"] = statementTimeout
+	}
+}
+
+func openSQLite(path string) (*DB, error) {
+	if path == "" || strings.ContainsAny(path, "?\x00") || strings.HasPrefix(path, ":") {
+		return nil, fmt.Errorf("the database URL %q names no file: it is sqlite:///absolute/path or sqlite://relative/path, without options", "sqlite://"+path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, fmt.Errorf("make the folder of SQLite database %s: %w", path, err)
+	}
+	return connectSQLite(path)
+}
+
+func connectSQLite(path string) (*DB, error) {
+	options := url.Values{
+		"_pragma": {
+			fmt.Sprintf("busy_timeout(%d)", sqliteBusyTimeout.Milliseconds()),
+			"journal_mode(WAL)",
+		},
+		// A transaction that writes takes its turn at BEGIN, where busy_timeout waits for it; one
+		// that started reading would fail at its first write instead.
+		"_txlock": {"immediate"},
+	}
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + options.Encode()
+	pool, err := sqlx.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("SQLite database %s: %w", path, err)
+	}
+	return &DB{sqlx: pool, dialect: SQLite, path: path, where: "SQLite database " + path}, nil
+}
+
+// clean drops from a database's error what may hold a row's values: PostgreSQL's detail, hint and
+// context. A statement that was cancelled by its caller becomes the caller's own reason.
+func clean(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	var failure *pq.Error
+	var network net.Error
+	switch {
+	case ctx.Err() != nil && !errors.As(err, &network):
+		return ctx.Err()
+	case errors.As(err, &failure):
+		return fmt.Errorf("%s (SQLSTATE %s)", failure.Message, failure.Code)
+	}
+	return err
+}

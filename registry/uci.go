@@ -1,0 +1,369 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"data-exhaust/exhaust"
+)
+
+// ErrNoConversation says that the channel owns no conversation of that id.
+var ErrNoConversation = errors.New("no such conversation in that channel")
+
+// Tables are the names of UCI's tables as set: bot, Bot, "Bot", or with a schema uci.bot. A name
+// without double quotes is found in any letter case, as written where that exists; one with them
+// only as written.
+type Tables struct {
+	Conversations, Users, Registrations, Identities string
+	// Zone is where a start or end that is kept as an instant falls on a day; nil is UTC.
+	Zone *time.Location
+}
+
+// UCI reads the platform's own tables (contract section 7), never writes them, and goes by their
+// indexes. Its methods may be called at the same time.
+type UCI struct {
+	conversations, fusionAuth *DB
+	names                     struct{ conversations, users, registrations, identities tableName }
+	zone                      *time.Location
+
+	mu     sync.Mutex
+	tables *uciTables
+}
+
+// uciTables is how the tables of this release of UCI look.
+type uciTables struct{ conversations, users, registrations, identities *table }
+
+// lookupBatch bounds the ids of one statement, and so the memory of a look-up.
+const lookupBatch = 5000
+
+// NewUCI reads conversations from one database and users, registrations and identities from
+// another, which may be the same. It checks the names; Check, or the first use, finds the tables.
+func NewUCI(conversations, fusionAuth *DB, t Tables) (*UCI, error) {
+	u := &UCI{conversations: conversations, fusionAuth: fusionAuth, zone: t.Zone}
+	if u.zone == nil {
+		u.zone = time.UTC
+	}
+	for _, name := range []struct {
+		of, setting string
+		to          *tableName
+	}{
+		{"conversations", t.Conversations, &u.names.conversations},
+		{"users", t.Users, &u.names.users},
+		{"registrations", t.Registrations, &u.names.registrations},
+		{"identities", t.Identities, &u.names.identities},
+	} {
+		parsed, err := parseTableName(name.setting)
+		if err != nil {
+			return nil, fmt.Errorf("the table of %s: %w", name.of, err)
+		}
+		*name.to = parsed
+	}
+	return u, nil
+}
+
+// Check finds all four tables and their columns, or says which one is missing.
+func (u *UCI) Check(ctx context.Context) error {
+	_, err := u.find(ctx)
+	return err
+}
+
+// Conversation is the conversation of that id, in either letter case, where the channel owns it;
+// ErrNoConversation otherwise, also for an id that is no uuid. Its ID is in lower case.
+func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Conversation, error) {
+	wanted, ok := exhaust.ParseDeviceID(id)
+	if !ok {
+		return exhaust.Conversation{}, ErrNoConversation
+	}
+	t, err := u.find(ctx)
+	if err != nil {
+		return exhaust.Conversation{}, err
+	}
+	var row conversationRow
+	err = u.conversations.reading(ctx, func(tx *sqlx.Tx) error {
+		return tx.GetContext(ctx, &row, t.conversationQuery(), wanted.String())
+	})
+	owner := t.conversations.columns["ownerOrgID"]
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return exhaust.Conversation{}, ErrNoConversation
+	case err != nil:
+		return exhaust.Conversation{}, u.failed("conversation "+wanted.String(), t.conversations, err)
+	case row.Owner.String != channel && !(owner.kind == "uuid" && strings.EqualFold(row.Owner.String, channel)):
+		return exhaust.Conversation{}, ErrNoConversation
+	}
+	conversation := exhaust.Conversation{ID: wanted.String(), Name: row.Name.String, Channel: channel}
+	if conversation.StartDate, err = u.day(t, "startDate", row.Start); err != nil {
+		return exhaust.Conversation{}, fmt.Errorf("conversation %s: %w", wanted, err)
+	}
+	if conversation.EndDate, err = u.day(t, "endDate", row.End); err != nil {
+		return exhaust.Conversation{}, fmt.Errorf("conversation %s: %w", wanted, err)
+	}
+	return conversation, nil
+}
+
+// Devices is what the registry knows of these ids, ascending, each once. Ids without a row in
+// users are left out. Usernames cost a second look-up; without it they are "".
+func (u *UCI) Devices(ctx context.Context, ids []uuid.UUID, withUsername bool) ([]exhaust.Device, error) {
+	t, err := u.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids = slices.Clone(ids)
+	slices.SortFunc(ids, compareIDs)
+	ids = slices.Compact(ids)
+	var devices []exhaust.Device
+	for batch := range slices.Chunk(ids, lookupBatch) {
+		found, err := u.lookUp(ctx, t, batch, withUsername)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range found {
+			if d.known {
+				devices = append(devices, d.Device)
+			}
+		}
+	}
+	return devices, nil
+}
+
+// Registered is a page of the devices registered to a conversation, with their usernames: up to
+// limit of those whose id is greater than after, ascending, each once. A registered device without
+// a row in users has recorded no consent. A page shorter than limit is the last one.
+func (u *UCI) Registered(ctx context.Context, conversationID string, after uuid.UUID, limit int) ([]exhaust.Device, error) {
+	if limit < 1 {
+		return nil, fmt.Errorf("a page of %d registered devices: the limit is at least 1", limit)
+	}
+	wanted, ok := exhaust.ParseDeviceID(conversationID)
+	if !ok {
+		return nil, nil
+	}
+	t, err := u.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ids []uuid.UUID
+	err = u.fusionAuth.reading(ctx, func(tx *sqlx.Tx) error {
+		return tx.SelectContext(ctx, &ids, t.registeredQuery(), wanted.String(), after.String(), limit)
+	})
+	if err != nil {
+		return nil, u.failed("devices registered to conversation "+wanted.String(), t.registrations, err)
+	}
+	devices := make([]exhaust.Device, 0, len(ids))
+	for batch := range slices.Chunk(ids, lookupBatch) {
+		found, err := u.lookUp(ctx, t, batch, true)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range found {
+			devices = append(devices, d.Device)
+		}
+	}
+	return devices, nil
+}
+
+// find looks the tables up once; failed makes the next call look again.
+func (u *UCI) find(ctx context.Context) (*uciTables, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.tables != nil {
+		return u.tables, nil
+	}
+	var t uciTables
+	for _, wanted := range []struct {
+		db      *DB
+		name    tableName
+		to      **table
+		columns []string
+	}{
+		{u.conversations, u.names.conversations, &t.conversations, []string{"id", "name", "ownerOrgID", "startDate", "endDate"}},
+		{u.fusionAuth, u.names.users, &t.users, []string{"id", "data"}},
+		{u.fusionAuth, u.names.registrations, &t.registrations, []string{"users_id", "applications_id"}},
+		{u.fusionAuth, u.names.identities, &t.identities, []string{"users_id", "username"}},
+	} {
+		found, err := wanted.db.findTable(ctx, wanted.name, wanted.columns...)
+		if err != nil {
+			return nil, fmt.Errorf("UCI's registry: %w", err)
+		}
+		*wanted.to = found
+	}
+	u.tables = &t
+	return u.tables, nil
+}
+
+// failed wraps a failed read and forgets how the tables look, in case UCI was upgraded meanwhile.
+func (u *UCI) failed(what string, t *table, err error) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.tables = nil
+	return fmt.Errorf("read %s from table %s: %w", what, t.name, err)
+}
+
+type conversationRow struct {
+	Name  sql.NullString `db:"name"`
+	Owner sql.NullString `db:"owner"`
+	Start any            `db:"start_date"`
+	End   any            `db:"end_date"`
+}
+
+func (t *uciTables) conversationQuery() string {
+	c := t.conversations.columns
+	return fmt.Sprintf(`SELECT CAST(%s AS text) AS name, CAST(%s AS text) AS owner, %s AS start_date, %s AS end_date FROM %s WHERE %s = %s`,
+		c["name"].name, c["ownerOrgID"].name, c["startDate"].name, c["endDate"].name,
+		t.conversations.name, c["id"].name, c["id"].parameter("$1"))
+}
+
+// day reads a date, a timestamp, or a text that starts with yyyy-MM-dd.
+func (u *UCI) day(t *uciTables, name string, value any) (exhaust.Day, error) {
+	c := t.conversations.columns[name]
+	var text string
+	switch v := value.(type) {
+	case nil:
+		return "", nil
+	case time.Time:
+		if c.kind == "timestamp with time zone" {
+			v = v.In(u.zone)
+		}
+		return exhaust.DayOf(v), nil
+	case string:
+		text = v
+	case []byte:
+		text = string(v)
+	}
+	if text == "" || text == "infinity" || text == "-infinity" {
+		return "", nil
+	}
+	day, err := exhaust.ParseDay(text[:min(len(text), len(time.DateOnly))])
+	if err != nil {
+		return "", fmt.Errorf("column %s of table %s holds no date as yyyy-MM-dd", c.name, t.conversations.name)
+	}
+	return day, nil
+}
+
+func (t *uciTables) registeredQuery() string {
+	c := t.registrations.columns
+	return fmt.Sprintf(`SELECT DISTINCT %[2]s FROM %[1]s WHERE %[3]s = %[4]s AND %[2]s > %[5]s ORDER BY %[2]s LIMIT $3`,
+		t.registrations.name, c["users_id"].name, c["applications_id"].name,
+		c["applications_id"].parameter("$1"), c["users_id"].parameter("$2"))
+}
+
+// knownDevice is a device of whom known tells whether it has a row in users.
+type knownDevice struct {
+	exhaust.Device
+	known bool
+}
+
+// lookUp reads consent and, if wanted, the smallest username of a batch of ascending ids. Both are
+// read from one snapshot.
+func (u *UCI) lookUp(ctx context.Context, t *uciTables, ids []uuid.UUID, withUsername bool) ([]knownDevice, error) {
+	devices := make([]knownDevice, len(ids))
+	for i, id := range ids {
+		devices[i].ID = id
+	}
+	at := func(id uuid.UUID) *knownDevice {
+		i, _ := slices.BinarySearchFunc(ids, id, compareIDs)
+		return &devices[i]
+	}
+	list, err := u.fusionAuth.idList(ids)
+	if err != nil {
+		return nil, err
+	}
+	reading := t.users
+	err = u.fusionAuth.reading(ctx, func(tx *sqlx.Tx) error {
+		err := eachRow(ctx, tx, t.usersQuery(u.fusionAuth.dialect), list, func(id uuid.UUID, data []byte) {
+			d := at(id)
+			d.known, d.Consent = true, exhaust.ReadConsent(data)
+		})
+		if err != nil || !withUsername {
+			return err
+		}
+		reading = t.identities
+		return eachRow(ctx, tx, t.identitiesQuery(u.fusionAuth.dialect), list, func(id uuid.UUID, username []byte) {
+			d := at(id)
+			if len(bytes.TrimSpace(username)) > 0 && (d.Username == "" || string(username) < d.Username) {
+				d.Username = string(username)
+			}
+		})
+	})
+	if err != nil {
+		return nil, u.failed(fmt.Sprintf("%d devices", len(ids)), reading, err)
+	}
+	return devices, nil
+}
+
+func (t *uciTables) usersQuery(d Dialect) string {
+	c := t.users.columns
+	return fmt.Sprintf(`SELECT %s, CAST(%s AS text) FROM %s WHERE %s`,
+		c["id"].name, c["data"].name, t.users.name, c["id"].amongIDs(d))
+}
+
+func (t *uciTables) identitiesQuery(d Dialect) string {
+	c := t.identities.columns
+	return fmt.Sprintf(`SELECT %s, CAST(%s AS text) FROM %s WHERE %s`,
+		c["users_id"].name, c["username"].name, t.identities.name, c["users_id"].amongIDs(d))
+}
+
+// parameter is a placeholder of the column's own type, so that its index serves.
+func (c column) parameter(placeholder string) string {
+	if c.kind == "uuid" {
+		return "CAST(" + placeholder + " AS uuid)"
+	}
+	return "CAST(" + placeholder + " AS text)"
+}
+
+// amongIDs is the condition that the column is one of idList, the statement's only parameter.
+func (c column) amongIDs(d Dialect) string {
+	switch {
+	case d == SQLite:
+		return c.name + " IN (SELECT value FROM json_each($1))"
+	case c.kind == "uuid":
+		return c.name + " = ANY (CAST($1 AS uuid[]))"
+	}
+	return c.name + " = ANY (CAST($1 AS text[]))"
+}
+
+// idList is any number of ids as one parameter.
+func (db *DB) idList(ids []uuid.UUID) (any, error) {
+	if db.dialect == SQLite {
+		list, err := json.Marshal(ids)
+		return string(list), err
+	}
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return pq.Array(texts), nil
+}
+
+// eachRow runs a query for an id and a text. The text is only valid until do returns.
+func eachRow(ctx context.Context, tx *sqlx.Tx, query string, list any, do func(id uuid.UUID, text []byte)) error {
+	rows, err := tx.QueryContext(ctx, query, list)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var id uuid.UUID
+	var text sql.RawBytes
+	for rows.Next() {
+		if err := rows.Scan(&id, &text); err != nil {
+			return err
+		}
+		do(id, text)
+	}
+	return rows.Err()
+}
+
+func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
+
+var readOnly = &sql.TxOptions{ReadOnly: true}

@@ -1,16 +1,308 @@
 package blob
 
-import "errors"
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
 
-// AzureOptions names a container and how to sign in.
-type AzureOptions struct {
-	ConnectionString string
-	Account          string
-	Container        string
-	Prefix           string
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
+)
+
+// Azure is a store in a container of Azure Blob Storage, with or without a hierarchical namespace. The container must
+// exist.
+//
+// With a connection string that has the account's key, everything is allowed. An identity of the default credential
+// chain needs the role Storage Blob Data Contributor on the container (list, read, write and delete blobs; Storage Blob
+// Data Reader where it only reads), and to sign URLs also Storage Blob Delegator on the account (generate a user
+// delegation key). A connection string with a shared access signature needs the permissions r, l, w and d, and cannot
+// sign URLs.
+type Azure struct {
+	container *container.Client
+	where     string // the container's URL without any credentials
+	prefix    string // "" or ending in "/"
+	signer    azureSigner
+	pageSize  int32
 }
 
-// NewAzure opens a store in a container.
-func NewAzure(AzureOptions) (Store, error) {
-	return nil, errors.New("azblob stores are not built yet")
+var _ Store = (*Azure)(nil)
+
+// AzureOptions names a container and how to sign in: with ConnectionString or else as Account.
+type AzureOptions struct {
+	// ConnectionString is Azure's, with AccountKey or SharedAccessSignature, or UseDevelopmentStorage=true.
+	ConnectionString string
+
+	// Account is a storage account's name, or its endpoint (https://…) where that is not in Azure's public cloud.
+	Account string
+
+	Container string
+	Prefix    string // of all names, without the "/" that follows it; "" for the whole container
+
+	credential azcore.TokenCredential // instead of the default chain
+	transport  *http.Client           // instead of newTransport's
+	pageSize   int32                  // objects a listing call; 0 for Azure's own 5,000
+}
+
+// NewAzure opens the store. It asks Azure nothing: see Ping.
+func NewAzure(opts AzureOptions) (*Azure, error) {
+	if err := validContainer(opts.Container); err != nil {
+		return nil, err
+	}
+	prefix := strings.Trim(opts.Prefix, "/")
+	if prefix != "" {
+		if err := ValidName(prefix); err != nil {
+			return nil, fmt.Errorf("prefix of the names in container %s: %w", opts.Container, err)
+		}
+		prefix += "/"
+	}
+	azure, err := newAzureClient(opts)
+	if err != nil {
+		return nil, fmt.Errorf("Azure container %s: %w", opts.Container, err)
+	}
+	azure.prefix = prefix
+	azure.pageSize = opts.pageSize
+	azure.where, _, _ = strings.Cut(azure.container.URL(), "?")
+	return azure, nil
+}
+
+func newAzureClient(opts AzureOptions) (*Azure, error) {
+	options := azcore.ClientOptions{
+		Transport: cmp.Or(opts.transport, newTransport()),
+		// A few seconds bridge what passes by itself; longer trouble is for the caller, who can tell that it waits.
+		Retry: policy.RetryOptions{MaxRetries: 4, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: 5 * time.Second},
+	}
+	switch {
+	case opts.ConnectionString != "":
+		return fromConnectionString(opts, options)
+	case opts.Account != "":
+		return fromAccount(opts, options)
+	default:
+		return nil, errors.New("set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT to sign in with " +
+			"Azure's default credential chain")
+	}
+}
+
+// newTransport is Go's default one, but for three things: it keeps as many connections as there are readers; it never
+// waits for an answer for ever; and it hands over an object whose Content-Encoding is gzip as it is stored, not unpacked
+// behind the back of the reader, who counts bytes.
+func newTransport() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 64
+	transport.ResponseHeaderTimeout = time.Minute
+	transport.DisableCompression = true
+	return &http.Client{Transport: transport}
+}
+
+// developmentStorage is what UseDevelopmentStorage=true stands for: the emulator's account, whose key Microsoft published.
+const developmentStorage = "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;" +
+	"AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;" +
+	"BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1"
+
+func fromConnectionString(opts AzureOptions, options azcore.ClientOptions) (*Azure, error) {
+	connection := strings.TrimSpace(opts.ConnectionString)
+	if strings.TrimRight(connection, ";") == "UseDevelopmentStorage=true" {
+		connection = developmentStorage
+	}
+	client, err := container.NewClientFromConnectionString(connection, opts.Container, &container.ClientOptions{ClientOptions: options})
+	if err != nil {
+		return nil, fmt.Errorf("the connection string is not valid: %w", flat(err))
+	}
+	account, key := connectionPart(connection, "AccountName"), connectionPart(connection, "AccountKey")
+	if account == "" || key == "" {
+		return &Azure{container: client, signer: cannotSign{}}, nil
+	}
+	credential, err := container.NewSharedKeyCredential(account, key)
+	if err != nil {
+		return nil, fmt.Errorf("the connection string is not valid: %w", flat(err))
+	}
+	return &Azure{container: client, signer: accountKey{credential}}, nil
+}
+
+func connectionPart(connection, name string) string {
+	for part := range strings.SplitSeq(connection, ";") {
+		if value, found := strings.CutPrefix(part, name+"="); found {
+			return value
+		}
+	}
+	return ""
+}
+
+var accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
+
+func fromAccount(opts AzureOptions, options azcore.ClientOptions) (*Azure, error) {
+	endpoint := strings.TrimSuffix(opts.Account, "/")
+	if !strings.HasPrefix(endpoint, "https://") {
+		if !accountName.MatchString(endpoint) {
+			return nil, fmt.Errorf("%q is no storage account: it is a name of 3 to 24 characters a-z and 0-9, or an https:// endpoint", opts.Account)
+		}
+		endpoint = "https://" + endpoint + ".blob.core.windows.net"
+	}
+	credential := opts.credential
+	if credential == nil {
+		chain, err := azidentity.NewDefaultAzureCredential(nil)
+		if err != nil {
+			return nil, fmt.Errorf("sign in with the default credential chain: %w", flat(err))
+		}
+		credential = chain
+	}
+	client, err := container.NewClient(endpoint+"/"+opts.Container, credential, &container.ClientOptions{ClientOptions: options})
+	if err != nil {
+		return nil, flat(err)
+	}
+	account, err := service.NewClient(endpoint, credential, &service.ClientOptions{ClientOptions: options})
+	if err != nil {
+		return nil, flat(err)
+	}
+	return &Azure{container: client, signer: &delegation{account: account}}, nil
+}
+
+// List asks for one page of 5,000 objects after the other. Of an account with a hierarchical namespace it takes all pages
+// (about 250 bytes an object) before the first object is yielded: such an account lists a folder before its siblings,
+// "a/b" before "a-b", which is not the order of names.
+func (a *Azure) List(ctx context.Context, prefix, after string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		var held []Object
+		for page, err := range a.pages(ctx, prefix) {
+			if err != nil {
+				yield(Object{}, fmt.Errorf("list %q in %s: %w", a.prefix+prefix, a.where, a.cause(err)))
+				return
+			}
+			for _, item := range page {
+				object, ok := a.object(item)
+				if !ok || object.Name <= after {
+					continue
+				}
+				if item.Properties.ResourceType != nil { // only told by accounts with a hierarchical namespace
+					held = append(held, object)
+				} else if !yield(object, nil) {
+					return
+				}
+			}
+		}
+		slices.SortFunc(held, func(a, b Object) int { return cmp.Compare(a.Name, b.Name) })
+		for _, object := range held {
+			if !yield(object, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (a *Azure) pages(ctx context.Context, prefix string) iter.Seq2[[]*container.BlobItem, error] {
+	full := a.prefix + prefix
+	options := container.ListBlobsFlatOptions{Prefix: &full, Include: container.ListBlobsInclude{Metadata: true}}
+	if a.pageSize > 0 {
+		options.MaxResults = &a.pageSize
+	}
+	return func(yield func([]*container.BlobItem, error) bool) {
+		pager := a.container.NewListBlobsFlatPager(&options)
+		for pager.More() {
+			page, err := pager.NextPage(ctx)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if page.Segment != nil && !yield(page.Segment.BlobItems, nil) {
+				return
+			}
+		}
+	}
+}
+
+// object leaves out folders: those of a hierarchical namespace, and the empty blobs by which tools pretend some.
+func (a *Azure) object(item *container.BlobItem) (Object, bool) {
+	if item.Name == nil || item.Properties == nil {
+		return Object{}, false
+	}
+	properties := item.Properties
+	object := Object{Name: strings.TrimPrefix(*item.Name, a.prefix)}
+	if properties.ContentLength != nil {
+		object.Size = *properties.ContentLength
+	}
+	if properties.ETag != nil {
+		object.ETag = strings.Trim(string(*properties.ETag), `"`)
+	}
+	if properties.LastModified != nil {
+		object.Modified = *properties.LastModified
+	}
+	folder := properties.ResourceType != nil && *properties.ResourceType == "directory" ||
+		object.Size == 0 && strings.HasSuffix("/"+object.Name, "/")
+	for name, value := range item.Metadata {
+		folder = folder || strings.EqualFold(name, "hdi_isfolder") && value != nil && *value == "true"
+	}
+	return object, !folder
+}
+
+// Delete removes the blob.
+func (a *Azure) Delete(ctx context.Context, name string) error {
+	if err := ValidName(name); err != nil {
+		return err
+	}
+	_, err := a.container.NewBlobClient(a.prefix+name).Delete(ctx, nil)
+	if err != nil && !bloberror.HasCode(err, bloberror.BlobNotFound) {
+		return a.failed("delete", name, err)
+	}
+	return nil
+}
+
+// Ping lists at most one object, which needs no permission that the store does not need anyway.
+func (a *Azure) Ping(ctx context.Context) error {
+	ctx = policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: -1})
+	one := int32(1)
+	pager := a.container.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &a.prefix, MaxResults: &one})
+	if _, err := pager.NextPage(ctx); err != nil {
+		return fmt.Errorf("list %s: %w", a.where, a.cause(err))
+	}
+	return nil
+}
+
+func (a *Azure) failed(doing, name string, err error) error {
+	return fmt.Errorf("%s object %q in %s: %w", doing, a.prefix+name, a.where, a.cause(err))
+}
+
+// cause is what an error of the SDK says, without the URL of the request, which may hold a signature. It does not wrap the
+// error, because whoever walks the chain would find the URL again.
+func (a *Azure) cause(err error) error {
+	response, isResponse := errors.AsType[*azcore.ResponseError](err)
+	switch {
+	case !isResponse:
+		return flat(err)
+	case response.ErrorCode == string(bloberror.BlobNotFound):
+		return ErrNotFound
+	case response.ErrorCode == string(bloberror.ContainerNotFound):
+		return errors.New("the container does not exist")
+	case response.StatusCode == http.StatusPreconditionFailed:
+		return ErrChanged
+	default:
+		return fmt.Errorf("Azure answered %s (HTTP %d)", cmp.Or(response.ErrorCode, "without an error code"), response.StatusCode)
+	}
+}
+
+var signature = regexp.MustCompile(`(?i)\b(sig|signature|accountkey)=[^&;\s"']*`)
+
+// flat keeps of an error what it says, on one line, and whether it comes from the context.
+func flat(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return context.DeadlineExceeded
+	}
+	if urlError, ok := errors.AsType[*url.Error](err); ok {
+		err = urlError.Err
+	}
+	message := strings.Join(strings.Fields(err.Error()), " ")
+	return errors.New(signature.ReplaceAllString(message, "$1=…"))
 }

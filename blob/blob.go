@@ -102,8 +102,8 @@ func ValidName(name string) error {
 	return nil
 }
 
-// contentType is what a browser is told an object is, by its name.
-func contentType(name string) string {
+// typeByName is what a browser is told an object is, by its name.
+func typeByName(name string) string {
 	switch path.Ext(name) {
 	case ".csv":
 		return "text/csv; charset=utf-8"

@@ -50,7 +50,7 @@ func NewLocal(root string, opts LocalOptions) (*Local, error) {
 	}
 	absolute, err := filepath.Abs(root)
 	if err != nil {
-		return nil, fmt.Errorf("object store in folder %s: %w", root, err)
+		return nil, fmt.Errorf("the folder of the object store, %s: %w", root, err)
 	}
 	if err := os.MkdirAll(absolute, 0o700); err != nil {
 		return nil, fmt.Errorf("create the folder of the object store: %w", err)

@@ -35,18 +35,23 @@ func OpenURL(_ context.Context, rawURL string, env Env) (Store, error) {
 		if err != nil || folder == "" {
 			return nil, fmt.Errorf("store %q: a folder is written file:///absolute/folder or file://relative/folder", rawURL)
 		}
-		return NewLocal(folder, LocalOptions{BaseURL: env.BaseURL, Key: env.Key})
-	case found && scheme == "azblob":
-		container, prefix, _ := strings.Cut(rest, "/")
-		if err := validContainer(container); err != nil {
+		local, err := NewLocal(folder, LocalOptions{BaseURL: env.BaseURL, Key: env.Key})
+		if err != nil {
 			return nil, fmt.Errorf("store %q: %w", rawURL, err)
 		}
-		return NewAzure(AzureOptions{
+		return local, nil
+	case found && scheme == "azblob":
+		container, prefix, _ := strings.Cut(rest, "/")
+		azure, err := NewAzure(AzureOptions{
 			ConnectionString: env.AzureConnectionString,
 			Account:          env.AzureAccount,
 			Container:        container,
 			Prefix:           prefix,
 		})
+		if err != nil {
+			return nil, fmt.Errorf("store %q: %w", rawURL, err)
+		}
+		return azure, nil
 	default:
 		return nil, fmt.Errorf("store %q: it must begin with file:// or azblob://", rawURL)
 	}

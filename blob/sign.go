@@ -62,7 +62,7 @@ func (l *Local) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer file.Close()
-	header.Set("Content-Type", contentType(name))
+	header.Set("Content-Type", typeByName(name))
 	header.Set("Content-Disposition", attachment(name))
 	header.Set("ETag", strconv.Quote(etag(info)))
 	http.ServeContent(w, r, "", info.ModTime(), file)

@@ -1,0 +1,192 @@
+package blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+)
+
+const (
+	// readRange is how much one request asks for. An object that is replaced while it is read slowly is noticed at the
+	// next request, and no connection is held for hours.
+	readRange = 32 << 20
+
+	// stallTimeout is how long a connection may give nothing before it is taken for dead.
+	stallTimeout = time.Minute
+
+	// maxFruitless is how many connections in a row may break before they gave a byte.
+	maxFruitless = 5
+)
+
+// Open streams the object in ranges, each on the condition that the object still has the ETag of the first.
+func (a *Azure) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	if err := ValidName(name); err != nil {
+		return nil, err
+	}
+	r := &azureReader{ctx: ctx, store: a, name: name, blob: a.container.NewBlobClient(a.prefix + name)}
+	err := r.request()
+	if response, ok := errors.AsType[*azcore.ResponseError](err); ok && response.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+		return r, nil // an empty object has no range
+	}
+	if err != nil {
+		return nil, a.failed("open", name, err)
+	}
+	return r, nil
+}
+
+type azureReader struct {
+	ctx   context.Context
+	store *Azure
+	name  string
+	blob  *blob.Client
+
+	etag   *azcore.ETag
+	size   int64 // of the object
+	offset int64 // of the next byte
+
+	body     io.ReadCloser // of the request under way, nil if there is none
+	cancel   context.CancelFunc
+	stall    *time.Timer // cancels the request
+	bodyEnd  int64       // offset after the last byte that the request will give
+	breakoff int         // requests that broke since the last byte
+}
+
+// request asks for the next range.
+func (r *azureReader) request() error {
+	count := int64(readRange)
+	if r.etag != nil {
+		count = min(count, r.size-r.offset)
+	}
+	options := &blob.DownloadStreamOptions{Range: blob.HTTPRange{Offset: r.offset, Count: count}}
+	if r.etag != nil {
+		options.AccessConditions = &blob.AccessConditions{
+			ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: r.etag},
+		}
+	}
+	ctx, cancel := context.WithCancel(r.ctx)
+	response, err := r.blob.DownloadStream(ctx, options)
+	if err != nil {
+		cancel()
+		return err
+	}
+	r.body, r.cancel = response.Body, cancel
+	r.stall = time.AfterFunc(stallTimeout, cancel)
+	if r.etag == nil {
+		r.etag = response.ETag
+		r.size, err = objectSize(response)
+	}
+	r.bodyEnd = min(r.offset+count, r.size)
+	if err != nil || r.etag == nil {
+		r.drop()
+		return errors.Join(err, errors.New("the answer has no usable size or ETag"))
+	}
+	return nil
+}
+
+// objectSize reads "bytes 0-99/1234"; an answer without a range is the whole object.
+func objectSize(response blob.DownloadStreamResponse) (int64, error) {
+	if response.ContentRange != nil {
+		_, total, _ := strings.Cut(*response.ContentRange, "/")
+		return strconv.ParseInt(total, 10, 64)
+	}
+	if response.ContentLength == nil {
+		return 0, errors.New("no length")
+	}
+	return *response.ContentLength, nil
+}
+
+// drop ends the request under way, together with its connection unless its body has been read.
+func (r *azureReader) drop() {
+	if r.body == nil {
+		return
+	}
+	r.stall.Stop()
+	r.cancel()
+	r.body.Close()
+	r.body = nil
+}
+
+func (r *azureReader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for r.offset < r.size {
+		if r.body == nil {
+			if err := r.request(); err != nil {
+				return 0, r.failed(err)
+			}
+		}
+		n, err := r.readBody(p)
+		if n > 0 {
+			r.breakoff = 0
+			return n, nil
+		}
+		if err == nil {
+			continue
+		}
+		if r.breakoff++; r.breakoff >= maxFruitless || r.ctx.Err() != nil {
+			return 0, r.failed(err)
+		}
+		r.pause()
+	}
+	return 0, io.EOF
+}
+
+// readBody reads from the request under way, and ends it where it is complete or broken. Only the latter is an error.
+func (r *azureReader) readBody(p []byte) (int, error) {
+	r.stall.Reset(stallTimeout)
+	n, err := r.body.Read(p[:min(int64(len(p)), r.bodyEnd-r.offset)])
+	r.stall.Stop()
+	r.offset += int64(n)
+	switch {
+	case r.offset == r.bodyEnd:
+		r.finish()
+		return n, nil
+	case err == io.EOF:
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		r.drop()
+	}
+	return n, err
+}
+
+// finish lets the connection be used again: the transport takes it back when it has seen the end of the body.
+func (r *azureReader) finish() {
+	var one [1]byte
+	r.stall.Reset(stallTimeout)
+	_, _ = r.body.Read(one[:])
+	r.drop()
+}
+
+func (r *azureReader) pause() {
+	select {
+	case <-time.After(100 * time.Millisecond << r.breakoff):
+	case <-r.ctx.Done():
+	}
+}
+
+// failed takes an object that is gone in the middle of reading for changed: what was read cannot be completed.
+func (r *azureReader) failed(err error) error {
+	cause := r.store.cause(err)
+	if r.ctx.Err() != nil {
+		cause = r.ctx.Err()
+	} else if errors.Is(cause, ErrNotFound) {
+		cause = ErrChanged
+	}
+	return fmt.Errorf("read object %q in %s at byte %d of %d: %w", r.store.prefix+r.name, r.store.where, r.offset, r.size, cause)
+}
+
+func (r *azureReader) Close() error {
+	r.drop()
+	r.size = 0 // nothing more is requested
+	return nil
+}

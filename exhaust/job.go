@@ -55,23 +55,24 @@ func (r Request) ChannelTag() string { return r.Tag + ":" + r.Channel }
 // Job is an exhaust and what has become of it: what the API answers and job_request keeps.
 type Job struct {
 	Request
-	Status Status
+	Status Status `json:"status"`
 	// Message says why a job FAILED or was CANCELLED; "" otherwise.
-	Message string
+	Message string `json:"statusMessage,omitempty"`
 	// Attempts counts the runs after the first.
-	Attempts  int
-	Progress  Progress
-	UpdatedAt time.Time
+	Attempts  int       `json:"attempts"`
+	Progress  Progress  `json:"progress"`
+	UpdatedAt time.Time `json:"updatedAt"`
 	// CompletedAt is the zero time until the job has ended.
-	CompletedAt time.Time
+	CompletedAt time.Time `json:"completedAt,omitzero"`
 	// ExecutionTime is how long the run that ended took.
-	ExecutionTime time.Duration
+	ExecutionTime time.Duration `json:"executionTime,omitempty"`
 	// Report is the name of the file in the reports store; "" until there is one.
-	Report string
-	// DownloadURLs are signed and secret: they are stored, answered to their owner, never logged.
-	DownloadURLs []string
+	Report string `json:"report,omitempty"`
+	// DownloadURLs are signed, and as good as the files: they go to job_request and to who asks for
+	// them, and never with a job into a workflow's history.
+	DownloadURLs []string `json:"-"`
 	// ExpiresAt is when DownloadURLs stop working.
-	ExpiresAt time.Time
+	ExpiresAt time.Time `json:"-"`
 }
 
 // Phase is the step that an exhaust is in.

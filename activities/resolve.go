@@ -1,0 +1,56 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"data-exhaust/exhaust"
+	"data-exhaust/registry"
+)
+
+// Resolved is what the registry says of the request's conversation, and the days that the exhaust
+// covers.
+type Resolved struct {
+	Conversation exhaust.Conversation `json:"conversation"`
+	// StartDate and EndDate are "" for an exhaust that is not made from telemetry.
+	StartDate exhaust.Day `json:"startDate"`
+	EndDate   exhaust.Day `json:"endDate"`
+}
+
+// ResolveConversation finds the conversation in the request's channel and settles the days: those of
+// the request, else the conversation's own, else yesterday (contract section 3). now is the
+// workflow's time.
+func (a *Activities) ResolveConversation(ctx context.Context, request exhaust.Request, now time.Time) (Resolved, error) {
+	conversation, err := a.deps.UCI.Conversation(ctx, request.ConversationID, request.Channel)
+	if errors.Is(err, registry.ErrNoConversation) {
+		return Resolved{}, final(NoConversation, "No data found for conversation in DB")
+	}
+	if err != nil {
+		return Resolved{}, err
+	}
+	resolved := Resolved{Conversation: conversation}
+	if !request.UsesTelemetry() {
+		return resolved, nil
+	}
+	today := exhaust.DayOf(now.In(a.settings.Timezone))
+	yesterday := today.Add(-1)
+	resolved.StartDate = firstDay(request.StartDate, conversation.StartDate, yesterday)
+	resolved.EndDate = firstDay(request.EndDate, min(firstDay(conversation.EndDate, yesterday), today))
+	if resolved.StartDate > resolved.EndDate {
+		return Resolved{}, final(BadRange, "the exhaust would start on %s, after its end on %s: give startDate and endDate", resolved.StartDate, resolved.EndDate)
+	}
+	if err := exhaust.CheckSpan(resolved.StartDate, resolved.EndDate, a.settings.MaxDays); err != nil {
+		return Resolved{}, final(BadRange, "%v: give startDate and endDate", err)
+	}
+	return resolved, nil
+}
+
+func firstDay(days ...exhaust.Day) exhaust.Day {
+	for _, d := range days {
+		if d != "" {
+			return d
+		}
+	}
+	return ""
+}

@@ -1,0 +1,260 @@
+package exhaust
+
+import (
+	"bytes"
+	"crypto/md5"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Submission is what a client sends to ask for an exhaust, before it is checked.
+type Submission struct {
+	Dataset       string
+	Tag           string
+	Channel       string
+	RequestedBy   string
+	DatasetConfig json.RawMessage
+	OutputFormat  string
+}
+
+// Rules bound what may be asked for.
+type Rules struct {
+	// Now is the time of submission, in the zone in which days begin (EXHAUST_TIMEZONE).
+	Now time.Time
+	// MaxDays is how many days one exhaust may cover (EXHAUST_MAX_DAYS).
+	MaxDays int
+}
+
+// Invalid is a fault in what the client sent. Its text is a sentence for the client.
+type Invalid struct{ Sentence string }
+
+func (e *Invalid) Error() string { return e.Sentence }
+
+func invalid(format string, args ...any) error {
+	return &Invalid{Sentence: fmt.Sprintf(format, args...)}
+}
+
+// Check turns a submission into a request, or says in an *Invalid what is wrong with it
+// (contract section 1, "Validation").
+func (s Submission) Check(rules Rules) (Request, error) {
+	if s.Tag == "" {
+		return Request{}, invalid("tag is empty")
+	}
+	if s.Dataset == "" {
+		return Request{}, invalid("dataset is empty")
+	}
+	if emptyJSON(s.DatasetConfig) {
+		return Request{}, invalid("datasetConfig is empty")
+	}
+	if s.Channel == "" {
+		return Request{}, invalid("X-Channel-ID is missing in request header")
+	}
+	r := Request{
+		Dataset:      Dataset(s.Dataset),
+		Tag:          s.Tag,
+		Channel:      s.Channel,
+		RequestedBy:  s.RequestedBy,
+		Config:       s.DatasetConfig,
+		OutputFormat: s.OutputFormat,
+		SubmittedAt:  rules.Now.Truncate(time.Millisecond),
+	}
+	if r.OutputFormat == "" {
+		r.OutputFormat = "csv"
+	}
+	canonical, config, err := readConfig(s.DatasetConfig)
+	if err != nil {
+		return Request{}, err
+	}
+	for _, check := range []func() error{
+		r.checkNames,
+		func() error { return r.takeConfig(config) },
+		func() error { return r.checkDays(rules) },
+	} {
+		if err := check(); err != nil {
+			return Request{}, err
+		}
+	}
+	r.ID = requestID(r, DayOf(rules.Now), canonical)
+	return r, nil
+}
+
+// requestID is contract section 1's: the same request on the same day is the same exhaust.
+func requestID(r Request, day Day, canonicalConfig []byte) string {
+	sum := md5.Sum([]byte(strings.Join([]string{
+		r.Tag, string(r.Dataset), r.RequestedBy, r.Channel, string(day), r.OutputFormat, string(canonicalConfig),
+	}, "|")))
+	return fmt.Sprintf("%X", sum)
+}
+
+const (
+	maxChannel     = 150 // with the tag it has to fit a Temporal keyword of 255 bytes
+	maxRequestedBy = 255
+)
+
+func (r *Request) checkNames() error {
+	switch {
+	case !validName(r.Tag):
+		return invalid("tag %s is not valid: %s", quote(r.Tag), nameRule)
+	case r.Dataset != ResponseExhaust && r.Dataset != PrivateExhaust:
+		return invalid("dataset %s is unknown: %s or %s is accepted", quote(string(r.Dataset)), ResponseExhaust, PrivateExhaust)
+	case !printable(r.Channel, maxChannel):
+		return invalid("channel %s is not valid: 1 to %d printable characters are accepted", quote(r.Channel), maxChannel)
+	case r.RequestedBy != "" && !printable(r.RequestedBy, maxRequestedBy):
+		return invalid("requestedBy %s is not valid: at most %d printable characters are accepted", quote(r.RequestedBy), maxRequestedBy)
+	case r.OutputFormat != "csv":
+		return invalid("output_format %s is not supported: csv is accepted", quote(r.OutputFormat))
+	}
+	return nil
+}
+
+// takeConfig reads the members of datasetConfig that mean something; others are the client's own.
+func (r *Request) takeConfig(config map[string]any) error {
+	if _, ok := config["encryptionKey"]; ok {
+		return invalid("datasetConfig.encryptionKey is in the wrong place: it belongs to request, where it is kept nowhere")
+	}
+	texts := map[string]string{}
+	for _, field := range []string{"type", "conversationId", "startDate", "endDate"} {
+		switch v := config[field].(type) {
+		case nil:
+		case string:
+			if v == "" && field != "conversationId" {
+				return invalid("datasetConfig.%s is empty: give it a value or leave it out", field)
+			}
+			texts[field] = v
+		default:
+			return invalid("datasetConfig.%s is not a string", field)
+		}
+	}
+	if t := texts["type"]; t != "" && t != string(r.Dataset) {
+		return invalid("datasetConfig.type %s is not the dataset: %s is accepted", quote(t), quote(string(r.Dataset)))
+	}
+	r.ConversationID = texts["conversationId"]
+	if r.ConversationID == "" {
+		return invalid("datasetConfig.conversationId is empty: %s", nameRule)
+	}
+	if !validName(r.ConversationID) {
+		return invalid("datasetConfig.conversationId %s is not valid: %s", quote(r.ConversationID), nameRule)
+	}
+	var err error
+	if r.StartDate, err = configDay("startDate", texts); err != nil {
+		return err
+	}
+	r.EndDate, err = configDay("endDate", texts)
+	return err
+}
+
+func configDay(field string, texts map[string]string) (Day, error) {
+	text := texts[field]
+	if text == "" {
+		return "", nil
+	}
+	day, err := ParseDay(text)
+	if err != nil {
+		return "", invalid("datasetConfig.%s %s is not a day: a real day as yyyy-MM-dd is accepted", field, quote(text))
+	}
+	return day, nil
+}
+
+func (r *Request) checkDays(rules Rules) error {
+	today := DayOf(rules.Now)
+	if r.StartDate != "" && r.EndDate != "" && r.StartDate > r.EndDate {
+		return invalid("datasetConfig.startDate %s is after endDate %s: a start on or before the end is accepted", r.StartDate, r.EndDate)
+	}
+	if r.EndDate > today {
+		return invalid("datasetConfig.endDate %s is after today (%s): a day up to today is accepted", r.EndDate, today)
+	}
+	if r.StartDate > today {
+		return invalid("datasetConfig.startDate %s is after today (%s): a day up to today is accepted", r.StartDate, today)
+	}
+	if r.StartDate == "" || r.EndDate == "" {
+		return nil
+	}
+	return CheckSpan(r.StartDate, r.EndDate, rules.MaxDays)
+}
+
+// CheckSpan says in an *Invalid that the days from start to end are more than one exhaust may cover.
+func CheckSpan(start, end Day, maxDays int) error {
+	if days := start.DaysTo(end); days > maxDays {
+		return invalid("%s to %s are %d days: at most %d days are accepted", start, end, days, maxDays)
+	}
+	return nil
+}
+
+// UsesTelemetry reports whether the exhaust is made from telemetry. A private exhaust that names no
+// day lists who is registered to the conversation instead (contract section 5).
+func (r Request) UsesTelemetry() bool {
+	return r.Dataset == ResponseExhaust || r.StartDate != "" || r.EndDate != ""
+}
+
+// ReportName is the name of the exhaust's file in the reports store when it is completed on day.
+func (r Request) ReportName(completed Day) string {
+	kind := "response"
+	if r.Dataset == PrivateExhaust {
+		kind = "userinfo"
+	}
+	return fmt.Sprintf("%s%s_%s_%s.csv", r.ReportPrefix(), r.ConversationID, kind, strings.ReplaceAll(string(completed), "-", ""))
+}
+
+// ReportPrefix begins the names of all reports of the exhaust, on whatever day they are completed.
+func (r Request) ReportPrefix() string { return fmt.Sprintf("%s/%s/", r.Dataset, r.ID) }
+
+// WorkflowID is the id of the workflow that makes the exhaust.
+func WorkflowID(requestID string) string { return "exhaust-" + requestID }
+
+const nameRule = "1 to 100 characters of A-Z a-z 0-9 . _ - that do not start with a dot are accepted"
+
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
+
+func validName(s string) bool { return namePattern.MatchString(s) }
+
+func printable(s string, most int) bool {
+	if s == "" || !utf8.ValidString(s) || utf8.RuneCountInString(s) > most || len(s) > 255 {
+		return false
+	}
+	return strings.IndexFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) < 0
+}
+
+// quote shows a client's own value in a sentence, no longer than a person reads.
+func quote(s string) string {
+	const most = 120
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+func emptyJSON(raw json.RawMessage) bool {
+	switch compact := string(bytes.TrimSpace(raw)); compact {
+	case "", "null", `""`:
+		return true
+	default:
+		return compact[0] == '{' && len(strings.TrimSpace(strings.Trim(compact, "{}"))) == 0
+	}
+}
+
+// readConfig reads datasetConfig and spells it canonically: members sorted by name, no white space,
+// numbers as they stand, so that only a difference in content makes another exhaust.
+func readConfig(raw json.RawMessage) (canonical []byte, config map[string]any, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	if err := decoder.Decode(&config); err != nil {
+		return nil, nil, invalid("datasetConfig is not a JSON object")
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, nil, invalid("datasetConfig is not a JSON object")
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(config); err != nil {
+		return nil, nil, invalid("datasetConfig cannot be read")
+	}
+	return bytes.TrimSpace(out.Bytes()), config, nil
+}

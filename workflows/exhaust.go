@@ -1,0 +1,389 @@
+// Package workflows says what happens to an exhaust and in which order. It is deterministic: what
+// reads a clock, a network or a file is an activity.
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"data-exhaust/activities"
+	"data-exhaust/exhaust"
+)
+
+// Input starts an exhaust.
+type Input struct {
+	Request exhaust.Request `json:"request"`
+	// Attempts counts the runs of the exhaust before this one.
+	Attempts int `json:"attempts"`
+	// Timeout is how long whatever can heal is tried again (EXHAUST_TIMEOUT).
+	Timeout time.Duration `json:"timeout"`
+}
+
+// Result is what an exhaust that succeeded came to. The file's signed URLs are not in it: they are
+// in job_request.
+type Result struct {
+	Report   string           `json:"report"`
+	Progress exhaust.Progress `json:"progress"`
+}
+
+// StateQuery asks a running exhaust for its exhaust.Job, for people who look at it in Temporal's UI.
+const StateQuery = "state"
+
+// Exhaust makes one exhaust. The workflow is the state of the exhaust: what it tells of itself by
+// search attributes and memo can be read while no worker is alive.
+//
+// It completes when the exhaust is SUCCESS, fails when it is FAILED, and is cancelled when it is
+// CANCELLED.
+func Exhaust(ctx workflow.Context, in Input) (Result, error) {
+	e := newExhaust(ctx, in)
+	if err := workflow.SetQueryHandler(ctx, StateQuery, func() (exhaust.Job, error) { return e.job, nil }); err != nil {
+		return Result{}, err
+	}
+	if err := e.run(ctx); err != nil {
+		return Result{}, e.fail(ctx, err)
+	}
+	return Result{Report: e.job.Report, Progress: e.job.Progress}, nil
+}
+
+// a names the activities; only the names are used here.
+var a *activities.Activities
+
+// exhaustRun is one run of an exhaust.
+type exhaustRun struct {
+	job      exhaust.Job
+	deadline time.Time
+	started  time.Time
+	staging  string
+	report   string          // as soon as it may exist
+	told     exhaust.Status  // as search attribute
+	begun    workflow.Future // the record of PROCESSING
+}
+
+func newExhaust(ctx workflow.Context, in Input) *exhaustRun {
+	now := workflow.Now(ctx)
+	run := workflow.GetInfo(ctx).WorkflowExecution.RunID
+	return &exhaustRun{
+		job: exhaust.Job{
+			Request:   in.Request,
+			Status:    exhaust.Submitted,
+			Attempts:  in.Attempts,
+			UpdatedAt: in.Request.SubmittedAt,
+		},
+		started:  now,
+		deadline: now.Add(in.Timeout),
+		staging:  fmt.Sprintf("staging/%s/%s/", in.Request.ID, run),
+	}
+}
+
+func (e *exhaustRun) run(ctx workflow.Context) error {
+	if err := e.begin(ctx); err != nil {
+		return err
+	}
+	resolved, err := e.resolve(ctx)
+	if err != nil {
+		return err
+	}
+	for again := false; ; again = true {
+		err := e.make(ctx, resolved)
+		// Staged files that are gone (someone reset the workflow to a point after its staging was
+		// removed, or cleared the store) are staged anew, once.
+		if !again && failedAs(err, activities.StagingGone) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		break
+	}
+	return e.finish(ctx)
+}
+
+// make fetches, joins and builds: all that works on staged files.
+func (e *exhaustRun) make(ctx workflow.Context, resolved activities.Resolved) error {
+	var runs []activities.RunRange
+	if e.job.UsesTelemetry() {
+		var err error
+		if runs, err = e.fetch(ctx, resolved); err != nil {
+			return err
+		}
+	}
+	if err := e.join(ctx, runs); err != nil {
+		return err
+	}
+	return e.build(ctx, resolved.Conversation, runs)
+}
+
+// begin tells that the exhaust is being worked on. job_request is told at the same time as the first
+// step runs.
+func (e *exhaustRun) begin(ctx workflow.Context) error {
+	e.job.Status = exhaust.Processing
+	e.job.Progress.Phase = exhaust.Fetching
+	if !e.job.UsesTelemetry() {
+		e.job.Progress.Phase = exhaust.Joining
+	}
+	if err := e.tell(ctx, "looking up the conversation"); err != nil {
+		return err
+	}
+	e.begun = workflow.ExecuteActivity(e.short(ctx, "record PROCESSING"), a.RecordJob, e.job)
+	return nil
+}
+
+func (e *exhaustRun) resolve(ctx workflow.Context) (resolved activities.Resolved, err error) {
+	err = workflow.ExecuteActivity(e.short(ctx, "conversation "+e.job.ConversationID),
+		a.ResolveConversation, e.job.Request, workflow.Now(ctx)).Get(ctx, &resolved)
+	return resolved, err
+}
+
+// fetchAtOnce bounds how many parts of one exhaust are read at a time, over all workers.
+const fetchAtOnce = 16
+
+// fetch reads the telemetry, a part an activity, and gives the runs that were staged.
+func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) ([]activities.RunRange, error) {
+	var parts []activities.Part
+	err := workflow.ExecuteActivity(e.long(ctx, fmt.Sprintf("list %s to %s", resolved.StartDate, resolved.EndDate)),
+		a.PlanFetch, resolved.StartDate, resolved.EndDate).Get(ctx, &parts)
+	if err != nil {
+		return nil, err
+	}
+	progress := &e.job.Progress
+	*progress = exhaust.Progress{Phase: exhaust.Fetching, Percent: progress.Percent}
+	for _, part := range parts {
+		progress.BytesTotal += part.Bytes
+	}
+	if err := e.tell(ctx, fmt.Sprintf("reading telemetry: %d parts, %s to %s", len(parts), resolved.StartDate, resolved.EndDate)); err != nil {
+		return nil, err
+	}
+
+	fetchCtx, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	var (
+		runs    = make([][]activities.RunRange, len(parts))
+		slots   = workflow.NewSemaphore(ctx, fetchAtOnce)
+		failure error
+		running = workflow.NewWaitGroup(ctx)
+	)
+	for _, part := range parts {
+		if err := slots.Acquire(ctx, 1); err != nil {
+			failure = err
+			break
+		}
+		if failure != nil {
+			break
+		}
+		running.Add(1)
+		workflow.Go(fetchCtx, func(ctx workflow.Context) {
+			defer running.Done()
+			defer slots.Release(1)
+			var fetched activities.Fetched
+			err := workflow.ExecuteActivity(e.long(ctx, summary(part)), a.FetchTelemetry, activities.FetchInput{
+				Dataset:        e.job.Dataset,
+				Channel:        e.job.Channel,
+				ConversationID: e.job.ConversationID,
+				Staging:        e.staging,
+				Part:           part,
+			}).Get(ctx, &fetched)
+			if err == nil {
+				runs[part.Number] = fetched.Runs
+				err = e.fetched(ctx, fetched)
+			}
+			if err != nil && failure == nil {
+				failure = err
+				cancel()
+			}
+		})
+	}
+	// Nothing may write staged files any more when they are removed: so wait, cancelled or not.
+	waitCtx, _ := workflow.NewDisconnectedContext(ctx)
+	running.Wait(waitCtx)
+	if failure != nil {
+		return nil, failure
+	}
+	if progress.EventsMatched == 0 {
+		return nil, noData()
+	}
+	var all []activities.RunRange
+	for _, r := range runs {
+		all = append(all, r...)
+	}
+	return all, nil
+}
+
+// fetched adds what a part held to the progress.
+func (e *exhaustRun) fetched(ctx workflow.Context, part activities.Fetched) error {
+	progress := &e.job.Progress
+	progress.BytesRead += part.BytesRead
+	progress.EventsMatched += part.EventsMatched
+	progress.LinesSkipped += part.LinesSkipped
+	progress.BytesTotal = max(progress.BytesTotal, progress.BytesRead)
+	return e.tell(ctx, "")
+}
+
+func summary(part activities.Part) string {
+	days := string(part.Begin.Day)
+	if part.End.Day != part.Begin.Day {
+		days += " to " + string(part.End.Day)
+	}
+	return fmt.Sprintf("%s: %d objects, %.1f MB", days, part.Objects, float64(part.Bytes)/1e6)
+}
+
+func (e *exhaustRun) join(ctx workflow.Context, runs []activities.RunRange) error {
+	e.job.Progress.Phase = exhaust.Joining
+	if err := e.tell(ctx, "looking up devices"); err != nil {
+		return err
+	}
+	var joined activities.Joined
+	err := workflow.ExecuteActivity(e.long(ctx, "devices"), a.JoinDevices, activities.JoinInput{
+		Dataset:        e.job.Dataset,
+		ConversationID: e.job.ConversationID,
+		Staging:        e.staging,
+		Runs:           runs,
+		FromRegistry:   !e.job.UsesTelemetry(),
+	}).Get(ctx, &joined)
+	if err != nil {
+		return err
+	}
+	if !e.job.UsesTelemetry() && joined.Known == 0 {
+		return noData()
+	}
+	if e.job.Dataset == exhaust.PrivateExhaust {
+		e.job.Progress.RowsUnknownDevice = joined.Unknown
+	}
+	return nil
+}
+
+func (e *exhaustRun) build(ctx workflow.Context, conversation exhaust.Conversation, runs []activities.RunRange) error {
+	e.job.Progress.Phase = exhaust.Building
+	if err := e.tell(ctx, "writing the CSV"); err != nil {
+		return err
+	}
+	completed := workflow.Now(ctx)
+	var built activities.Built
+	err := workflow.ExecuteActivity(e.long(ctx, "CSV"), a.BuildCSV, activities.BuildInput{
+		Request:      e.job.Request,
+		Conversation: conversation,
+		Staging:      e.staging,
+		Runs:         runs,
+		Completed:    completed,
+	}).Get(ctx, &built)
+	if err != nil {
+		return err
+	}
+	e.report = built.Report
+	progress := &e.job.Progress
+	progress.RowsWritten = built.RowsWritten
+	progress.RowsUnknownDevice += built.RowsUnknownDevice
+	progress.Undecryptable = built.Undecryptable
+	return nil
+}
+
+// finish signs the URLs while what was staged is removed, and ends the exhaust as SUCCESS.
+func (e *exhaustRun) finish(ctx workflow.Context) error {
+	e.job.Progress.Phase = exhaust.Signing
+	if err := e.tell(ctx, "signing the URL"); err != nil {
+		return err
+	}
+	if err := e.begun.Get(ctx, nil); err != nil {
+		return err
+	}
+	removed := workflow.ExecuteActivity(e.cleaning(ctx), a.RemoveFiles, []string{e.staging})
+	signed := workflow.ExecuteActivity(e.short(ctx, "signed URL"), a.SignURLs, e.job.ID, e.report)
+	if err := signed.Get(ctx, nil); err != nil {
+		return err
+	}
+	if err := removed.Get(ctx, nil); err != nil {
+		if temporal.IsCanceledError(err) {
+			return err
+		}
+		workflow.GetLogger(ctx).Warn("staged files are left behind", "staging", e.staging, "error", err)
+	}
+	// From here on the exhaust is made: a cancellation comes too late.
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	e.job.Report = e.report
+	e.job.Progress.Phase = exhaust.Done
+	e.end(ctx, exhaust.Success, "")
+	if err := workflow.ExecuteActivity(e.short(ctx, "record SUCCESS"), a.RecordJob, e.job).Get(ctx, nil); err != nil {
+		return err
+	}
+	return e.tell(ctx, fmt.Sprintf("%d rows", e.job.Progress.RowsWritten))
+}
+
+// fail ends the exhaust as FAILED or CANCELLED and gives the error that ends the workflow.
+func (e *exhaustRun) fail(ctx workflow.Context, cause error) error {
+	cancelled := temporal.IsCanceledError(cause) || errors.Is(ctx.Err(), workflow.ErrCanceled)
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	logger := workflow.GetLogger(ctx)
+	e.job.Report = ""
+	if cancelled {
+		e.end(ctx, exhaust.Cancelled, "cancelled on request")
+	} else {
+		e.end(ctx, exhaust.Failed, e.sentence(cause))
+	}
+	// The status is told before the recording, which may have to wait for the database.
+	if err := e.tell(ctx, e.job.Message); err != nil {
+		logger.Error("the status could not be told", "error", err)
+	}
+	if e.begun != nil {
+		_ = e.begun.Get(ctx, nil) // only so that it cannot overtake the record of the end
+	}
+	e.deadline = workflow.Now(ctx).Add(graceful)
+	// A report may have been written, whole, just before the exhaust came to nothing.
+	removed := workflow.ExecuteActivity(e.cleaning(ctx), a.RemoveFiles, []string{e.staging, e.job.ReportPrefix()})
+	if err := workflow.ExecuteActivity(e.short(ctx, "record "+string(e.job.Status)), a.RecordJob, e.job).Get(ctx, nil); err != nil {
+		logger.Error("the end could not be recorded", "error", err)
+	}
+	if err := removed.Get(ctx, nil); err != nil {
+		logger.Warn("staged files are left behind", "staging", e.staging, "error", err)
+	}
+	if cancelled {
+		return temporal.NewCanceledError(e.job.Message)
+	}
+	kind := "Failed"
+	var application *temporal.ApplicationError
+	if errors.As(cause, &application) {
+		kind = application.Type()
+	}
+	return temporal.NewNonRetryableApplicationError(e.job.Message, kind, nil)
+}
+
+func (e *exhaustRun) end(ctx workflow.Context, status exhaust.Status, message string) {
+	e.job.Status = status
+	e.job.Message = message
+	e.job.CompletedAt = workflow.Now(ctx)
+	e.job.ExecutionTime = e.job.CompletedAt.Sub(e.started)
+}
+
+// sentence says to the exhaust's owner why it failed.
+func (e *exhaustRun) sentence(cause error) string {
+	reason := innermost(cause)
+	var step *temporal.ActivityError
+	if errors.As(cause, &step) && step.RetryState() == enumspb.RETRY_STATE_TIMEOUT {
+		return fmt.Sprintf("gave up after %s in phase %s: %s", e.deadline.Sub(e.started), e.job.Progress.Phase, reason)
+	}
+	return reason
+}
+
+// innermost is the message of the failure that the others wrap.
+func innermost(err error) string {
+	var application *temporal.ApplicationError
+	if errors.As(err, &application) {
+		return application.Message()
+	}
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err.Error()
+}
+
+func noData() error {
+	return temporal.NewNonRetryableApplicationError("No data found", activities.NoData, nil)
+}
+
+func failedAs(err error, kind string) bool {
+	var application *temporal.ApplicationError
+	return errors.As(err, &application) && application.Type() == kind
+}

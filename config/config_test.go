@@ -1,0 +1,416 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"data-exhaust/exhaust"
+)
+
+func TestLoadOfNothingGivesTheContractsDefaults(t *testing.T) {
+	dir := workingDir(t)
+	c, err := Load([]string{"PATH=/bin", "HOME=/root", "TEMPORAL_ADDRESS=localhost:7233"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Timezone.String(); got != "Asia/Kolkata" {
+		t.Errorf("time zone: got %s", got)
+	}
+	c.Timezone, c.given = nil, nil
+	want := Config{
+		DataDir:     dir + "/data",
+		DatabaseURL: "sqlite://" + dir + "/data/exhaust.db", UCIDatabaseURL: "sqlite://" + dir + "/data/exhaust.db",
+		FusionAuthDatabaseURL: "sqlite://" + dir + "/data/exhaust.db",
+		ConversationTable:     "bot", UsersTable: "users", RegistrationsTable: "user_registrations", IdentitiesTable: "identities",
+		TelemetryStore: "file://" + dir + "/data/telemetry", ReportsStore: "file://" + dir + "/data/reports",
+		TelemetryLayout: "{yyyy}-{MM}-{dd}",
+		Addr:            "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080",
+		URLTTL: 24 * time.Hour, MaxDays: 366, Timeout: 24 * time.Hour,
+		CSVDialect: exhaust.RFC4180, TaskQueue: "exhaust",
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %#v\nwant %#v", c, want)
+	}
+}
+
+func TestLoadReadsEverySetting(t *testing.T) {
+	c, err := Load(everySetting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Timezone.String(); got != "America/New_York" {
+		t.Errorf("time zone: got %s", got)
+	}
+	c.Timezone, c.given = nil, nil
+	want := Config{
+		DataDir:               "/srv/exhaust",
+		DatabaseURL:           "postgres://exhaust:dbpass@db:5432/exhaust?sslmode=require",
+		UCIDatabaseURL:        "postgresql://reader:ucipass@db/uci",
+		FusionAuthDatabaseURL: "postgres://db/fusionauth?user=reader&password=fapass",
+		ConversationTable:     `public."Bot"`, UsersTable: "fa.users", RegistrationsTable: "regs", IdentitiesTable: `"Ident ities"`,
+		EncryptionSecret: "c2l4dGVlbiBieXRlIGtleQ==",
+		TelemetryStore:   "azblob://telemetry/raw", ReportsStore: "file:///srv/reports",
+		TelemetryLayout: "{yyyy}/{MM}/{dd}/",
+		PdataID:         "prod.UCI.sunbird",
+		Addr:            ":9000", PublicURL: "https://exhaust.example.org/api",
+		URLTTL: 90 * time.Minute, MaxDays: 31, Timeout: 6 * time.Hour, AssumeConsent: true,
+		CSVDialect: exhaust.Spark, TaskQueue: "exhaust-blue",
+		AzureConnectionString: "AccountName=a;AccountKey=azurekey", AzureAccount: "account",
+	}
+	if !reflect.DeepEqual(c, want) {
+		for i := range reflect.TypeFor[Config]().NumField() - 1 {
+			got, want := reflect.ValueOf(c).Field(i), reflect.ValueOf(want).Field(i)
+			if !reflect.DeepEqual(got.Interface(), want.Interface()) {
+				t.Errorf("%s: got %v, want %v", reflect.TypeFor[Config]().Field(i).Name, got, want)
+			}
+		}
+	}
+}
+
+// everySetting gives each a value other than its default.
+var everySetting = []string{
+	"EXHAUST_DATA_DIR=/srv/exhaust",
+	"EXHAUST_DATABASE_URL=postgres://exhaust:dbpass@db:5432/exhaust?sslmode=require",
+	"UCI_DATABASE_URL=postgresql://reader:ucipass@db/uci",
+	"FUSIONAUTH_DATABASE_URL=postgres://db/fusionauth?user=reader&password=fapass",
+	`UCI_CONVERSATION_TABLE=public."Bot"`,
+	"UCI_USERS_TABLE=fa.users",
+	"UCI_REGISTRATIONS_TABLE=regs",
+	`UCI_IDENTITIES_TABLE="Ident ities"`,
+	"UCI_ENCRYPTION_SECRET=c2l4dGVlbiBieXRlIGtleQ==",
+	"EXHAUST_TELEMETRY_STORE=azblob://telemetry/raw",
+	"EXHAUST_REPORTS_STORE=file:///srv/reports",
+	"EXHAUST_TELEMETRY_LAYOUT={yyyy}/{MM}/{dd}/",
+	"EXHAUST_PDATA_ID=prod.UCI.sunbird",
+	"EXHAUST_ADDR=:9000",
+	"EXHAUST_PUBLIC_URL=https://exhaust.example.org/api/",
+	"EXHAUST_URL_TTL=90m",
+	"EXHAUST_TIMEZONE=America/New_York",
+	"EXHAUST_MAX_DAYS=31",
+	"EXHAUST_TIMEOUT=6h",
+	"EXHAUST_ASSUME_CONSENT=true",
+	"EXHAUST_CSV_DIALECT=spark",
+	"EXHAUST_TASK_QUEUE=exhaust-blue",
+	"AZURE_STORAGE_CONNECTION_STRING=AccountName=a;AccountKey=azurekey",
+	"AZURE_STORAGE_ACCOUNT=account",
+}
+
+func TestEverySettingOfTheContractIsKnown(t *testing.T) {
+	var known []string
+	for _, s := range settings {
+		known = append(known, s.name)
+	}
+	var given []string
+	for _, entry := range everySetting {
+		name, _, _ := strings.Cut(entry, "=")
+		given = append(given, name)
+	}
+	if !reflect.DeepEqual(known, given) {
+		t.Errorf("known: %v\nwant:  %v", known, given)
+	}
+}
+
+func TestAnEmptyValueIsNone(t *testing.T) {
+	for _, value := range []string{"", "  ", "\n"} {
+		c, err := Load([]string{"EXHAUST_MAX_DAYS=" + value, "EXHAUST_WHATEVER=" + value})
+		if err != nil || c.MaxDays != 366 {
+			t.Errorf("%q: got %d, %v", value, c.MaxDays, err)
+		}
+	}
+}
+
+func TestOfANameThatStandsTwiceTheFirstCounts(t *testing.T) {
+	c, err := Load([]string{"EXHAUST_MAX_DAYS=7", "EXHAUST_MAX_DAYS=8"})
+	if err != nil || c.MaxDays != 7 {
+		t.Errorf("got %d, %v", c.MaxDays, err)
+	}
+}
+
+func TestDefaultsAreDerivedFromOtherSettings(t *testing.T) {
+	dir := workingDir(t)
+	for _, c := range []struct {
+		environ []string
+		field   func(Config) string
+		want    string
+	}{
+		{[]string{"EXHAUST_DATA_DIR=./var//x"}, func(c Config) string { return c.DataDir }, dir + "/var/x"},
+		{[]string{"EXHAUST_DATA_DIR=/d"}, func(c Config) string { return c.DatabaseURL }, "sqlite:///d/exhaust.db"},
+		{[]string{"EXHAUST_DATA_DIR=/d"}, func(c Config) string { return c.UCIDatabaseURL }, "sqlite:///d/exhaust.db"},
+		{[]string{"EXHAUST_DATA_DIR=/d"}, func(c Config) string { return c.TelemetryStore }, "file:///d/telemetry"},
+		{[]string{"EXHAUST_DATA_DIR=/d"}, func(c Config) string { return c.ReportsStore }, "file:///d/reports"},
+		{[]string{"EXHAUST_DATABASE_URL=postgres://h/d"}, func(c Config) string { return c.UCIDatabaseURL }, "postgres://h/d"},
+		{[]string{"EXHAUST_DATABASE_URL=postgres://h/d"}, func(c Config) string { return c.FusionAuthDatabaseURL }, "postgres://h/d"},
+		{[]string{"UCI_DATABASE_URL=postgres://h/d"}, func(c Config) string { return c.FusionAuthDatabaseURL }, "sqlite://" + dir + "/data/exhaust.db"},
+		{[]string{"EXHAUST_DATABASE_URL=sqlite://x/e.db"}, func(c Config) string { return c.DatabaseURL }, "sqlite://" + dir + "/x/e.db"},
+		{[]string{"EXHAUST_REPORTS_STORE=file://out/a%20b%25"}, func(c Config) string { return c.ReportsStore }, "file://" + dir + "/out/a b%25"},
+		{[]string{"EXHAUST_ADDR=:9000"}, func(c Config) string { return c.PublicURL }, "http://127.0.0.1:9000"},
+		{[]string{"EXHAUST_ADDR=0.0.0.0:9000"}, func(c Config) string { return c.PublicURL }, "http://127.0.0.1:9000"},
+		{[]string{"EXHAUST_ADDR=[::]:9000"}, func(c Config) string { return c.PublicURL }, "http://127.0.0.1:9000"},
+		{[]string{"EXHAUST_ADDR=[::1]:9000"}, func(c Config) string { return c.PublicURL }, "http://[::1]:9000"},
+		{[]string{"EXHAUST_ADDR=exhaust.local:80"}, func(c Config) string { return c.PublicURL }, "http://exhaust.local:80"},
+	} {
+		config, err := Load(c.environ)
+		if got := c.field(config); err != nil || got != c.want {
+			t.Errorf("%s: got %s, %v, want %s", c.environ, got, err, c.want)
+		}
+	}
+}
+
+func TestAWrongValueIsAnErrorThatSaysWhatIsAccepted(t *testing.T) {
+	for _, c := range []struct{ entry, want string }{
+		{"EXHAUST_DATA_DIR=/a?b", `EXHAUST_DATA_DIR is "/a?b": it must be a folder without ?, # or % in its name`},
+		{"EXHAUST_DATABASE_URL=mysql://u:secret@h/d", notShown("EXHAUST_DATABASE_URL") + "it must be postgres://user:password@host:port/database or sqlite:///file"},
+		{"EXHAUST_DATABASE_URL=postgres:secret", notShown("EXHAUST_DATABASE_URL") + "it must be postgres://user:password@host:port/database or sqlite:///file"},
+		{"EXHAUST_DATABASE_URL=host=h password=secret", notShown("EXHAUST_DATABASE_URL") + "it must be postgres://user:password@host:port/database or sqlite:///file"},
+		{"EXHAUST_DATABASE_URL=sqlite://", notShown("EXHAUST_DATABASE_URL") + "after sqlite:// it must name a file, without ?, # or % in its name"},
+		{"EXHAUST_DATABASE_URL=sqlite://:memory:", notShown("EXHAUST_DATABASE_URL") + "after sqlite:// it must name a file, without ?, # or % in its name"},
+		{"UCI_DATABASE_URL=postgres://u:se#cret@h/d", notShown("UCI_DATABASE_URL") + "it is no URL; characters of the password other than letters and digits must be percent-encoded, such as %23 for #"},
+		{"UCI_DATABASE_URL=postgres://u:12#cret@h/d", notShown("UCI_DATABASE_URL") + "characters of the password other than letters and digits must be percent-encoded, such as %23 for #"},
+		{"UCI_DATABASE_URL=postgres://u:12/cret@h/d", notShown("UCI_DATABASE_URL") + "characters of the password other than letters and digits must be percent-encoded, such as %23 for #"},
+		{"UCI_DATABASE_URL=postgres://u:12?cret@h/d", notShown("UCI_DATABASE_URL") + "characters of the password other than letters and digits must be percent-encoded, such as %23 for #"},
+		{"FUSIONAUTH_DATABASE_URL=postgres://u:secret@h", notShown("FUSIONAUTH_DATABASE_URL") + "it must end in /database, the database's name"},
+		{"FUSIONAUTH_DATABASE_URL=postgres://u:secret@h/", notShown("FUSIONAUTH_DATABASE_URL") + "it must end in /database, the database's name"},
+		{"UCI_CONVERSATION_TABLE=bot; DROP TABLE users", `UCI_CONVERSATION_TABLE is "bot; DROP TABLE users": it must be a table as SQL writes it, such as bot, uci.bot or public."Bot"`},
+		{`UCI_USERS_TABLE="a"b"`, `UCI_USERS_TABLE is "\"a\"b\"": it must be a table as SQL writes it, such as bot, uci.bot or public."Bot"`},
+		{"UCI_REGISTRATIONS_TABLE=1a", `UCI_REGISTRATIONS_TABLE is "1a": it must be a table as SQL writes it, such as bot, uci.bot or public."Bot"`},
+		{"UCI_IDENTITIES_TABLE=a.b.c", `UCI_IDENTITIES_TABLE is "a.b.c": it must be a table as SQL writes it, such as bot, uci.bot or public."Bot"`},
+		{"UCI_ENCRYPTION_SECRET=c2VjcmV0", notShown("UCI_ENCRYPTION_SECRET") + "the encryption secret decodes to 6 bytes: it must be the standard base64 of an AES key of 16, 24 or 32 bytes"},
+		{"EXHAUST_TELEMETRY_STORE=/var/telemetry", `EXHAUST_TELEMETRY_STORE is "/var/telemetry": it must be azblob://container/prefix or file:///folder`},
+		{"EXHAUST_TELEMETRY_STORE=s3://bucket", `EXHAUST_TELEMETRY_STORE is "s3://bucket": it must be azblob://container/prefix or file:///folder`},
+		{"EXHAUST_REPORTS_STORE=file://", `EXHAUST_REPORTS_STORE is "file://": it must be azblob://container/prefix or file:///folder`},
+		{"EXHAUST_REPORTS_STORE=azblob://Re_ports/x", `EXHAUST_REPORTS_STORE is "azblob://Re_ports/x": after azblob:// it must name a container: 3 to 63 characters a-z, 0-9 and single hyphens between them`},
+		{"EXHAUST_REPORTS_STORE=azblob://reports/x?sv=2022", `EXHAUST_REPORTS_STORE is "azblob://reports/x?sv=2022": the prefix after the container must hold neither ? nor #; credentials go into AZURE_STORAGE_CONNECTION_STRING`},
+		{"EXHAUST_REPORTS_STORE=azblob://reports", "EXHAUST_REPORTS_STORE is in Azure: set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT to sign in with Azure's default credentials"},
+		{"EXHAUST_TELEMETRY_STORE=azblob://telemetry", "EXHAUST_TELEMETRY_STORE is in Azure: set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT to sign in with Azure's default credentials"},
+		{"EXHAUST_TELEMETRY_LAYOUT=yyyy-MM-dd", `EXHAUST_TELEMETRY_LAYOUT is "yyyy-MM-dd": it must hold {yyyy}, {MM} and {dd} once each, such as {yyyy}-{MM}-{dd} or {yyyy}/{MM}/{dd}/`},
+		{"EXHAUST_TELEMETRY_LAYOUT={yyyy}/{mm}/{dd}/", `EXHAUST_TELEMETRY_LAYOUT is "{yyyy}/{mm}/{dd}/": it must hold {yyyy}, {MM} and {dd} once each, such as {yyyy}-{MM}-{dd} or {yyyy}/{MM}/{dd}/`},
+		{"EXHAUST_ADDR=8080", `EXHAUST_ADDR is "8080": it must be host:port or :port, with a port from 1 to 65535`},
+		{"EXHAUST_ADDR=localhost:0", `EXHAUST_ADDR is "localhost:0": it must be host:port or :port, with a port from 1 to 65535`},
+		{"EXHAUST_ADDR=localhost:65536", `EXHAUST_ADDR is "localhost:65536": it must be host:port or :port, with a port from 1 to 65535`},
+		{"EXHAUST_ADDR=http://localhost:80", `EXHAUST_ADDR is "http://localhost:80": it must be host:port or :port, with a port from 1 to 65535`},
+		{"EXHAUST_PUBLIC_URL=exhaust.example.org", `EXHAUST_PUBLIC_URL is "exhaust.example.org": it must be http:// or https:// with a host, without user, query or fragment, such as https://exhaust.example.org`},
+		{"EXHAUST_PUBLIC_URL=https://h/?a", `EXHAUST_PUBLIC_URL is "https://h/?a": it must be http:// or https:// with a host, without user, query or fragment, such as https://exhaust.example.org`},
+		{"EXHAUST_URL_TTL=7d", `EXHAUST_URL_TTL is "7d": it must be a duration from 1m to 168h, such as 90m or 24h`},
+		{"EXHAUST_URL_TTL=168h1s", `EXHAUST_URL_TTL is "168h1s": it must be a duration from 1m to 168h, such as 90m or 24h`},
+		{"EXHAUST_URL_TTL=59s", `EXHAUST_URL_TTL is "59s": it must be a duration from 1m to 168h, such as 90m or 24h`},
+		{"EXHAUST_TIMEOUT=721h", `EXHAUST_TIMEOUT is "721h": it must be a duration from 1m to 720h, such as 90m or 24h`},
+		{"EXHAUST_TIMEOUT=-1h", `EXHAUST_TIMEOUT is "-1h": it must be a duration from 1m to 720h, such as 90m or 24h`},
+		{"EXHAUST_TIMEZONE=IST+5:30", `EXHAUST_TIMEZONE is "IST+5:30": it must be the IANA name of a time zone, such as Asia/Kolkata or UTC`},
+		{"EXHAUST_TIMEZONE=Local", `EXHAUST_TIMEZONE is "Local": it must be the IANA name of a time zone, such as Asia/Kolkata or UTC`},
+		{"EXHAUST_MAX_DAYS=0", `EXHAUST_MAX_DAYS is "0": it must be a number of days from 1 to 3660`},
+		{"EXHAUST_MAX_DAYS=3661", `EXHAUST_MAX_DAYS is "3661": it must be a number of days from 1 to 3660`},
+		{"EXHAUST_MAX_DAYS=1.5", `EXHAUST_MAX_DAYS is "1.5": it must be a number of days from 1 to 3660`},
+		{"EXHAUST_ASSUME_CONSENT=yes", `EXHAUST_ASSUME_CONSENT is "yes": it must be true or false`},
+		{"EXHAUST_CSV_DIALECT=excel", `EXHAUST_CSV_DIALECT is "excel": it must be rfc4180 or spark`},
+		{"EXHAUST_TASK_QUEUE=a b", `EXHAUST_TASK_QUEUE is "a b": it must be 1 to 200 characters of A-Z a-z 0-9 . _ -`},
+	} {
+		if _, err := Load([]string{c.entry}); err == nil || err.Error() != c.want {
+			t.Errorf("%s:\n got %v\nwant %s", c.entry, err, c.want)
+		}
+	}
+}
+
+func TestTheBoundsOfSettingsAreAccepted(t *testing.T) {
+	for _, entry := range []string{
+		"EXHAUST_URL_TTL=1m", "EXHAUST_URL_TTL=168h", "EXHAUST_TIMEOUT=1m", "EXHAUST_TIMEOUT=720h",
+		"EXHAUST_MAX_DAYS=1", "EXHAUST_MAX_DAYS=3660", "EXHAUST_ADDR=:1", "EXHAUST_ADDR=:65535",
+	} {
+		name, value, _ := strings.Cut(entry, "=")
+		c, err := Load([]string{entry})
+		if got := settingOf(c, name); err != nil || got.Value != value || got.Default {
+			t.Errorf("%s: got %+v, %v", entry, got, err)
+		}
+	}
+}
+
+func TestAnUnknownNameIsAnErrorThatSuggestsTheNearest(t *testing.T) {
+	for name, want := range map[string]string{
+		"EXHAUST_URLTTL":              "EXHAUST_URLTTL is no setting: did you mean EXHAUST_URL_TTL?",
+		"EXHAUST_TIMEZON":             "EXHAUST_TIMEZON is no setting: did you mean EXHAUST_TIMEZONE?",
+		"EXHAUST_REPORT_STORE":        "EXHAUST_REPORT_STORE is no setting: did you mean EXHAUST_REPORTS_STORE?",
+		"EXHAUST_DATABASE_URI":        "EXHAUST_DATABASE_URI is no setting: did you mean EXHAUST_DATABASE_URL?",
+		"EXHAUST_ENCRYPTION_SECRET":   "EXHAUST_ENCRYPTION_SECRET is no setting: did you mean UCI_ENCRYPTION_SECRET?",
+		"EXHAUST_LOG_VERBOSITY_LEVEL": "EXHAUST_LOG_VERBOSITY_LEVEL is no setting: docs/settings.md lists them all",
+		"EXHAUST_":                    "EXHAUST_ is no setting: docs/settings.md lists them all",
+		"EXHAUST_API_SERVICE_HOST":    "EXHAUST_API_SERVICE_HOST is no setting: Kubernetes puts it in for a Service of that name; set enableServiceLinks: false in the pod, or name the Service otherwise",
+		"EXHAUST_PORT_8080_TCP_ADDR":  "EXHAUST_PORT_8080_TCP_ADDR is no setting: Kubernetes puts it in for a Service of that name; set enableServiceLinks: false in the pod, or name the Service otherwise",
+	} {
+		if _, err := Load([]string{name + "=x"}); err == nil || err.Error() != want {
+			t.Errorf("%s:\n got %v\nwant %s", name, err, want)
+		}
+	}
+}
+
+func TestNamesOfOthersAreNoneOfOurs(t *testing.T) {
+	if _, err := Load([]string{"UCI_WHATEVER=1", "FUSIONAUTH_APP_URL=x", "AZURE_STORAGE_ACCOUNT=Not Valid", "TEMPORAL_NAMESPACE=n", "exhaust_x=1", "MALFORMED"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEveryFaultIsReportedAtOnce(t *testing.T) {
+	_, err := Load([]string{
+		"EXHAUST_ZZZZZZZZZZZZ=1", "EXHAUST_MAX_DAYS=many", "EXHAUST_ADR=:1", "UCI_ENCRYPTION_SECRET=hunter2!",
+		"EXHAUST_DATABASE_URL=postgres://u:hunter2@h", "EXHAUST_REPORTS_STORE=azblob://reports",
+	})
+	want := strings.Join([]string{
+		notShown("EXHAUST_DATABASE_URL") + "it must end in /database, the database's name",
+		notShown("UCI_ENCRYPTION_SECRET") + "the encryption secret is not base64: it must be the standard base64 of an AES key of 16, 24 or 32 bytes",
+		`EXHAUST_MAX_DAYS is "many": it must be a number of days from 1 to 3660`,
+		"EXHAUST_REPORTS_STORE is in Azure: set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT to sign in with Azure's default credentials",
+		"EXHAUST_ADR is no setting: did you mean EXHAUST_ADDR?",
+		"EXHAUST_ZZZZZZZZZZZZ is no setting: docs/settings.md lists them all",
+	}, "\n")
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestStoresInAzureNeedAValidAccount(t *testing.T) {
+	const telemetry, reports = "EXHAUST_TELEMETRY_STORE=azblob://telemetry", "EXHAUST_REPORTS_STORE=azblob://reports/a/b"
+	for _, c := range []struct {
+		environ []string
+		want    string
+	}{
+		{[]string{telemetry, reports, "AZURE_STORAGE_ACCOUNT=exhaust1"}, "<nil>"},
+		{[]string{telemetry, reports, "AZURE_STORAGE_ACCOUNT=https://exhaust1.blob.core.windows.net"}, "<nil>"},
+		{[]string{telemetry, reports, "AZURE_STORAGE_CONNECTION_STRING=AccountName=a;AccountKey=k=="}, "<nil>"},
+		{[]string{telemetry, "AZURE_STORAGE_CONNECTION_STRING=AccountName=a;SharedAccessSignature=s"}, "<nil>"},
+		{[]string{reports, "AZURE_STORAGE_ACCOUNT=Exhaust_1"},
+			`AZURE_STORAGE_ACCOUNT is "Exhaust_1": it must be the account's name, 3 to 24 characters a-z and 0-9, or its https:// endpoint`},
+		{[]string{reports, "AZURE_STORAGE_CONNECTION_STRING=hunter2"},
+			notShown("AZURE_STORAGE_CONNECTION_STRING") + "it must hold AccountName=…;AccountKey=…, as the Azure portal shows it under Access keys"},
+		{[]string{reports, "AZURE_STORAGE_CONNECTION_STRING=AccountName=a;SharedAccessSignature=hunter2"},
+			notShown("AZURE_STORAGE_CONNECTION_STRING") + "it must hold AccountKey=…, because the reports' download URLs are signed with it"},
+	} {
+		if _, err := Load(c.environ); fmt.Sprint(err) != c.want {
+			t.Errorf("%s:\n got %v\nwant %s", c.environ, err, c.want)
+		}
+	}
+}
+
+func TestPublicShowsEverySettingButNoSecret(t *testing.T) {
+	c, err := Load(everySetting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Setting{
+		{"EXHAUST_DATA_DIR", "/srv/exhaust", false},
+		{"EXHAUST_DATABASE_URL", "postgres://exhaust:xxxxx@db:5432/exhaust?sslmode=require", false},
+		{"UCI_DATABASE_URL", "postgresql://reader:xxxxx@db/uci", false},
+		{"FUSIONAUTH_DATABASE_URL", "postgres://db/fusionauth?user=reader&password=xxxxx", false},
+		{"UCI_CONVERSATION_TABLE", `public."Bot"`, false},
+		{"UCI_USERS_TABLE", "fa.users", false},
+		{"UCI_REGISTRATIONS_TABLE", "regs", false},
+		{"UCI_IDENTITIES_TABLE", `"Ident ities"`, false},
+		{"UCI_ENCRYPTION_SECRET", "xxxxx", false},
+		{"EXHAUST_TELEMETRY_STORE", "azblob://telemetry/raw", false},
+		{"EXHAUST_REPORTS_STORE", "file:///srv/reports", false},
+		{"EXHAUST_TELEMETRY_LAYOUT", "{yyyy}/{MM}/{dd}/", false},
+		{"EXHAUST_PDATA_ID", "prod.UCI.sunbird", false},
+		{"EXHAUST_ADDR", ":9000", false},
+		{"EXHAUST_PUBLIC_URL", "https://exhaust.example.org/api", false},
+		{"EXHAUST_URL_TTL", "1h30m", false},
+		{"EXHAUST_TIMEZONE", "America/New_York", false},
+		{"EXHAUST_MAX_DAYS", "31", false},
+		{"EXHAUST_TIMEOUT", "6h", false},
+		{"EXHAUST_ASSUME_CONSENT", "true", false},
+		{"EXHAUST_CSV_DIALECT", "spark", false},
+		{"EXHAUST_TASK_QUEUE", "exhaust-blue", false},
+		{"AZURE_STORAGE_CONNECTION_STRING", "xxxxx", false},
+		{"AZURE_STORAGE_ACCOUNT", "account", false},
+	}
+	if got := c.Public(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
+
+func TestPublicTellsDefaults(t *testing.T) {
+	c, err := Load([]string{"EXHAUST_DATA_DIR=/d", "EXHAUST_URL_TTL=24h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]Setting{
+		"EXHAUST_DATA_DIR":      {"EXHAUST_DATA_DIR", "/d", false},
+		"EXHAUST_REPORTS_STORE": {"EXHAUST_REPORTS_STORE", "file:///d/reports", true},
+		"EXHAUST_URL_TTL":       {"EXHAUST_URL_TTL", "24h", false},
+		"EXHAUST_TIMEOUT":       {"EXHAUST_TIMEOUT", "24h", true},
+		"UCI_ENCRYPTION_SECRET": {"UCI_ENCRYPTION_SECRET", "", true},
+	} {
+		if got := settingOf(c, name); got != want {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+}
+
+func TestNoWayOfPrintingAConfigShowsASecret(t *testing.T) {
+	c, err := Load(everySetting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logged bytes.Buffer
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("start", "settings", c)
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("start", "settings", c)
+	marshalled, err := json.Marshal(map[string]any{"config": c, "pointer": &c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for how, shown := range map[string]string{
+		"%v": fmt.Sprintf("%v", c), "%+v": fmt.Sprintf("%+v", c), "%#v": fmt.Sprintf("%#v", c), "%s": fmt.Sprintf("%s", c), "%q": fmt.Sprintf("%q", c),
+		"a pointer": fmt.Sprintf("%+v", &c), "within": fmt.Sprintf("%+v", struct{ C Config }{c}), "slog": logged.String(), "JSON": string(marshalled),
+	} {
+		for _, secret := range []string{"dbpass", "ucipass", "fapass", "c2l4dGVlb", "azurekey"} {
+			if strings.Contains(shown, secret) {
+				t.Errorf("%s shows %s: %s", how, secret, shown)
+			}
+		}
+		if !strings.Contains(shown, "exhaust-blue") {
+			t.Errorf("%s shows no settings: %s", how, shown)
+		}
+	}
+}
+
+func TestTheDocumentedTableIsTheCodes(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "docs", "settings.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(doc), "\n"+Doc()+"\n") {
+		t.Errorf("docs/settings.md lacks this table:\n\n%s", Doc())
+	}
+}
+
+func TestEveryDocumentedExampleIsAccepted(t *testing.T) {
+	for _, s := range settings {
+		if _, err := Load([]string{s.name + "=" + s.example, "AZURE_STORAGE_CONNECTION_STRING=AccountName=a;AccountKey=k"}); err != nil {
+			t.Errorf("%s=%s: %v", s.name, s.example, err)
+		}
+	}
+}
+
+func notShown(name string) string { return name + " is not valid (its value is not shown): " }
+
+func settingOf(c Config, name string) Setting {
+	for _, s := range c.Public() {
+		if s.Name == name {
+			return s
+		}
+	}
+	return Setting{}
+}
+
+func workingDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}

@@ -149,8 +149,8 @@ func floorDiv(a, b int64) int64 {
 
 // nanoseconds is an instant in nanoseconds since the epoch, kept within what an int64 holds and above unreadable.
 func nanoseconds(seconds, nanos int64) int64 {
-	const most = math.MaxInt64/1_000_000_000 - 1
-	if seconds > most {
+	const most = math.MaxInt64 / 1_000_000_000
+	if seconds >= most {
 		return math.MaxInt64
 	}
 	if seconds < -most {

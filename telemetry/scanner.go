@@ -76,7 +76,8 @@ func (s *Scanner) Scan(ctx context.Context, r io.Reader, emit func(*Event) error
 		line, err := s.lines.next(ctx)
 		counts.RawBytes = s.lines.read
 		if err == io.EOF {
-			return counts, nil
+			// A decoder can take a failure of the source between two frames for the object's end.
+			return counts, source.err
 		}
 		if err == errLineTooLong {
 			counts.Lines++

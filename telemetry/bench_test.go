@@ -1,0 +1,142 @@
+package telemetry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"testing"
+
+	stdgzip "compress/gzip"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/tidwall/gjson"
+)
+
+const benchmarkBytes = 32 << 20
+
+// BenchmarkScan finds a conversation's answers in objects as they lie in a store; MB/s are of raw telemetry.
+func BenchmarkScan(b *testing.B) {
+	for _, matching := range []int{1, 100} {
+		raw := sampleTelemetry(benchmarkBytes, matching)
+		objects := []struct {
+			name string
+			data []byte
+		}{{"plain", raw}, {"gzip", gzipped(raw)}, {"zstd", zstdPacked(raw)}}
+		for _, object := range objects {
+			b.Run(fmt.Sprintf("%s/matching=%d%%", object.name, matching), func(b *testing.B) {
+				s := NewScanner(sampleFilter)
+				b.SetBytes(int64(len(raw)))
+				b.ReportAllocs()
+				for b.Loop() {
+					_, err := s.Scan(context.Background(), bytes.NewReader(object.data), func(*Event) error { return nil })
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkDecompress is what of BenchmarkScan is decompression alone, next to the standard library's gzip.
+func BenchmarkDecompress(b *testing.B) {
+	raw := sampleTelemetry(benchmarkBytes, 1)
+	zipped, packed := gzipped(raw), zstdPacked(raw)
+	buffer := make([]byte, lineBuffer)
+	drain := func(b *testing.B, open func() (io.Reader, error)) {
+		b.SetBytes(int64(len(raw)))
+		for b.Loop() {
+			r, err := open()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if n, err := io.CopyBuffer(writerOnly{io.Discard}, readerOnly{r}, buffer); err != nil || n != int64(len(raw)) {
+				b.Fatal(n, err)
+			}
+		}
+	}
+	b.Run("gzip", func(b *testing.B) {
+		drain(b, func() (io.Reader, error) { return gzip.NewReader(bytes.NewReader(zipped)) })
+	})
+	b.Run("standard gzip", func(b *testing.B) {
+		drain(b, func() (io.Reader, error) { return stdgzip.NewReader(bytes.NewReader(zipped)) })
+	})
+	b.Run("zstd", func(b *testing.B) {
+		drain(b, func() (io.Reader, error) {
+			return zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderConcurrency(1))
+		})
+	})
+}
+
+type writerOnly struct{ io.Writer }
+type readerOnly struct{ io.Reader }
+
+// BenchmarkLine does what is done with every line of telemetry, next to the peers that could do it.
+func BenchmarkLine(b *testing.B) {
+	raw := sampleTelemetry(4<<20, 1)
+	lines := bytes.Split(bytes.TrimSpace(raw), []byte("\n"))
+	padded := append(bytes.Clone(raw), make([]byte, padding)...)
+	each := func(name string, do func(line []byte) bool) {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(raw)))
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, line := range lines {
+					if !do(line) {
+						b.Fatal("a valid line was refused")
+					}
+				}
+			}
+		})
+	}
+	b.Run("validate and test for the id", func(b *testing.B) {
+		var v validator
+		b.SetBytes(int64(len(raw)))
+		b.ReportAllocs()
+		for b.Loop() {
+			at := 0
+			for _, line := range lines {
+				if ok, _ := v.check(padded[at:at+len(line)+padding], len(line), sampleConversation); !ok {
+					b.Fatal("a valid line was refused")
+				}
+				at += len(line) + 1
+			}
+		}
+	})
+	each("gjson.ValidBytes", gjson.ValidBytes)
+	each("json.Valid", json.Valid)
+	each("json.Unmarshal into a struct", func(line []byte) bool {
+		var event peerEvent
+		return json.Unmarshal(line, &event) == nil
+	})
+	each("json.Unmarshal into a map", func(line []byte) bool {
+		var event map[string]any
+		return json.Unmarshal(line, &event) == nil
+	})
+}
+
+// peerEvent is what a plain program would decode each line into.
+type peerEvent struct {
+	Eid       string
+	Ets       float64
+	Mid       string
+	Timestamp string `json:"@timestamp"`
+	Context   struct {
+		Channel, Did, Sid string
+		Pdata             struct{ ID string }
+		Cdata             []struct{ ID, Type string }
+		Rollup            struct{ L3, L4 string }
+	}
+	Edata struct {
+		Duration, Score float64
+		Resvalues       json.RawMessage
+		Item            struct {
+			ID, Type, Title, Desc string
+			Maxscore              float64
+			Params                json.RawMessage
+		}
+	}
+}

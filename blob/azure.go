@@ -34,7 +34,7 @@ type Azure struct {
 	where     string // the container's URL without any credentials
 	prefix    string // "" or ending in "/"
 	signer    azureSigner
-	pageSize  int32
+	limits    limits
 }
 
 var _ Store = (*Azure)(nil)
@@ -52,8 +52,19 @@ type AzureOptions struct {
 
 	credential azcore.TokenCredential // instead of the default chain
 	transport  *http.Client           // instead of newTransport's
-	pageSize   int32                  // objects a listing call; 0 for Azure's own 5,000
+	limits     limits                 // where not zero, instead of defaultLimits
 }
+
+// limits are how much one request asks for, and how long it may take.
+type limits struct {
+	page  int32         // objects in a listing
+	bytes int64         // of an object that is read
+	stall time.Duration // after which a connection that gives nothing is taken for dead
+}
+
+// defaultLimits: Azure allows 5,000 objects. An object that is replaced while it is read slowly is noticed at the next
+// 32 MiB; and no connection is held for hours.
+var defaultLimits = limits{page: 5000, bytes: 32 << 20, stall: time.Minute}
 
 // NewAzure opens the store. It asks Azure nothing: see Ping.
 func NewAzure(opts AzureOptions) (*Azure, error) {
@@ -72,7 +83,11 @@ func NewAzure(opts AzureOptions) (*Azure, error) {
 		return nil, fmt.Errorf("Azure container %s: %w", opts.Container, err)
 	}
 	azure.prefix = prefix
-	azure.pageSize = opts.pageSize
+	azure.limits = limits{
+		page:  cmp.Or(opts.limits.page, defaultLimits.page),
+		bytes: cmp.Or(opts.limits.bytes, defaultLimits.bytes),
+		stall: cmp.Or(opts.limits.stall, defaultLimits.stall),
+	}
 	azure.where, _, _ = strings.Cut(azure.container.URL(), "?")
 	return azure, nil
 }
@@ -202,9 +217,10 @@ func (a *Azure) List(ctx context.Context, prefix, after string) iter.Seq2[Object
 
 func (a *Azure) pages(ctx context.Context, prefix string) iter.Seq2[[]*container.BlobItem, error] {
 	full := a.prefix + prefix
-	options := container.ListBlobsFlatOptions{Prefix: &full, Include: container.ListBlobsInclude{Metadata: true}}
-	if a.pageSize > 0 {
-		options.MaxResults = &a.pageSize
+	options := container.ListBlobsFlatOptions{
+		Prefix:     &full,
+		MaxResults: &a.limits.page,
+		Include:    container.ListBlobsInclude{Metadata: true},
 	}
 	return func(yield func([]*container.BlobItem, error) bool) {
 		pager := a.container.NewListBlobsFlatPager(&options)

@@ -14,17 +14,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 )
 
-const (
-	// readRange is how much one request asks for. An object that is replaced while it is read slowly is noticed at the
-	// next request, and no connection is held for hours.
-	readRange = 32 << 20
-
-	// stallTimeout is how long a connection may give nothing before it is taken for dead.
-	stallTimeout = time.Minute
-
-	// maxFruitless is how many connections in a row may break before they gave a byte.
-	maxFruitless = 5
-)
+// maxFruitless is how many requests in a row may break before they gave a byte.
+const maxFruitless = 5
 
 // Open streams the object in ranges, each on the condition that the object still has the ETag of the first.
 func (a *Azure) Open(ctx context.Context, name string) (io.ReadCloser, error) {
@@ -52,16 +43,16 @@ type azureReader struct {
 	size   int64 // of the object
 	offset int64 // of the next byte
 
-	body     io.ReadCloser // of the request under way, nil if there is none
-	cancel   context.CancelFunc
-	stall    *time.Timer // cancels the request
-	bodyEnd  int64       // offset after the last byte that the request will give
-	breakoff int         // requests that broke since the last byte
+	body      io.ReadCloser // of the request under way, nil if there is none
+	cancel    context.CancelFunc
+	stall     *time.Timer // cancels the request
+	bodyEnd   int64       // offset after the last byte that the request will give
+	fruitless int         // requests that broke since the last byte
 }
 
 // request asks for the next range.
 func (r *azureReader) request() error {
-	count := int64(readRange)
+	count := r.store.limits.bytes
 	if r.etag != nil {
 		count = min(count, r.size-r.offset)
 	}
@@ -78,7 +69,7 @@ func (r *azureReader) request() error {
 		return err
 	}
 	r.body, r.cancel = response.Body, cancel
-	r.stall = time.AfterFunc(stallTimeout, cancel)
+	r.stall = time.AfterFunc(r.store.limits.stall, cancel)
 	if r.etag == nil {
 		r.etag = response.ETag
 		r.size, err = objectSize(response)
@@ -126,13 +117,13 @@ func (r *azureReader) Read(p []byte) (int, error) {
 		}
 		n, err := r.readBody(p)
 		if n > 0 {
-			r.breakoff = 0
+			r.fruitless = 0
 			return n, nil
 		}
 		if err == nil {
 			continue
 		}
-		if r.breakoff++; r.breakoff >= maxFruitless || r.ctx.Err() != nil {
+		if r.fruitless++; r.fruitless >= maxFruitless || r.ctx.Err() != nil {
 			return 0, r.failed(err)
 		}
 		r.pause()
@@ -142,7 +133,7 @@ func (r *azureReader) Read(p []byte) (int, error) {
 
 // readBody reads from the request under way, and ends it where it is complete or broken. Only the latter is an error.
 func (r *azureReader) readBody(p []byte) (int, error) {
-	r.stall.Reset(stallTimeout)
+	r.stall.Reset(r.store.limits.stall)
 	n, err := r.body.Read(p[:min(int64(len(p)), r.bodyEnd-r.offset)])
 	r.stall.Stop()
 	r.offset += int64(n)
@@ -162,14 +153,14 @@ func (r *azureReader) readBody(p []byte) (int, error) {
 // finish lets the connection be used again: the transport takes it back when it has seen the end of the body.
 func (r *azureReader) finish() {
 	var one [1]byte
-	r.stall.Reset(stallTimeout)
+	r.stall.Reset(r.store.limits.stall)
 	_, _ = r.body.Read(one[:])
 	r.drop()
 }
 
 func (r *azureReader) pause() {
 	select {
-	case <-time.After(100 * time.Millisecond << r.breakoff):
+	case <-time.After(100 * time.Millisecond << r.fruitless):
 	case <-r.ctx.Done():
 	}
 }

@@ -1,0 +1,274 @@
+package blob
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+)
+
+const azuriteVersion = "3.37.0"
+
+// emulator is a running Azurite, which all tests share: each has a container of its own.
+type emulator struct {
+	endpoint string // https://127.0.0.1:port
+	host     string // 127.0.0.1:port
+	roots    *x509.CertPool
+	stop     func()
+}
+
+var emulators struct {
+	sync.Mutex
+	http, https *emulator
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, e := range []*emulator{emulators.http, emulators.https} {
+		if e != nil {
+			e.stop()
+		}
+	}
+	os.Exit(code)
+}
+
+// azurite is the emulator as most use it, with an account key over http.
+func azurite(t testing.TB) *emulator {
+	t.Helper()
+	emulators.Lock()
+	defer emulators.Unlock()
+	if emulators.http == nil {
+		emulators.http = startAzurite(t)
+	}
+	return emulators.http
+}
+
+// azuriteOAuth takes bearer tokens over https. It looks at issuer, audience and times of a token, not at its signature.
+func azuriteOAuth(t testing.TB) *emulator {
+	t.Helper()
+	emulators.Lock()
+	defer emulators.Unlock()
+	if emulators.https == nil {
+		dir, err := os.MkdirTemp("", "azurite-tls-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		roots := writeCertificate(t, dir)
+		emulators.https = startAzurite(t, "--oauth", "basic",
+			"--cert", filepath.Join(dir, "cert.pem"), "--key", filepath.Join(dir, "key.pem"))
+		emulators.https.roots = roots
+	}
+	return emulators.https
+}
+
+func startAzurite(t testing.TB, args ...string) *emulator {
+	t.Helper()
+	args = append([]string{installAzurite(t), "--blobPort", "0", "--inMemoryPersistence", "--loose", "--silent",
+		"--skipApiVersionCheck", "--disableTelemetry"}, args...)
+	command := exec.Command("node", args...)
+	command.Stderr = os.Stderr
+	output, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatalf("start Azurite: %v", err)
+	}
+	stop := func() {
+		command.Process.Signal(syscall.SIGTERM)
+		command.Wait()
+	}
+	lines := bufio.NewScanner(output)
+	for lines.Scan() {
+		if _, endpoint, found := strings.Cut(lines.Text(), "successfully listens on "); found {
+			go io.Copy(io.Discard, output)
+			_, host, _ := strings.Cut(endpoint, "://")
+			return &emulator{endpoint: endpoint, host: host, stop: stop}
+		}
+	}
+	stop()
+	t.Fatal("Azurite ended before it listened")
+	return nil
+}
+
+// installAzurite gives the program's file. Packages tested at the same time install it once.
+func installAzurite(t testing.TB) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent := filepath.Join(cache, "data-exhaust")
+	home := filepath.Join(parent, "azurite-"+azuriteVersion)
+	program := filepath.Join(home, "node_modules/azurite/dist/src/blob/main.js")
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.OpenFile(home+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(program); err == nil {
+		return program
+	}
+	fresh, err := os.MkdirTemp(parent, "installing-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(fresh)
+	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--prefix", fresh, "azurite@"+azuriteVersion)
+	if output, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("install Azurite: %v\n%s", err, output)
+	}
+	if err := os.Rename(fresh, home); err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// connection is the connection string with the emulator's account key, by way of host (itself, or a proxy).
+func (e *emulator) connection(host string) string {
+	scheme, _, _ := strings.Cut(e.endpoint, "://")
+	return strings.Replace(developmentStorage, "http://127.0.0.1:10000", scheme+"://"+host, 1)
+}
+
+// client trusts the emulator's certificate, and finds it by any name.
+func (e *emulator) client() *http.Client {
+	client := newTransport()
+	transport := client.Transport.(*http.Transport)
+	transport.TLSClientConfig = &tls.Config{RootCAs: e.roots}
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, e.host)
+	}
+	return client
+}
+
+// newContainer creates a container and gives its name.
+func (e *emulator) newContainer(t testing.TB) string {
+	t.Helper()
+	name := "test-" + strings.ToLower(rand.Text())
+	client, err := container.NewClientFromConnectionString(e.connection(e.host), name, &container.ClientOptions{
+		ClientOptions: azcore.ClientOptions{Transport: e.client()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Create(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// unsigned is a token as Microsoft Entra would give it, but for the signature.
+type unsigned struct{}
+
+func (unsigned) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	now := time.Now()
+	claims, err := json.Marshal(map[string]any{
+		"aud": "https://storage.azure.com", "iss": "https://sts.windows.net/00000000-0000-4000-8000-000000000001/",
+		"iat": now.Unix() - 60, "nbf": now.Unix() - 60, "exp": now.Unix() + 3600,
+		"oid": "00000000-0000-4000-8000-000000000002", "tid": "00000000-0000-4000-8000-000000000001",
+	})
+	encode := base64.RawURLEncoding.EncodeToString
+	token := encode([]byte(`{"typ":"JWT","alg":"RS256"}`)) + "." + encode(claims) + "." + encode([]byte("none"))
+	return azcore.AccessToken{Token: token, ExpiresOn: now.Add(time.Hour)}, err
+}
+
+func writeCertificate(t testing.TB, dir string) *x509.CertPool {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "Azurite"},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(24 * time.Hour),
+		DNSNames:     []string{"devstoreaccount1.blob.localhost"},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA:         true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: der},
+		"key.pem":  {Type: "PRIVATE KEY", Bytes: keyDER},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(certificate)
+	return roots
+}
+
+// azureByKey is a store in a new container, signed in with the account key.
+func azureByKey(t testing.TB, limits limits) *Azure {
+	t.Helper()
+	e := azurite(t)
+	return openAzure(t, AzureOptions{
+		ConnectionString: e.connection(e.host), Container: e.newContainer(t), Prefix: "some/prefix", limits: limits,
+	})
+}
+
+// azureByIdentity is a store in a new container, signed in with a token.
+func azureByIdentity(t testing.TB, limits limits) *Azure {
+	t.Helper()
+	e := azuriteOAuth(t)
+	_, port, _ := net.SplitHostPort(e.host)
+	return openAzure(t, AzureOptions{
+		Account: fmt.Sprintf("https://devstoreaccount1.blob.localhost:%s", port), Container: e.newContainer(t),
+		credential: unsigned{}, transport: e.client(), limits: limits,
+	})
+}
+
+func openAzure(t testing.TB, opts AzureOptions) *Azure {
+	t.Helper()
+	azure, err := NewAzure(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return azure
+}

@@ -363,7 +363,7 @@ func TestNoWayOfPrintingAConfigShowsASecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	for how, shown := range map[string]string{
-		"%v": fmt.Sprintf("%v", c), "%+v": fmt.Sprintf("%+v", c), "%#v": fmt.Sprintf("%#v", c), "%s": fmt.Sprintf("%s", c), "%q": fmt.Sprintf("%q", c),
+		"%v": fmt.Sprintf("%v", c), "%+v": fmt.Sprintf("%+v", c), "%#v": fmt.Sprintf("%#v", c), "%s": fmt.Sprintf("of %s", c), "%q": fmt.Sprintf("%q", c),
 		"a pointer": fmt.Sprintf("%+v", &c), "within": fmt.Sprintf("%+v", struct{ C Config }{c}), "slog": logged.String(), "JSON": string(marshalled),
 	} {
 		for _, secret := range []string{"dbpass", "ucipass", "fapass", "c2l4dGVlb", "azurekey"} {

@@ -100,7 +100,7 @@ var settings = []setting{
 	},
 	{
 		name:    "UCI_CONVERSATION_TABLE",
-		about:   "The table of conversations, written as in SQL: with its schema where it needs one, in double quotes where it has capitals.",
+		about:   "The table of conversations, written as in SQL: with its schema where it needs one, in double quotes where letter case matters.",
 		example: `public."Bot"`,
 		preset:  "bot",
 		set:     setTable(func(c *Config) *string { return &c.ConversationTable }),
@@ -306,7 +306,10 @@ func checkPostgres(value string) error {
 	return nil
 }
 
-var tableName = regexp.MustCompile(`^(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\x00-\x1f]+")(?:\.(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\x00-\x1f]+"))?$`)
+// identifier is a bare or a quoted name, as package registry takes them.
+const identifier = `(?:[A-Za-z_][A-Za-z0-9_$]{0,62}|"[A-Za-z0-9_$ -]{1,63}")`
+
+var tableName = regexp.MustCompile(`^` + identifier + `(?:\.` + identifier + `)?$`)
 
 func setTable(field func(*Config) *string) func(*Config, string) error {
 	return func(c *Config, value string) error {

@@ -41,6 +41,22 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
+// BenchmarkGigabyte scans 1 GiB of raw telemetry in one object and reports the heap at its peak, garbage included.
+func BenchmarkGigabyte(b *testing.B) {
+	raw := sampleTelemetry(8<<20, 1)
+	for name, part := range map[string][]byte{"gzip": gzipped(raw), "zstd": windowed(raw)} {
+		b.Run(name, func(b *testing.B) {
+			var peak uint64
+			for b.Loop() {
+				counts, heap := scanRepeatedly(b, part, 128)
+				b.SetBytes(counts.RawBytes)
+				peak = max(peak, heap)
+			}
+			b.ReportMetric(float64(peak)/(1<<20), "MiB-peak-heap")
+		})
+	}
+}
+
 // BenchmarkDecompress is what of BenchmarkScan is decompression alone, next to the standard library's gzip.
 func BenchmarkDecompress(b *testing.B) {
 	raw := sampleTelemetry(benchmarkBytes, 1)

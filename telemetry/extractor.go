@@ -8,10 +8,34 @@ import (
 
 // extractor takes an event out of a line of valid JSON. Its buffers serve one line after the other.
 type extractor struct {
-	scratch []byte // a decoded key or value that is compared at once
-	text    []byte // the cells of one event, one behind the other
-	ends    [cellCount]int
+	walk   walker
+	fields eventFields
+	text   []byte // the cells of one event, one behind the other
+	ends   [cellCount]int
 }
+
+// eventFields is what an event says that matters here: the source of each value, nil where it is missing.
+type eventFields struct {
+	assess              bool
+	mid, timestamp, ets []byte
+	context             contextFields
+	edata               edataFields
+}
+
+type contextFields struct {
+	inChannel, inConversation, fromProducer bool
+	did, sid                                []byte
+	rollup                                  rollupFields
+}
+
+type rollupFields struct{ l3, l4 []byte }
+
+type edataFields struct {
+	duration, score, resvalues []byte
+	item                       itemFields
+}
+
+type itemFields struct{ id, kind, title, desc, maxscore, params []byte }
 
 // The cells of an event in the order in which they lie in extractor.text.
 const (
@@ -34,159 +58,185 @@ const (
 )
 
 // extract fills event if the line's event belongs to f, and says whether it does. Where a key stands twice in an
-// object the last one counts, wholly.
+// object the last one counts, wholly: each of the functions below starts from nothing.
 func (x *extractor) extract(line []byte, f *Filter, event *Event) bool {
-	var eid, context, edata, mid, timestampField, ets []byte
-	for m := membersOf(line); m.next(); {
-		switch string(x.key(m.key)) {
-		case "eid":
-			eid = m.value
-		case "context":
-			context = m.value
-		case "edata":
-			edata = m.value
-		case "mid":
-			mid = m.value
-		case "@timestamp":
-			timestampField = m.value
-		case "ets":
-			ets = m.value
-		}
-	}
-	if !x.equals(eid, "ASSESS") {
+	x.readEvent(line, f)
+	e, context, item := &x.fields, &x.fields.context, &x.fields.edata.item
+	if !e.assess || !context.inChannel || !context.inConversation || !context.fromProducer && f.PdataID != "" {
 		return false
 	}
-	var channel, pdata, cdata, did, sid, rollup []byte
-	for m := membersOf(context); m.next(); {
-		switch string(x.key(m.key)) {
-		case "channel":
-			channel = m.value
-		case "pdata":
-			pdata = m.value
-		case "cdata":
-			cdata = m.value
-		case "did":
-			did = m.value
-		case "sid":
-			sid = m.value
-		case "rollup":
-			rollup = m.value
-		}
-	}
-	if !x.equals(channel, f.Channel) || !x.holdsConversation(cdata, f.ConversationID) {
-		return false
-	}
-	if f.PdataID != "" && !x.equals(x.member(pdata, "id"), f.PdataID) {
-		return false
-	}
-
-	var item, durationField, scoreField, resvalues []byte
-	for m := membersOf(edata); m.next(); {
-		switch string(x.key(m.key)) {
-		case "item":
-			item = m.value
-		case "duration":
-			durationField = m.value
-		case "score":
-			scoreField = m.value
-		case "resvalues":
-			resvalues = m.value
-		}
-	}
-	var id, kind, titleField, desc, maxscore, params []byte
-	for m := membersOf(item); m.next(); {
-		switch string(x.key(m.key)) {
-		case "id":
-			id = m.value
-		case "type":
-			kind = m.value
-		case "title":
-			titleField = m.value
-		case "desc":
-			desc = m.value
-		case "maxscore":
-			maxscore = m.value
-		case "params":
-			params = m.value
-		}
-	}
-	var l3, l4 []byte
-	for m := membersOf(rollup); m.next(); {
-		switch string(x.key(m.key)) {
-		case "l3":
-			l3 = m.value
-		case "l4":
-			l4 = m.value
-		}
-	}
-
 	x.text = x.text[:0]
-	x.put(messageID, appendCell(x.text, mid))
-	x.put(deviceID, appendCell(x.text, did))
-	x.put(sessionID, appendCell(x.text, sid))
-	x.put(questionID, appendCell(x.text, id))
-	x.put(questionType, appendCell(x.text, kind))
-	x.put(title, appendCell(x.text, titleField))
-	x.put(description, appendCell(x.text, desc))
-	x.put(duration, appendDuration(x.text, durationField))
-	x.put(score, appendCell(x.text, scoreField))
-	x.put(maxScore, appendCell(x.text, maxscore))
-	x.put(options, appendJSON(x.text, params))
-	x.put(response, appendJSON(x.text, resvalues))
-	x.put(xPath, appendCell(x.text, l3))
-	x.put(eof, appendCell(x.text, l4))
-	event.Time = x.putTimestamp(timestampField, ets)
+	x.put(messageID, appendCell(x.text, e.mid))
+	x.put(deviceID, appendCell(x.text, context.did))
+	x.put(sessionID, appendCell(x.text, context.sid))
+	x.put(questionID, appendCell(x.text, item.id))
+	x.put(questionType, appendCell(x.text, item.kind))
+	x.put(title, appendCell(x.text, item.title))
+	x.put(description, appendCell(x.text, item.desc))
+	x.put(duration, appendDuration(x.text, e.edata.duration))
+	x.put(score, appendCell(x.text, e.edata.score))
+	x.put(maxScore, appendCell(x.text, item.maxscore))
+	x.put(options, appendJSON(x.text, item.params))
+	x.put(response, appendJSON(x.text, e.edata.resvalues))
+	x.put(xPath, appendCell(x.text, context.rollup.l3))
+	x.put(eof, appendCell(x.text, context.rollup.l4))
+	event.Time = x.putTimestamp(e.timestamp, e.ets)
 	x.fill(event)
 	return true
 }
 
-// holdsConversation tells whether an entry of cdata is an object of type "Conversation" with the id.
-func (x *extractor) holdsConversation(cdata []byte, conversation string) bool {
-	for e := elementsOf(cdata); e.next(); {
-		var kind, id []byte
-		for m := membersOf(e.value); m.next(); {
-			switch string(x.key(m.key)) {
-			case "type":
-				kind = m.value
-			case "id":
-				id = m.value
-			}
-		}
-		if x.equals(id, conversation) && x.equals(kind, "Conversation") {
-			return true
-		}
-	}
-	return false
-}
-
-// member is the value of an object's key, nil where it has none.
-func (x *extractor) member(object []byte, key string) (value []byte) {
-	for m := membersOf(object); m.next(); {
-		if string(x.key(m.key)) == key {
-			value = m.value
+func (x *extractor) readEvent(line []byte, f *Filter) {
+	w := &x.walk
+	w.line, w.at = line, 0
+	x.fields = eventFields{}
+	e := &x.fields
+	w.enter('{')
+	for key, ok := w.key(); ok; key, ok = w.key() {
+		switch string(key) {
+		case "eid":
+			e.assess = w.is("ASSESS")
+		case "mid":
+			e.mid = w.value()
+		case "@timestamp":
+			e.timestamp = w.value()
+		case "ets":
+			e.ets = w.value()
+		case "context":
+			e.context.read(w, f)
+		case "edata":
+			e.edata.read(w)
+		default:
+			w.skip()
 		}
 	}
-	return value
 }
 
-// key is a key's text, given the bytes between its quotes. It is valid until the next call.
-func (x *extractor) key(raw []byte) []byte {
-	for _, c := range raw {
-		if c == '\\' {
-			x.scratch = appendText(x.scratch[:0], raw)
-			return x.scratch
+func (c *contextFields) read(w *walker, f *Filter) {
+	*c = contextFields{}
+	if !w.enter('{') {
+		return
+	}
+	for key, ok := w.key(); ok; key, ok = w.key() {
+		switch string(key) {
+		case "channel":
+			c.inChannel = w.is(f.Channel)
+		case "pdata":
+			c.fromProducer = readProducer(w, f.PdataID)
+		case "cdata":
+			c.inConversation = readConversation(w, f.ConversationID)
+		case "did":
+			c.did = w.value()
+		case "sid":
+			c.sid = w.value()
+		case "rollup":
+			c.rollup.read(w)
+		default:
+			w.skip()
 		}
 	}
-	return raw
 }
 
-// equals tells whether value is a string and its text is want.
-func (x *extractor) equals(value []byte, want string) bool {
-	if len(value) == 0 || value[0] != '"' {
+// readProducer tells whether pdata is an object with the id.
+func readProducer(w *walker, producer string) (same bool) {
+	if !w.enter('{') {
 		return false
 	}
-	x.scratch = appendText(x.scratch[:0], value[1:len(value)-1])
-	return string(x.scratch) == want
+	for key, ok := w.key(); ok; key, ok = w.key() {
+		if string(key) == "id" {
+			same = w.is(producer)
+		} else {
+			w.skip()
+		}
+	}
+	return same
+}
+
+// readConversation tells whether an entry of cdata is an object of type "Conversation" with the id.
+func readConversation(w *walker, conversation string) (found bool) {
+	if !w.enter('[') {
+		return false
+	}
+	for w.more() {
+		var sameID, sameType bool
+		if !w.enter('{') {
+			continue
+		}
+		for key, ok := w.key(); ok; key, ok = w.key() {
+			switch string(key) {
+			case "id":
+				sameID = w.is(conversation)
+			case "type":
+				sameType = w.is("Conversation")
+			default:
+				w.skip()
+			}
+		}
+		found = found || sameID && sameType
+	}
+	return found
+}
+
+func (r *rollupFields) read(w *walker) {
+	*r = rollupFields{}
+	if !w.enter('{') {
+		return
+	}
+	for key, ok := w.key(); ok; key, ok = w.key() {
+		switch string(key) {
+		case "l3":
+			r.l3 = w.value()
+		case "l4":
+			r.l4 = w.value()
+		default:
+			w.skip()
+		}
+	}
+}
+
+func (e *edataFields) read(w *walker) {
+	*e = edataFields{}
+	if !w.enter('{') {
+		return
+	}
+	for key, ok := w.key(); ok; key, ok = w.key() {
+		switch string(key) {
+		case "item":
+			e.item.read(w)
+		case "duration":
+			e.duration = w.value()
+		case "score":
+			e.score = w.value()
+		case "resvalues":
+			e.resvalues = w.value()
+		default:
+			w.skip()
+		}
+	}
+}
+
+func (i *itemFields) read(w *walker) {
+	*i = itemFields{}
+	if !w.enter('{') {
+		return
+	}
+	for key, ok := w.key(); ok; key, ok = w.key() {
+		switch string(key) {
+		case "id":
+			i.id = w.value()
+		case "type":
+			i.kind = w.value()
+		case "title":
+			i.title = w.value()
+		case "desc":
+			i.desc = w.value()
+		case "maxscore":
+			i.maxscore = w.value()
+		case "params":
+			i.params = w.value()
+		default:
+			w.skip()
+		}
+	}
 }
 
 // put takes over text, to which cell has just been appended.

@@ -9,58 +9,71 @@ import (
 
 // Everything in this file is given bytes that the validator has found to be JSON, and relies on it.
 
-// members walks over the keys and values of an object; over nothing if it is given anything else.
-type members struct {
-	rest  []byte
-	at    int
-	key   []byte // between its quotes, escapes as they stand
-	value []byte
+// walker goes through a line token by token, every byte once. Between calls it stands before a value, a key, or the
+// bracket that ends them.
+type walker struct {
+	line    []byte
+	at      int
+	scratch []byte // a decoded key or text that is compared at once
 }
 
-func membersOf(value []byte) members {
-	i := skipSpace(value, 0, len(value))
-	if i == len(value) || value[i] != '{' {
-		return members{}
-	}
-	return members{rest: value, at: i + 1}
-}
-
-func (m *members) next() bool {
-	i := skipSeparator(m.rest, m.at)
-	if i == len(m.rest) || m.rest[i] == '}' {
+// enter goes into the value if it is an object, for bracket '{', or an array, for bracket '['. It goes over a value
+// of any other kind.
+func (w *walker) enter(bracket byte) bool {
+	w.at = skipSeparator(w.line, w.at)
+	if w.line[w.at] != bracket {
+		w.skip()
 		return false
 	}
-	end := skipString(m.rest, i)
-	m.key = m.rest[i+1 : end-1]
-	i = skipSeparator(m.rest, end)
-	end = skipValue(m.rest, i)
-	m.value = m.rest[i:end]
-	m.at = end
+	w.at++
 	return true
 }
 
-// elements walks over the values of an array; over nothing if it is given anything else.
-type elements struct {
-	rest  []byte
-	at    int
-	value []byte
-}
-
-func elementsOf(value []byte) elements {
-	if len(value) == 0 || value[0] != '[' {
-		return elements{}
+// key is the text of an object's next key, valid until the next call. At the object's end it leaves it and there is
+// none.
+func (w *walker) key() (key []byte, ok bool) {
+	if !w.more() {
+		return nil, false
 	}
-	return elements{rest: value, at: 1}
+	start := w.at + 1
+	w.at = skipString(w.line, w.at)
+	key = w.line[start : w.at-1]
+	for _, c := range key {
+		if c == '\\' {
+			w.scratch = appendText(w.scratch[:0], key)
+			return w.scratch, true
+		}
+	}
+	return key, true
 }
 
-func (e *elements) next() bool {
-	i := skipSeparator(e.rest, e.at)
-	if i == len(e.rest) || e.rest[i] == ']' {
+// more tells whether another key or entry follows; if not it leaves the object or array.
+func (w *walker) more() bool {
+	w.at = skipSeparator(w.line, w.at)
+	if c := w.line[w.at]; c == '}' || c == ']' {
+		w.at++
 		return false
 	}
-	e.at = skipValue(e.rest, i)
-	e.value = e.rest[i:e.at]
 	return true
+}
+
+// value is the source of the next value.
+func (w *walker) value() []byte {
+	start := skipSeparator(w.line, w.at)
+	w.at = skipValue(w.line, start)
+	return w.line[start:w.at]
+}
+
+func (w *walker) skip() { w.at = skipValue(w.line, skipSeparator(w.line, w.at)) }
+
+// is goes over the next value and tells whether it is a string with the text want.
+func (w *walker) is(want string) bool {
+	value := w.value()
+	if value[0] != '"' {
+		return false
+	}
+	w.scratch = appendText(w.scratch[:0], value[1:len(value)-1])
+	return string(w.scratch) == want
 }
 
 // skipSeparator goes over white space, commas and colons.

@@ -59,6 +59,7 @@ func streamedZstd(data string) []byte {
 
 func TestAnObjectCutAnywhereIsCorruptUnlessAMemberEndsThere(t *testing.T) {
 	line := belonging + "\n"
+	s := NewScanner(filter)
 	skippable := []byte{0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 'a', 'b', 'c'}
 	for name, object := range map[string]joined{
 		"gzip": join(namedGzip(line), gzipped([]byte(line+line)), gzipped(nil), namedGzip(line)),
@@ -69,7 +70,7 @@ func TestAnObjectCutAnywhereIsCorruptUnlessAMemberEndsThere(t *testing.T) {
 			for kind, r := range map[string]io.Reader{
 				"whole": bytes.NewReader(object.data[:cut]), "byte by byte": oneByteReader{bytes.NewReader(object.data[:cut])},
 			} {
-				_, _, err := scan(filter, r)
+				_, _, err := scanWith(s, r)
 				if cut == 0 || slices.Contains(object.ends, cut) {
 					if err != nil {
 						t.Errorf("%s, %s, cut at the end of a part (%d): %v", name, kind, cut, err)
@@ -91,6 +92,7 @@ func TestAnObjectCutAnywhereIsCorruptUnlessAMemberEndsThere(t *testing.T) {
 
 func TestNoFlippedBitChangesWhatIsReadWithoutAnError(t *testing.T) {
 	line := belonging + "\n"
+	s := NewScanner(filter)
 	want, _ := scanText(t, filter, line+line)
 	for name, c := range map[string]struct {
 		object []byte
@@ -104,7 +106,7 @@ func TestNoFlippedBitChangesWhatIsReadWithoutAnError(t *testing.T) {
 			for bit := range 8 {
 				object := slices.Clone(c.object)
 				object[i] ^= 1 << bit
-				events, counts, err := scan(filter, bytes.NewReader(object))
+				events, counts, err := scanWith(s, bytes.NewReader(object))
 				var corrupt *CorruptError
 				if errors.As(err, &corrupt) {
 					refused++

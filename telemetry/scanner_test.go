@@ -16,9 +16,11 @@ import (
 )
 
 // scan reads an object and keeps its events.
-func scan(f Filter, r io.Reader) ([]Event, Counts, error) {
+func scan(f Filter, r io.Reader) ([]Event, Counts, error) { return scanWith(NewScanner(f), r) }
+
+func scanWith(s *Scanner, r io.Reader) ([]Event, Counts, error) {
 	var events []Event
-	counts, err := NewScanner(f).Scan(context.Background(), r, func(e *Event) error {
+	counts, err := s.Scan(context.Background(), r, func(e *Event) error {
 		events = append(events, *e)
 		return nil
 	})

@@ -1,0 +1,103 @@
+package telemetry
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"runtime"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// repeated gives the same member or frame many times over, and samples the heap as it is read.
+type repeated struct {
+	part  []byte
+	times int
+	at    int
+	base  uint64
+	peak  uint64
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	if r.at == len(r.part) {
+		r.at = 0
+		r.times--
+		r.peak = max(r.peak, heapInUse())
+	}
+	if r.times == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.part[r.at:])
+	r.at += n
+	return n, nil
+}
+
+// heapInUse counts garbage that is yet to be collected as well.
+func heapInUse() uint64 {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
+}
+
+func liveHeap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	return heapInUse()
+}
+
+// scanRepeatedly scans times copies of one object and gives the heap that this took at its peak, in bytes.
+func scanRepeatedly(tb testing.TB, part []byte, times int) (Counts, uint64) {
+	r := &repeated{part: part, times: times}
+	r.base = liveHeap()
+	counts, err := NewScanner(sampleFilter).Scan(context.Background(), r, func(*Event) error { return nil })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return counts, r.peak - min(r.base, r.peak)
+}
+
+func TestALargeObjectTakesNoMoreMemoryThanASmallOne(t *testing.T) {
+	const times = 40
+	raw := sampleTelemetry(4<<20, 1)
+	_, once, err := scan(sampleFilter, bytes.NewReader(raw))
+	if err != nil || once.Matched == 0 {
+		t.Fatal(once, err)
+	}
+	want := Counts{Lines: times * once.Lines, Matched: times * once.Matched, RawBytes: times * once.RawBytes}
+	for name, part := range map[string][]byte{"plain": raw, "gzip": gzipped(raw), "zstd": windowed(raw)} {
+		counts, peak := scanRepeatedly(t, part, times)
+		if counts != want {
+			t.Errorf("%s: %+v, want %+v", name, counts, want)
+		}
+		if peak > 32<<20 {
+			t.Errorf("%s: 160 MiB of telemetry took %d MiB of heap", name, peak>>20)
+		}
+	}
+}
+
+func TestAScannerKeepsLittleMemory(t *testing.T) {
+	raw := sampleTelemetry(4<<20, 1)
+	objects := [][]byte{gzipped(raw), windowed(raw), raw}
+	before := liveHeap()
+	s := NewScanner(sampleFilter)
+	for _, object := range objects {
+		if _, _, err := scanWith(s, bytes.NewReader(object)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kept := int64(liveHeap()) - int64(before); kept > 4<<20 {
+		t.Errorf("a scanner keeps %d KiB from object to object, want less than 4 MiB", kept>>10)
+	}
+	runtime.KeepAlive(s)
+	runtime.KeepAlive(objects)
+}
+
+// windowed compresses as the zstd command does by default, with a window of 2 MiB.
+func windowed(data []byte) []byte {
+	w, err := zstd.NewWriter(nil, zstd.WithWindowSize(2<<20))
+	if err != nil {
+		panic(err)
+	}
+	return w.EncodeAll(data, nil)
+}

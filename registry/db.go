@@ -14,7 +14,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
 )
 
 // Dialect names the kind of database behind a DB.
@@ -60,7 +61,7 @@ func Open(ctx context.Context, databaseURL string) (*DB, error) {
 	case "postgres", "postgresql":
 		db, err = openPostgres(databaseURL)
 	case "sqlite":
-		db, err = openSQLite(rest)
+		db, err = openSQLite(ctx, rest)
 	default:
 		return nil, errors.New("the database URL starts with none of postgres://, postgresql://, sqlite://")
 	}
@@ -79,7 +80,9 @@ func Open(ctx context.Context, databaseURL string) (*DB, error) {
 
 // Ping asks the database for a sign of life.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.sqlx.PingContext(ctx); err != nil {
+	// Unlike a ping of database/sql, a statement is repeated on a new connection where the one from
+	// the pool has died.
+	if _, err := db.sqlx.ExecContext(ctx, "SELECT 1"); err != nil {
 		return fmt.Errorf("%s does not answer: %w", db.where, clean(ctx, err))
 	}
 	return nil
@@ -134,22 +137,26 @@ func withDefaults(config *pq.Config) {
 	}
 }
 
-func openSQLite(path string) (*DB, error) {
+func openSQLite(ctx context.Context, path string) (*DB, error) {
 	if path == "" || strings.ContainsAny(path, "?\x00") || strings.HasPrefix(path, ":") {
 		return nil, fmt.Errorf("the database URL %q names no file: it is sqlite:///absolute/path or sqlite://relative/path, without options", "sqlite://"+path)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("make the folder of SQLite database %s: %w", path, err)
 	}
-	return connectSQLite(path)
+	db, err := connectSQLite(path, sqliteBusyTimeout)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.setWAL(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", db.where, err), db.Close())
+	}
+	return db, nil
 }
 
-func connectSQLite(path string) (*DB, error) {
+func connectSQLite(path string, busyTimeout time.Duration) (*DB, error) {
 	options := url.Values{
-		"_pragma": {
-			fmt.Sprintf("busy_timeout(%d)", sqliteBusyTimeout.Milliseconds()),
-			"journal_mode(WAL)",
-		},
+		"_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())},
 		// A transaction that writes takes its turn at BEGIN, where busy_timeout waits for it; one
 		// that started reading would fail at its first write instead.
 		"_txlock": {"immediate"},
@@ -160,6 +167,25 @@ func connectSQLite(path string) (*DB, error) {
 		return nil, fmt.Errorf("SQLite database %s: %w", path, err)
 	}
 	return &DB{sqlx: pool, dialect: SQLite, path: path, where: "SQLite database " + path}, nil
+}
+
+// setWAL lets readers and the writer work at the same time. The file keeps the mode. SQLite does
+// not wait while another process is setting it on a new file, so we do.
+func (db *DB) setWAL(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, sqliteBusyTimeout)
+	defer cancel()
+	for {
+		_, err := db.sqlx.ExecContext(ctx, "PRAGMA journal_mode = WAL")
+		var failure *sqlite.Error
+		if !errors.As(err, &failure) || failure.Code()&0xff != sqlitelib.SQLITE_BUSY {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // clean drops from a database's error what may hold a row's values: PostgreSQL's detail, hint and

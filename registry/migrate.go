@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -18,6 +19,9 @@ var migrationFiles embed.FS
 // migrationsTable is goose's record of what was done, under a name that no other user of goose in
 // the same database has.
 const migrationsTable = "data_exhaust_migrations"
+
+// migrateWait is how long a process waits for another that is migrating the same SQLite database.
+const migrateWait = 5 * time.Minute
 
 // Migrate brings job_request up to date. Any number of processes may do so at once: one works, the
 // others wait and find it done.
@@ -55,7 +59,7 @@ func (j *Jobs) Migrate(ctx context.Context) (err error) {
 // lockBeside holds the lock of an empty database beside the one at path. goose's own transactions
 // would wait for a lock inside that one; and this lock ends with the process that holds it.
 func lockBeside(ctx context.Context, path string) (unlock func() error, err error) {
-	lockFile, err := connectSQLite(path + "-migrate")
+	lockFile, err := connectSQLite(path+"-migrate", migrateWait)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"regexp"
 	"slices"
@@ -72,7 +73,8 @@ type table struct {
 }
 
 type column struct {
-	// name is quoted and ready for SQL.
+	// name is quoted and ready for SQL. It has its table before it, since SQLite takes a bare
+	// quoted name that is no column for a text.
 	name string
 	// kind is the column's type as the database spells it, in lower case.
 	kind string
@@ -106,12 +108,12 @@ func (db *DB) findTable(ctx context.Context, wanted tableName, columns ...string
 	}
 	t := &table{name: quote(found.Schema) + "." + quote(found.Name), columns: map[string]column{}}
 	for _, name := range columns {
-		c, ok := chooseColumn(name, have)
+		chosen, ok := chooseColumn(name, have)
 		if !ok {
 			return nil, fmt.Errorf("%s: table %s has no column %s in any letter case; it has %s",
 				db.where, found, name, columnNames(have))
 		}
-		t.columns[name] = c
+		t.columns[name] = column{name: t.name + "." + quote(chosen.Name), kind: chosen.Kind}
 	}
 	return t, nil
 }
@@ -179,15 +181,14 @@ func (t tableName) lookedFor() string {
 	return " in any letter case" + where
 }
 
-func chooseColumn(name string, have []catalogColumn) (column, bool) {
-	best := catalogColumn{}
+func chooseColumn(name string, have []catalogColumn) (best catalogColumn, ok bool) {
 	rank := 3
 	for _, c := range have {
 		if r := (identifier{text: name}).likeness(c.Name); r < rank {
 			best, rank = c, r
 		}
 	}
-	return column{name: quote(best.Name), kind: best.Kind}, rank < 3
+	return best, rank < 3
 }
 
 func columnNames(have []catalogColumn) string {
@@ -202,6 +203,8 @@ func columnNames(have []catalogColumn) string {
 }
 
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+var readOnly = &sql.TxOptions{ReadOnly: true}
 
 // reading runs fn in a transaction that cannot write. PostgreSQL is told to leave sequential scans
 // for where there is no index at all: its estimates would scan a table whole for a large batch.

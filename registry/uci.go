@@ -100,7 +100,7 @@ func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Con
 		return exhaust.Conversation{}, ErrNoConversation
 	case err != nil:
 		return exhaust.Conversation{}, u.failed("conversation "+wanted.String(), t.conversations, err)
-	case row.Owner.String != channel && !(owner.kind == "uuid" && strings.EqualFold(row.Owner.String, channel)):
+	case channel == "" || row.Owner.String != channel && !(owner.kind == "uuid" && strings.EqualFold(row.Owner.String, channel)):
 		return exhaust.Conversation{}, ErrNoConversation
 	}
 	conversation := exhaust.Conversation{ID: wanted.String(), Name: row.Name.String, Channel: channel}
@@ -246,7 +246,7 @@ func (u *UCI) day(t *uciTables, name string, value any) (exhaust.Day, error) {
 	}
 	day, err := exhaust.ParseDay(text[:min(len(text), len(time.DateOnly))])
 	if err != nil {
-		return "", fmt.Errorf("column %s of table %s holds no date as yyyy-MM-dd", c.name, t.conversations.name)
+		return "", fmt.Errorf("%s of table %s holds no date as yyyy-MM-dd", name, t.conversations.name)
 	}
 	return day, nil
 }
@@ -365,5 +365,3 @@ func eachRow(ctx context.Context, tx *sqlx.Tx, query string, list any, do func(i
 }
 
 func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
-
-var readOnly = &sql.TxOptions{ReadOnly: true}

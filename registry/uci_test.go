@@ -1,0 +1,569 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"data-exhaust/exhaust"
+)
+
+// release is how one release of UCI lays its tables out on one dialect.
+type release struct {
+	name    string
+	dialect Dialect
+	tables  Tables
+	ddl     string
+	// conversation inserts id, name, owner, start, end.
+	conversation string
+}
+
+var standardTables = Tables{Conversations: "bot", Users: "users", Registrations: "user_registrations", Identities: "identities"}
+
+var releases = []release{
+	{
+		name: "lower-case columns, text and dates", dialect: PostgreSQL, tables: standardTables,
+		ddl: `CREATE TABLE bot (id uuid PRIMARY KEY, name text, startingMessage text, ownerOrgID text, startDate date, endDate date);
+			CREATE TABLE users (id uuid PRIMARY KEY, active boolean, data text);
+			CREATE TABLE user_registrations (id serial PRIMARY KEY, applications_id uuid, users_id uuid);
+			CREATE INDEX ON user_registrations (applications_id);
+			CREATE TABLE identities (id serial PRIMARY KEY, username char(100), users_id uuid);
+			CREATE INDEX ON identities (users_id);`,
+		conversation: `INSERT INTO bot (id, name, ownerorgid, startdate, enddate) VALUES ($1, $2, $3, $4, $5)`,
+	},
+	{
+		name: "mixed-case columns in a schema, uuid and instants", dialect: PostgreSQL,
+		tables: Tables{Conversations: `uci."Bot"`, Users: "uci.users", Registrations: "UCI.user_registrations", Identities: "uci.Identities"},
+		ddl: `CREATE SCHEMA uci;
+			CREATE TABLE uci."Bot" (id uuid PRIMARY KEY, name varchar, "ownerOrgID" uuid, "startDate" timestamptz, "endDate" timestamp);
+			CREATE TABLE uci.bot (id int);
+			CREATE TABLE uci.users (id uuid PRIMARY KEY, data jsonb);
+			CREATE TABLE uci.user_registrations (applications_id uuid, users_id uuid, UNIQUE (applications_id, users_id));
+			CREATE TABLE uci.identities (username varchar, users_id uuid);
+			CREATE INDEX ON uci.identities (users_id);`,
+		conversation: `INSERT INTO uci."Bot" VALUES ($1, $2, $3, $4, $5)`,
+	},
+	{
+		name: "ids as text, found in any letter case", dialect: PostgreSQL, tables: standardTables,
+		ddl: `CREATE TABLE "Bot" (id varchar PRIMARY KEY, name text, "ownerOrgId" text, "startDate" text, "endDate" text);
+			CREATE TABLE "Users" (id text PRIMARY KEY, data json);
+			CREATE TABLE user_registrations (applications_id text, users_id varchar, PRIMARY KEY (applications_id, users_id));
+			CREATE TABLE identities (username text, users_id varchar);
+			CREATE INDEX ON identities (users_id);`,
+		conversation: `INSERT INTO "Bot" VALUES ($1, $2, $3, $4, $5)`,
+	},
+	{
+		name: "the sample's tables", dialect: SQLite, tables: standardTables,
+		conversation: `INSERT INTO bot (id, name, ownerorgid, startdate, enddate) VALUES ($1, $2, $3, $4, $5)`,
+	},
+	{
+		name: "mixed-case columns", dialect: SQLite,
+		tables: Tables{Conversations: `"Bot"`, Users: "main.users", Registrations: "user_registrations", Identities: "identities"},
+		ddl: `CREATE TABLE "Bot" (id TEXT PRIMARY KEY, name TEXT, "ownerOrgID" TEXT, "startDate" DATE, "endDate" TIMESTAMP);
+			CREATE TABLE users (id TEXT PRIMARY KEY, data TEXT);
+			CREATE TABLE user_registrations (applications_id TEXT, users_id TEXT, PRIMARY KEY (applications_id, users_id));
+			CREATE TABLE identities (username TEXT, users_id TEXT);
+			CREATE INDEX identities_users ON identities (users_id);`,
+		conversation: `INSERT INTO "Bot" VALUES ($1, $2, $3, $4, $5)`,
+	},
+}
+
+// bareTables have no index and only the columns that are read.
+const bareTables = `
+	CREATE TABLE bot (id text, name text, ownerorgid text, startdate text, enddate text);
+	CREATE TABLE users (id text, data text);
+	CREATE TABLE user_registrations (users_id text, applications_id text);
+	CREATE TABLE identities (users_id text, username text);`
+
+// platform is a UCI of one release, to be filled by a test.
+type platform struct {
+	*UCI
+	db *DB
+	release
+}
+
+// onEachRelease runs a test on an empty UCI of each release.
+func onEachRelease(t *testing.T, test func(t *testing.T, p platform)) {
+	for _, r := range releases {
+		t.Run(string(r.dialect)+", "+r.name, func(t *testing.T) {
+			db := open(t, emptyDatabase(t, r.dialect))
+			if r.ddl == "" {
+				if err := CreateSample(context.Background(), db); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				must(t, db, r.ddl)
+			}
+			uci, err := NewUCI(db, db, r.tables)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := uci.Check(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			test(t, platform{UCI: uci, db: db, release: r})
+		})
+	}
+}
+
+func (p platform) addUser(t *testing.T, id uuid.UUID, data any) {
+	t.Helper()
+	must(t, p.db, `INSERT INTO `+p.UCI.tables.users.name+` (id, data) VALUES ($1, $2)`, id.String(), data)
+}
+
+func (p platform) addIdentity(t *testing.T, user uuid.UUID, username string) {
+	t.Helper()
+	must(t, p.db, `INSERT INTO `+p.UCI.tables.identities.name+` (users_id, username) VALUES ($1, $2)`, user.String(), username)
+}
+
+func (p platform) register(t *testing.T, user uuid.UUID, conversation string) {
+	t.Helper()
+	must(t, p.db, `INSERT INTO `+p.UCI.tables.registrations.name+` (users_id, applications_id) VALUES ($1, $2)`, user.String(), conversation)
+}
+
+const (
+	conversationID = "c63b6faa-11a9-4259-b941-11cd2f8446c6"
+	channelID      = "a5a0bc14-6d8f-4d2c-8b0a-2e1c1e7f9b10"
+	otherChannel   = "b5a0bc14-6d8f-4d2c-8b0a-2e1c1e7f9b10"
+)
+
+// device is a device id that ends in n.
+func device(n int) uuid.UUID {
+	return uuid.MustParse(fmt.Sprintf("d0000000-0000-4000-8000-%012d", n))
+}
+
+func TestAConversationIsFoundInItsOwnChannelOnly(t *testing.T) {
+	onEachRelease(t, func(t *testing.T, p platform) {
+		must(t, p.db, p.conversation, conversationID, "Health survey", channelID, "2022-03-01", "2022-04-01")
+		want := exhaust.Conversation{ID: conversationID, Name: "Health survey", Channel: channelID,
+			StartDate: "2022-03-01", EndDate: "2022-04-01"}
+		for _, id := range []string{conversationID, strings.ToUpper(conversationID)} {
+			got, err := p.Conversation(context.Background(), id, channelID)
+			if err != nil || got != want {
+				t.Errorf("%s: got %+v, %v\nwant %+v", id, got, err, want)
+			}
+		}
+		for _, absent := range []struct{ id, channel string }{
+			{conversationID, otherChannel},
+			{conversationID, ""},
+			{"c63b6faa-11a9-4259-b941-11cd2f8446c7", channelID},
+			{"no-uuid", channelID},
+			{"", channelID},
+			{"{" + conversationID + "}", channelID},
+			{"' OR 1=1 --", channelID},
+		} {
+			got, err := p.Conversation(context.Background(), absent.id, absent.channel)
+			if !errors.Is(err, ErrNoConversation) || got != (exhaust.Conversation{}) {
+				t.Errorf("%q in channel %q: got %+v, %v; want ErrNoConversation", absent.id, absent.channel, got, err)
+			}
+		}
+	})
+}
+
+func TestAConversationWithoutNameOwnerOrDatesHasNone(t *testing.T) {
+	onEachRelease(t, func(t *testing.T, p platform) {
+		must(t, p.db, p.conversation, conversationID, nil, channelID, nil, nil)
+		got, err := p.Conversation(context.Background(), conversationID, channelID)
+		if want := (exhaust.Conversation{ID: conversationID, Channel: channelID}); err != nil || got != want {
+			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+		}
+		const unowned = "c63b6faa-11a9-4259-b941-11cd2f8446c7"
+		must(t, p.db, p.conversation, unowned, "Nobody's", nil, nil, nil)
+		if _, err := p.Conversation(context.Background(), unowned, ""); !errors.Is(err, ErrNoConversation) {
+			t.Errorf("a conversation that no channel owns: %v", err)
+		}
+	})
+}
+
+func TestDatesAreReadAsDaysWhateverTheirType(t *testing.T) {
+	kolkata, err := time.LoadLocation("Asia/Kolkata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := map[Dialect]*DB{}
+	for _, dialect := range []Dialect{SQLite, PostgreSQL} {
+		of[dialect] = open(t, emptyDatabase(t, dialect))
+		must(t, of[dialect], bareTables)
+	}
+	for _, c := range []struct {
+		dialect     Dialect
+		kind, value string
+		zone        *time.Location
+		want        exhaust.Day
+		wantError   string
+	}{
+		{dialect: PostgreSQL, kind: "date", value: "2022-03-01", want: "2022-03-01"},
+		{dialect: PostgreSQL, kind: "date", value: "infinity", want: ""},
+		{dialect: PostgreSQL, kind: "timestamp", value: "2022-03-01 23:59:59.999", zone: kolkata, want: "2022-03-01"},
+		{dialect: PostgreSQL, kind: "timestamptz", value: "2022-02-28T18:30:00Z", zone: kolkata, want: "2022-03-01"},
+		{dialect: PostgreSQL, kind: "timestamptz", value: "2022-02-28T18:29:59Z", zone: kolkata, want: "2022-02-28"},
+		{dialect: PostgreSQL, kind: "timestamptz", value: "2022-03-01T04:00:00+05:30", want: "2022-02-28"},
+		{dialect: PostgreSQL, kind: "text", value: "2022-03-01T00:00:00.000Z", want: "2022-03-01"},
+		{dialect: PostgreSQL, kind: "varchar", value: "", want: ""},
+		{dialect: PostgreSQL, kind: "text", value: "soon", wantError: `conversation c63b6faa-11a9-4259-b941-11cd2f8446c6: startDate of table "public"."bot" holds no date as yyyy-MM-dd`},
+		{dialect: SQLite, kind: "TEXT", value: "2022-03-01", want: "2022-03-01"},
+		{dialect: SQLite, kind: "DATE", value: "2022-03-01", zone: kolkata, want: "2022-03-01"},
+		{dialect: SQLite, kind: "TIMESTAMP", value: "2022-03-01 23:59:59", zone: kolkata, want: "2022-03-01"},
+		{dialect: SQLite, kind: "TEXT", value: "2022-03-01T23:00:00.000Z", want: "2022-03-01"},
+		{dialect: SQLite, kind: "TEXT", value: "01/03/2022", wantError: `conversation c63b6faa-11a9-4259-b941-11cd2f8446c6: startDate of table "main"."bot" holds no date as yyyy-MM-dd`},
+	} {
+		t.Run(fmt.Sprintf("%s %s %s", c.dialect, c.kind, c.value), func(t *testing.T) {
+			db := of[c.dialect]
+			must(t, db, `DROP TABLE bot`)
+			must(t, db, `CREATE TABLE bot (id text, name text, ownerorgid text, startdate `+c.kind+`, enddate date)`)
+			must(t, db, `INSERT INTO bot VALUES ($1, 'n', 'c', $2, NULL)`, conversationID, c.value)
+			tables := standardTables
+			tables.Zone = c.zone
+			uci, err := NewUCI(db, db, tables)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := uci.Conversation(context.Background(), conversationID, "c")
+			if c.wantError != "" {
+				if err == nil || err.Error() != c.wantError {
+					t.Errorf("got %+v, %v\nwant %s", got, err, c.wantError)
+				}
+				return
+			}
+			if err != nil || got.StartDate != c.want {
+				t.Errorf("got %q, %v; want %q", got.StartDate, err, c.want)
+			}
+		})
+	}
+}
+
+func TestConsentIsReadFromEitherPlaceAndIsUnrecordedOtherwise(t *testing.T) {
+	documents := []struct {
+		data any
+		want exhaust.Consent
+	}{
+		{`{"device":{"consent":true}}`, exhaust.ConsentGiven},
+		{`{"device":{"consent":false}}`, exhaust.ConsentRefused},
+		{`{"data":{"device":{"consent":true}}}`, exhaust.ConsentGiven},
+		{`{"data":{"device":{"consent":false}}}`, exhaust.ConsentRefused},
+		{`{"device":{"consent":"true"}}`, exhaust.ConsentUnrecorded},
+		{`{"device":{}}`, exhaust.ConsentUnrecorded},
+		{`{}`, exhaust.ConsentUnrecorded},
+		{`[1, 2]`, exhaust.ConsentUnrecorded},
+		{`null`, exhaust.ConsentUnrecorded},
+		{nil, exhaust.ConsentUnrecorded},
+	}
+	onEachRelease(t, func(t *testing.T, p platform) {
+		var ids []uuid.UUID
+		var want []exhaust.Device
+		for i, d := range documents {
+			p.addUser(t, device(i), d.data)
+			ids = append(ids, device(i))
+			want = append(want, exhaust.Device{ID: device(i), Consent: d.want})
+		}
+		wantDevices(t, want)(p.Devices(context.Background(), ids, false))
+	})
+	onEach(t, func(t *testing.T, db *DB) {
+		must(t, db, bareTables)
+		must(t, db, `INSERT INTO users VALUES ($1, 'garbage {"device":{"consent":true}}')`, device(1).String())
+		uci, err := NewUCI(db, db, standardTables)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantDevices(t, []exhaust.Device{{ID: device(1)}})(uci.Devices(context.Background(), []uuid.UUID{device(1)}, true))
+	})
+}
+
+func TestDevicesAreThoseWithAUserEachOnceAscendingWithTheSmallestUsername(t *testing.T) {
+	onEachRelease(t, func(t *testing.T, p platform) {
+		for _, n := range []int{1, 2, 3, 4, 6} {
+			p.addUser(t, device(n), `{"device":{"consent":true}}`)
+		}
+		p.addIdentity(t, device(1), "one==")
+		p.addIdentity(t, device(2), "bb==")
+		p.addIdentity(t, device(2), "Za==")
+		p.addIdentity(t, device(2), "aa==")
+		p.addIdentity(t, device(3), "")
+		p.addIdentity(t, device(3), "+c==")
+		p.addIdentity(t, device(4), "  ")
+		p.addIdentity(t, device(5), "without a user")
+		ids := []uuid.UUID{device(6), device(3), device(5), device(1), device(2), device(99), device(4), device(3)}
+		given := func(n int, username string) exhaust.Device {
+			return exhaust.Device{ID: device(n), Consent: exhaust.ConsentGiven, Username: username}
+		}
+		// In byte order "Z" is before "a" and "+" before both.
+		wantDevices(t, []exhaust.Device{given(1, "one=="), given(2, "Za=="), given(3, "+c=="), given(4, ""), given(6, "")})(
+			p.Devices(context.Background(), ids, true))
+		wantDevices(t, []exhaust.Device{given(1, ""), given(2, ""), given(3, ""), given(4, ""), given(6, "")})(
+			p.Devices(context.Background(), ids, false))
+		wantDevices(t, nil)(p.Devices(context.Background(), nil, true))
+		wantDevices(t, nil)(p.Devices(context.Background(), []uuid.UUID{device(98), device(99)}, true))
+		if ids[0] != device(6) {
+			t.Error("the caller's ids were put in another order")
+		}
+	})
+}
+
+func TestRegisteredDevicesComeInPagesAscendingEachOnce(t *testing.T) {
+	onEachRelease(t, func(t *testing.T, p platform) {
+		duplicates := p.release.name == "lower-case columns, text and dates"
+		for n := 9; n >= 1; n-- {
+			p.register(t, device(n), conversationID)
+			if duplicates {
+				p.register(t, device(n), conversationID)
+			}
+		}
+		p.register(t, device(50), "c63b6faa-11a9-4259-b941-11cd2f8446c7")
+		p.addUser(t, device(2), `{"device":{"consent":false}}`)
+		p.addUser(t, device(50), `{}`)
+		p.addIdentity(t, device(2), "two==")
+		p.addIdentity(t, device(3), "three==")
+		page := func(ns ...int) []exhaust.Device {
+			var devices []exhaust.Device
+			for _, n := range ns {
+				d := exhaust.Device{ID: device(n)}
+				switch n {
+				case 2:
+					d.Consent, d.Username = exhaust.ConsentRefused, "two=="
+				case 3:
+					d.Username = "three=="
+				}
+				devices = append(devices, d)
+			}
+			return devices
+		}
+		ctx := context.Background()
+		wantDevices(t, page(1, 2, 3, 4))(p.Registered(ctx, strings.ToUpper(conversationID), uuid.UUID{}, 4))
+		wantDevices(t, page(5, 6, 7, 8))(p.Registered(ctx, conversationID, device(4), 4))
+		wantDevices(t, page(9))(p.Registered(ctx, conversationID, device(8), 4))
+		wantDevices(t, nil)(p.Registered(ctx, conversationID, device(9), 4))
+		wantDevices(t, nil)(p.Registered(ctx, "c63b6faa-11a9-4259-b941-11cd2f8446c8", uuid.UUID{}, 4))
+		wantDevices(t, nil)(p.Registered(ctx, "no-uuid", uuid.UUID{}, 4))
+		_, err := p.Registered(ctx, conversationID, uuid.UUID{}, 0)
+		wantError(t, err, "a page of 0 registered devices: the limit is at least 1")
+	})
+}
+
+func TestMoreDevicesThanOneStatementTakesAreAllFound(t *testing.T) {
+	onEachRelease(t, func(t *testing.T, p platform) {
+		const n = 2*lookupBatch + 1
+		fill(t, p.db, n, `INSERT INTO `+p.UCI.tables.users.name+` (id, data) SELECT `+p.deviceSQL("users", "id")+`, '{"device":{"consent":true}}' FROM numbers`)
+		fill(t, p.db, n, `INSERT INTO `+p.UCI.tables.registrations.name+` (users_id, applications_id) SELECT `+
+			p.deviceSQL("registrations", "users_id")+`, '`+conversationID+`' FROM numbers`)
+		var ids []uuid.UUID
+		var want []exhaust.Device
+		for i := 1; i <= n; i++ {
+			ids = append(ids, device(i))
+			want = append(want, exhaust.Device{ID: device(i), Consent: exhaust.ConsentGiven})
+		}
+		wantDevices(t, want)(p.Devices(context.Background(), ids, true))
+		wantDevices(t, want)(p.Registered(context.Background(), conversationID, uuid.UUID{}, n+1))
+	})
+}
+
+func TestConversationsAndUsersMayBeInDatabasesOfDifferentKinds(t *testing.T) {
+	conversations, fusionAuth := open(t, emptyDatabase(t, PostgreSQL)), open(t, emptyDatabase(t, SQLite))
+	must(t, conversations, `CREATE TABLE bot (id uuid PRIMARY KEY, name text, ownerorgid text, startdate date, enddate date)`)
+	must(t, conversations, `INSERT INTO bot VALUES ($1, 'Survey', 'c', NULL, NULL)`, conversationID)
+	if err := CreateSample(context.Background(), fusionAuth); err != nil {
+		t.Fatal(err)
+	}
+	must(t, fusionAuth, `INSERT INTO users VALUES ($1, '{}')`, device(1).String())
+	uci, err := NewUCI(conversations, fusionAuth, standardTables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := uci.Conversation(context.Background(), conversationID, "c")
+	if want := (exhaust.Conversation{ID: conversationID, Name: "Survey", Channel: "c"}); err != nil || got != want {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+	wantDevices(t, []exhaust.Device{{ID: device(1)}})(uci.Devices(context.Background(), []uuid.UUID{device(1)}, true))
+}
+
+func TestUCIsTablesAreReadThroughViewsAsWell(t *testing.T) {
+	onEach(t, func(t *testing.T, db *DB) {
+		must(t, db, `CREATE TABLE people (id char(36) PRIMARY KEY, data text);
+			CREATE VIEW users AS SELECT id, data FROM people;
+			CREATE TABLE bot (id text, name text, ownerorgid text, startdate text, enddate text);
+			CREATE TABLE user_registrations (users_id text, applications_id text);
+			CREATE TABLE identities (users_id text, username text);`)
+		must(t, db, `INSERT INTO people VALUES ($1, '{}')`, device(1).String())
+		uci, err := NewUCI(db, db, standardTables)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantDevices(t, []exhaust.Device{{ID: device(1)}})(uci.Devices(context.Background(), []uuid.UUID{device(1)}, true))
+	})
+}
+
+func TestAMissingTableOrColumnIsNamedAndHealsOnceItIsThere(t *testing.T) {
+	onEach(t, func(t *testing.T, db *DB) {
+		ctx := context.Background()
+		uci, err := NewUCI(db, db, Tables{Conversations: "Bot", Users: `"Users"`, Registrations: "user_registrations", Identities: "identities"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		schema := map[Dialect]string{PostgreSQL: "public", SQLite: "main"}[db.dialect]
+		at := "UCI's registry: " + db.where + ": "
+		wantError(t, uci.Check(ctx), at+`there is no table Bot in any letter case in the schemas of the search path`)
+		_, err = uci.Conversation(ctx, conversationID, "c")
+		wantError(t, err, at+`there is no table Bot in any letter case in the schemas of the search path`)
+
+		must(t, db, `CREATE TABLE bot (id text, name text, ownerorgid text, "startDate" text, stopped text)`)
+		wantError(t, uci.Check(ctx), at+`table "`+schema+`"."bot" has no column endDate in any letter case; it has id, name, ownerorgid, startDate, stopped`)
+
+		must(t, db, `ALTER TABLE bot RENAME COLUMN stopped TO enddate`)
+		wantError(t, uci.Check(ctx), at+`there is no table Users in exactly these letters in the schemas of the search path`)
+
+		must(t, db, `CREATE TABLE "Users" (id text, data text);
+			CREATE TABLE user_registrations (users_id text, applications_id text);
+			CREATE TABLE identities (users_id text, username text)`)
+		if err := uci.Check(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := uci.Conversation(ctx, conversationID, "c"); !errors.Is(err, ErrNoConversation) {
+			t.Errorf("with all tables there: %v", err)
+		}
+	})
+}
+
+func TestTablesThatAnUpgradeOfUCIRenamesAreFoundAgain(t *testing.T) {
+	onEachRelease(t, func(t *testing.T, p platform) {
+		p.addUser(t, device(1), `{}`)
+		ids := []uuid.UUID{device(1)}
+		wantDevices(t, []exhaust.Device{{ID: device(1)}})(p.Devices(context.Background(), ids, false))
+		must(t, p.db, `ALTER TABLE `+p.UCI.tables.users.name+` RENAME COLUMN data TO "Data"`)
+		if p.db.dialect == PostgreSQL {
+			_, err := p.Devices(context.Background(), ids, false)
+			wantError(t, err, p.dataMissing())
+		}
+		wantDevices(t, []exhaust.Device{{ID: device(1)}})(p.Devices(context.Background(), ids, false))
+	})
+}
+
+// dataMissing is the error of a table of users that has lost its column data.
+func (p platform) dataMissing() string {
+	schema, name := "public", "users"
+	switch {
+	case p.release.tables.Users == "uci.users":
+		schema = "uci"
+	case strings.Contains(p.release.ddl, `"Users"`):
+		name = "Users"
+	}
+	return fmt.Sprintf(`read 1 devices from table "%s"."%s": column %s.data does not exist (SQLSTATE 42703)`, schema, name, name)
+}
+
+func TestTheTableAsWrittenIsPreferredAndAnAmbiguousOneRefused(t *testing.T) {
+	db := open(t, emptyDatabase(t, PostgreSQL))
+	must(t, db, `CREATE TABLE "Bot" (id int); CREATE TABLE bot (id int); CREATE TABLE "BOT" (id int);
+		CREATE SCHEMA later; CREATE TABLE later."bOT" (id int)`)
+	for setting, want := range map[string]string{
+		"bot":         `"public"."bot"`,
+		"Bot":         `"public"."Bot"`,
+		`"BOT"`:       `"public"."BOT"`,
+		"bOt":         `"public"."bot"`,
+		"PUBLIC.Bot":  `"public"."Bot"`,
+		"later.bot":   `"later"."bOT"`,
+		`later."bOT"`: `"later"."bOT"`,
+	} {
+		name, err := parseTableName(setting)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := db.findTable(context.Background(), name, "id")
+		if err != nil || got.name != want {
+			t.Errorf("%s: got %+v, %v; want %s", setting, got, err, want)
+		}
+	}
+	must(t, db, `DROP TABLE bot`)
+	name, err := parseTableName("bOt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.findTable(context.Background(), name, "id")
+	wantError(t, err, db.where+`: table bOt may be "public"."BOT" or "public"."Bot": set the name in double quotes`)
+}
+
+func TestATableNameThatIsNoIdentifierIsRefused(t *testing.T) {
+	db := open(t, emptyDatabase(t, SQLite))
+	for _, name := range []string{
+		"", " ", "bot; DROP TABLE users", `bot" WHERE 1=1 --`, `"bot"; --"`, `"a""b"`, "a.b.c", ".bot", "bot.", "1bot",
+		"bot--", "bot/*", "(SELECT 1)", "bot\x00", "bot\n", `"bot`, `bot"`, `""`, "böt", strings.Repeat("a", 64),
+	} {
+		tables := standardTables
+		tables.Identities = name
+		_, err := NewUCI(db, db, tables)
+		wantError(t, err, fmt.Sprintf(`the table of identities: %q is no table name: it is a name like bot, "Bot" or uci.bot, of letters, digits, _ and $`, name))
+	}
+}
+
+func TestReadingUCICannotWrite(t *testing.T) {
+	db := open(t, emptyDatabase(t, PostgreSQL))
+	must(t, db, `CREATE TABLE users (id int)`)
+	err := db.reading(context.Background(), func(tx *sqlxTx) error {
+		_, err := tx.Exec(`INSERT INTO users VALUES (1)`)
+		return err
+	})
+	wantError(t, err, "cannot execute INSERT in a read-only transaction (SQLSTATE 25006)")
+}
+
+func TestErrorsOfTheDatabaseShowNoValues(t *testing.T) {
+	db := open(t, emptyDatabase(t, PostgreSQL))
+	must(t, db, `CREATE TABLE phones (number text PRIMARY KEY)`)
+	must(t, db, `INSERT INTO phones VALUES ('9876543210')`)
+	_, err := db.sqlx.Exec(`INSERT INTO phones VALUES ('9876543210')`)
+	wantError(t, clean(context.Background(), err), `duplicate key value violates unique constraint "phones_pkey" (SQLSTATE 23505)`)
+}
+
+func TestACancelledReadReportsTheCancellation(t *testing.T) {
+	onEachRelease(t, func(t *testing.T, p platform) {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, err := p.Devices(ctx, []uuid.UUID{device(1)}, true)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want context.Canceled", err)
+		}
+	})
+}
+
+func TestSampleTablesAreOnlyMadeWhereTheyAreMissingAndOnlyInTheEmbeddedDatabase(t *testing.T) {
+	ctx := context.Background()
+	db := open(t, emptyDatabase(t, SQLite))
+	for range 2 {
+		if err := CreateSample(ctx, db); err != nil {
+			t.Fatal(err)
+		}
+		must(t, db, `INSERT INTO users VALUES (lower(hex(randomblob(16))), '{}')`)
+	}
+	var users int
+	if err := db.sqlx.Get(&users, `SELECT count(*) FROM users`); err != nil || users != 2 {
+		t.Errorf("%d users, %v; the second CreateSample must leave the first's rows", users, err)
+	}
+	postgres := open(t, emptyDatabase(t, PostgreSQL))
+	wantError(t, CreateSample(ctx, postgres), postgres.where+": UCI's tables are only made in the embedded database; elsewhere they are UCI's own")
+}
+
+// wantDevices returns a check of what a look-up returned.
+func wantDevices(t *testing.T, want []exhaust.Device) func([]exhaust.Device, error) {
+	t.Helper()
+	return func(got []exhaust.Device, err error) {
+		t.Helper()
+		if err != nil {
+			t.Errorf("got the error %v", err)
+		} else if len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
+			if len(got)+len(want) > 40 {
+				t.Errorf("got %d devices, other than the %d wanted", len(got), len(want))
+				return
+			}
+			t.Errorf("got  %v\nwant %v", got, want)
+		}
+	}
+}
+
+func wantError(t *testing.T, err error, want string) {
+	t.Helper()
+	if err == nil || err.Error() != want {
+		t.Errorf("got error  %v\nwant error %s", err, want)
+	}
+}

@@ -46,7 +46,6 @@ type UCI interface {
 // Jobs is what the activities record of an exhaust.
 type Jobs interface {
 	Save(ctx context.Context, job exhaust.Job) error
-	SaveURLs(ctx context.Context, requestID string, urls []string, expiresAt time.Time) error
 }
 
 // Settings are those of contract section 8 that the activities follow.

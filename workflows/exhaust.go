@@ -281,7 +281,7 @@ func (e *exhaustRun) build(ctx workflow.Context, conversation exhaust.Conversati
 	return nil
 }
 
-// finish signs the URLs while what was staged is removed, and ends the exhaust as SUCCESS.
+// finish signs the URLs and records SUCCESS, while what was staged is removed.
 func (e *exhaustRun) finish(ctx workflow.Context) error {
 	e.job.Progress.Phase = exhaust.Signing
 	if err := e.tell(ctx, "signing the URL"); err != nil {
@@ -290,26 +290,21 @@ func (e *exhaustRun) finish(ctx workflow.Context) error {
 	if err := e.begun.Get(ctx, nil); err != nil {
 		return err
 	}
-	removed := workflow.ExecuteActivity(e.cleaning(ctx), a.RemoveFiles, []string{e.staging})
-	signed := workflow.ExecuteActivity(e.short(ctx, "signed URL"), a.SignURLs, e.job.ID, e.report)
-	if err := signed.Get(ctx, nil); err != nil {
-		return err
-	}
-	if err := removed.Get(ctx, nil); err != nil {
-		if temporal.IsCanceledError(err) {
-			return err
-		}
-		workflow.GetLogger(ctx).Warn("staged files are left behind", "staging", e.staging, "error", err)
-	}
 	// From here on the exhaust is made: a cancellation comes too late.
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	e.job.Report = e.report
-	e.job.Progress.Phase = exhaust.Done
-	e.end(ctx, exhaust.Success, "")
-	if err := workflow.ExecuteActivity(e.short(ctx, "record SUCCESS"), a.RecordJob, e.job).Get(ctx, nil); err != nil {
+	removed := workflow.ExecuteActivity(e.cleaning(ctx), a.RemoveFiles, []string{e.staging})
+	made := e.ended(ctx, exhaust.Success, "")
+	made.Progress.Phase = exhaust.Done
+	made.Progress.Percent = Percent(made.Progress)
+	made.Report = e.report
+	if err := workflow.ExecuteActivity(e.short(ctx, "signed URL, record SUCCESS"), a.SignURLs, made).Get(ctx, nil); err != nil {
 		return err
 	}
-	return e.tell(ctx, fmt.Sprintf("%d rows", e.job.Progress.RowsWritten))
+	e.job = made
+	if err := removed.Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Warn("staged files are left behind", "staging", e.staging, "error", err)
+	}
+	return e.tell(ctx, fmt.Sprintf("%d rows", made.Progress.RowsWritten))
 }
 
 // fail ends the exhaust as FAILED or CANCELLED and gives the error that ends the workflow.
@@ -317,11 +312,10 @@ func (e *exhaustRun) fail(ctx workflow.Context, cause error) error {
 	cancelled := temporal.IsCanceledError(cause) || errors.Is(ctx.Err(), workflow.ErrCanceled)
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	logger := workflow.GetLogger(ctx)
-	e.job.Report = ""
 	if cancelled {
-		e.end(ctx, exhaust.Cancelled, "cancelled on request")
+		e.job = e.ended(ctx, exhaust.Cancelled, "cancelled on request")
 	} else {
-		e.end(ctx, exhaust.Failed, e.sentence(cause))
+		e.job = e.ended(ctx, exhaust.Failed, e.sentence(cause))
 	}
 	// The status is told before the recording, which may have to wait for the database.
 	if err := e.tell(ctx, e.job.Message); err != nil {
@@ -350,11 +344,15 @@ func (e *exhaustRun) fail(ctx workflow.Context, cause error) error {
 	return temporal.NewNonRetryableApplicationError(e.job.Message, kind, nil)
 }
 
-func (e *exhaustRun) end(ctx workflow.Context, status exhaust.Status, message string) {
-	e.job.Status = status
-	e.job.Message = message
-	e.job.CompletedAt = workflow.Now(ctx)
-	e.job.ExecutionTime = e.job.CompletedAt.Sub(e.started)
+// ended is the job as it is when it ends now.
+func (e *exhaustRun) ended(ctx workflow.Context, status exhaust.Status, message string) exhaust.Job {
+	job := e.job
+	job.Status = status
+	job.Message = message
+	job.CompletedAt = workflow.Now(ctx)
+	job.UpdatedAt = job.CompletedAt
+	job.ExecutionTime = job.CompletedAt.Sub(e.started)
+	return job
 }
 
 // sentence says to the exhaust's owner why it failed.

@@ -1,0 +1,204 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"data-exhaust/api/exhausts"
+	"data-exhaust/exhaust"
+)
+
+// envelope is the form of every answer (contract section 1).
+type envelope struct {
+	ID           string `json:"id"`
+	Ver          string `json:"ver"`
+	TS           string `json:"ts"`
+	Params       params `json:"params"`
+	ResponseCode string `json:"responseCode"`
+	Result       any    `json:"result"`
+}
+
+type params struct {
+	ResMsgID  string  `json:"resmsgid"`
+	Status    string  `json:"status"`
+	ClientKey *string `json:"client_key"`
+	Err       string  `json:"err,omitempty"`
+	ErrMsg    string  `json:"errmsg,omitempty"`
+}
+
+// The ids of the answers.
+const (
+	idPrefix = "ekstep.analytics.dataset.request"
+	submitID = idPrefix + ".submit"
+	infoID   = idPrefix + ".info"
+	listID   = idPrefix + ".list"
+	searchID = idPrefix + ".search"
+	cancelID = idPrefix + ".cancel"
+	retryID  = idPrefix + ".retry"
+	healthID = "ekstep.analytics.health"
+)
+
+// timestamp is how ts is written: UTC with milliseconds and +00:00.
+const timestamp = "2006-01-02T15:04:05.000+00:00"
+
+func newEnvelope(id string) envelope {
+	return envelope{
+		ID:  id,
+		Ver: "1.0",
+		TS:  time.Now().UTC().Format(timestamp),
+		Params: params{
+			ResMsgID: uuid.NewString(),
+			Status:   "successful",
+		},
+		ResponseCode: "OK",
+		Result:       struct{}{},
+	}
+}
+
+func (s *Server) ok(w http.ResponseWriter, id string, result any) {
+	e := newEnvelope(id)
+	e.Result = result
+	s.write(w, http.StatusOK, e)
+}
+
+// The response codes of errors.
+const (
+	clientError        = "CLIENT_ERROR"
+	notFound           = "RESOURCE_NOT_FOUND"
+	serverError        = "SERVER_ERROR"
+	serviceUnavailable = "SERVICE_UNAVAILABLE"
+)
+
+func (s *Server) fail(w http.ResponseWriter, id string, status int, code, sentence string) {
+	e := newEnvelope(id)
+	e.Params.Status = "failed"
+	e.Params.Err = code
+	e.Params.ErrMsg = sentence
+	e.ResponseCode = code
+	s.write(w, status, e)
+}
+
+// failed answers with what an error of the service means to the client.
+func (s *Server) failed(w http.ResponseWriter, r *http.Request, id string, err error) {
+	var (
+		invalid     *exhaust.Invalid
+		tooLarge    *http.MaxBytesError
+		unavailable *exhausts.Unavailable
+	)
+	switch {
+	case errors.As(err, &tooLarge):
+		s.fail(w, id, http.StatusRequestEntityTooLarge, clientError, fmt.Sprintf("the request body is larger than 1 MiB: at most %d bytes are accepted", tooLarge.Limit))
+	case errors.As(err, &invalid):
+		s.fail(w, id, http.StatusBadRequest, clientError, invalid.Sentence)
+	case errors.Is(err, exhausts.ErrNotFound):
+		s.fail(w, id, http.StatusNotFound, notFound, exhausts.ErrNotFound.Error())
+	case errors.As(err, &unavailable):
+		s.log.Warn("dependency not available", "dependency", unavailable.Dependency, "error", unavailable.Err, "path", r.URL.Path)
+		w.Header().Set("Retry-After", "5")
+		s.fail(w, id, http.StatusServiceUnavailable, serviceUnavailable, unavailable.Dependency+" is not available: try again later")
+	default:
+		s.log.Error("request failed", "error", err, "path", r.URL.Path)
+		s.fail(w, id, http.StatusInternalServerError, serverError, "the request could not be answered: the service's log says why")
+	}
+}
+
+func (s *Server) write(w http.ResponseWriter, status int, e envelope) {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(e); err != nil {
+		s.log.Error("answer could not be written as JSON", "id", e.ID, "error", err)
+		http.Error(w, "the answer could not be written", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	if _, err := w.Write(body.Bytes()); err != nil {
+		s.log.Debug("client went away", "id", e.ID, slog.Any("error", err))
+	}
+}
+
+// jobResult is an exhaust as answers show it. Times are epoch milliseconds.
+type jobResult struct {
+	Attempts         int             `json:"attempts"`
+	LastUpdated      int64           `json:"lastUpdated"`
+	Tag              string          `json:"tag"`
+	ExpiresAt        int64           `json:"expiresAt"`
+	DatasetConfig    json.RawMessage `json:"datasetConfig"`
+	DownloadURLs     []string        `json:"downloadUrls"`
+	RequestedBy      string          `json:"requestedBy"`
+	JobStats         jobStats        `json:"jobStats"`
+	Status           exhaust.Status  `json:"status"`
+	Dataset          exhaust.Dataset `json:"dataset"`
+	RequestID        string          `json:"requestId"`
+	RequestedChannel string          `json:"requestedChannel"`
+}
+
+type jobStats struct {
+	Submitted *int64 `json:"dtJobSubmitted"`
+	Completed *int64 `json:"dtJobCompleted"`
+	// ExecutionTime is in milliseconds.
+	ExecutionTime *int64 `json:"executionTime"`
+}
+
+// jobInfo is jobResult with what read, list, search and cancel add.
+type jobInfo struct {
+	jobResult
+	StatusMessage string           `json:"statusMessage"`
+	Progress      exhaust.Progress `json:"progress"`
+}
+
+// result shows a job. While it has no URLs, expiresAt is when they would stop working had they been
+// signed on submission: clients expect a time.
+func (s *Server) result(job exhaust.Job) jobResult {
+	submitted := job.SubmittedAt.UnixMilli()
+	r := jobResult{
+		Attempts:         job.Attempts,
+		LastUpdated:      job.UpdatedAt.UnixMilli(),
+		Tag:              job.ChannelTag(),
+		ExpiresAt:        job.SubmittedAt.Add(s.urlTTL).UnixMilli(),
+		DatasetConfig:    job.Config,
+		DownloadURLs:     []string{},
+		RequestedBy:      job.RequestedBy,
+		JobStats:         jobStats{Submitted: &submitted},
+		Status:           job.Status,
+		Dataset:          job.Dataset,
+		RequestID:        job.ID,
+		RequestedChannel: job.Channel,
+	}
+	if len(job.DownloadURLs) > 0 {
+		r.DownloadURLs = job.DownloadURLs
+		r.ExpiresAt = job.ExpiresAt.UnixMilli()
+	}
+	if job.Status.Ended() {
+		completed, took := job.CompletedAt.UnixMilli(), job.ExecutionTime.Milliseconds()
+		r.JobStats.Completed, r.JobStats.ExecutionTime = &completed, &took
+	}
+	return r
+}
+
+func (s *Server) info(job exhaust.Job) jobInfo {
+	return jobInfo{jobResult: s.result(job), StatusMessage: job.Message, Progress: job.Progress}
+}
+
+type jobList struct {
+	Count int       `json:"count"`
+	Jobs  []jobInfo `json:"jobs"`
+}
+
+func (s *Server) list(jobs []exhaust.Job) jobList {
+	list := jobList{Count: len(jobs), Jobs: make([]jobInfo, len(jobs))}
+	for i, job := range jobs {
+		list.Jobs[i] = s.info(job)
+	}
+	return list
+}

@@ -1,0 +1,327 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"data-exhaust/exhaust"
+	"data-exhaust/registry"
+)
+
+func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
+	submission, err := readSubmission(r)
+	if err != nil {
+		s.failed(w, r, submitID, err)
+		return
+	}
+	job, err := s.exhausts.Submit(r.Context(), submission)
+	if err != nil {
+		s.failed(w, r, submitID, err)
+		return
+	}
+	s.ok(w, submitID, s.result(job))
+}
+
+// readSubmission reads a submit's body. Unknown fields are ignored.
+func readSubmission(r *http.Request) (exhaust.Submission, error) {
+	var body struct {
+		Request struct {
+			Dataset          string          `json:"dataset"`
+			Tag              string          `json:"tag"`
+			RequestedBy      string          `json:"requestedBy"`
+			RequestedChannel string          `json:"requestedChannel"`
+			DatasetConfig    json.RawMessage `json:"datasetConfig"`
+			EncryptionKey    json.RawMessage `json:"encryptionKey"`
+			OutputFormat     string          `json:"output_format"`
+		} `json:"request"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return exhaust.Submission{}, err
+	}
+	request := body.Request
+	switch string(request.EncryptionKey) {
+	case "", "null", `""`:
+	default:
+		return exhaust.Submission{}, invalid("encryptionKey is not supported yet: leave it out, and the file is a CSV without encryption")
+	}
+	channel := r.Header.Get("X-Channel-ID")
+	if channel == "" {
+		channel = request.RequestedChannel
+	}
+	return exhaust.Submission{
+		Dataset:       request.Dataset,
+		Tag:           request.Tag,
+		Channel:       channel,
+		RequestedBy:   request.RequestedBy,
+		DatasetConfig: request.DatasetConfig,
+		OutputFormat:  request.OutputFormat,
+	}, nil
+}
+
+func (s *Server) read(w http.ResponseWriter, r *http.Request) {
+	s.one(w, r, infoID, s.exhausts.Read, func(job exhaust.Job) any { return s.info(job) })
+}
+
+func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
+	s.one(w, r, cancelID, s.exhausts.Cancel, func(job exhaust.Job) any { return s.info(job) })
+}
+
+func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
+	s.one(w, r, retryID, s.exhausts.Retry, func(job exhaust.Job) any { return s.result(job) })
+}
+
+// one answers a call that names an exhaust by its tag, channel and requestId.
+func (s *Server) one(w http.ResponseWriter, r *http.Request, id string,
+	call func(ctx context.Context, tag, channel, requestID string) (exhaust.Job, error), show func(exhaust.Job) any) {
+	channel, err := headerChannel(r)
+	if err != nil {
+		s.failed(w, r, id, err)
+		return
+	}
+	requestID := r.URL.Query().Get("requestId")
+	if requestID == "" {
+		s.failed(w, r, id, invalid("requestId is empty: the requestId that submit answered is accepted"))
+		return
+	}
+	job, err := call(r.Context(), mux.Vars(r)["tag"], channel, requestID)
+	if err != nil {
+		s.failed(w, r, id, err)
+		return
+	}
+	s.ok(w, id, show(job))
+}
+
+func headerChannel(r *http.Request) (string, error) {
+	channel := r.Header.Get("X-Channel-ID")
+	if channel == "" {
+		return "", invalid("X-Channel-ID is missing in request header")
+	}
+	return channel, nil
+}
+
+const (
+	maxLimit           = 1000
+	defaultListLimit   = 100
+	defaultSearchLimit = 10
+)
+
+func (s *Server) listTag(w http.ResponseWriter, r *http.Request) {
+	channel, err := headerChannel(r)
+	if err != nil {
+		s.failed(w, r, listID, err)
+		return
+	}
+	limit, err := readLimit(r.URL.Query().Get("limit"), defaultListLimit)
+	if err != nil {
+		s.failed(w, r, listID, err)
+		return
+	}
+	jobs, err := s.exhausts.List(r.Context(), mux.Vars(r)["tag"], channel, limit)
+	if err != nil {
+		s.failed(w, r, listID, err)
+		return
+	}
+	s.ok(w, listID, s.list(jobs))
+}
+
+func readLimit(text string, ifAbsent int) (int, error) {
+	if text == "" {
+		return ifAbsent, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > maxLimit {
+		return 0, invalid("limit %.40q is not valid: a whole number from 1 to %d is accepted", text, maxLimit)
+	}
+	return limit, nil
+}
+
+func (s *Server) search(w http.ResponseWriter, r *http.Request) {
+	search, err := s.readSearch(r)
+	if err != nil {
+		s.failed(w, r, searchID, err)
+		return
+	}
+	jobs, err := s.exhausts.Search(r.Context(), search)
+	if err != nil {
+		s.failed(w, r, searchID, err)
+		return
+	}
+	s.ok(w, searchID, s.list(jobs))
+}
+
+func (s *Server) readSearch(r *http.Request) (registry.Search, error) {
+	var body struct {
+		Request struct {
+			Filters map[string]json.RawMessage `json:"filters"`
+			Limit   json.RawMessage            `json:"limit"`
+		} `json:"request"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return registry.Search{}, err
+	}
+	limitText := string(body.Request.Limit)
+	if limitText == "null" {
+		limitText = ""
+	}
+	limit, err := readLimit(limitText, defaultSearchLimit)
+	if err != nil {
+		return registry.Search{}, err
+	}
+	search := registry.Search{Limit: limit}
+	for name, raw := range body.Request.Filters {
+		if err := s.addFilter(&search, name, raw); err != nil {
+			return registry.Search{}, err
+		}
+	}
+	return search, nil
+}
+
+// addFilter takes one filter. An unknown one is an error rather than ignored: its answer would hold
+// more than was asked for.
+func (s *Server) addFilter(search *registry.Search, name string, raw json.RawMessage) error {
+	var value string
+	if string(raw) == "null" {
+		return nil
+	}
+	if err := json.Unmarshal(raw, &value); err != nil {
+		return invalid("filters.%.40s is not a string", name)
+	}
+	switch name {
+	case "dataset":
+		search.Dataset = exhaust.Dataset(value)
+		if search.Dataset != exhaust.ResponseExhaust && search.Dataset != exhaust.PrivateExhaust {
+			return invalid("filters.dataset %.100q is unknown: %s or %s is accepted", value, exhaust.ResponseExhaust, exhaust.PrivateExhaust)
+		}
+	case "channel":
+		if value == "" {
+			return invalid("filters.channel is empty: give it a value or leave it out")
+		}
+		search.Channel = value
+	case "status":
+		return s.filterStatus(search, value)
+	case "requestedDate":
+		day, err := exhaust.ParseDay(value)
+		if err != nil {
+			return invalid("filters.requestedDate %.100q is not a day: a real day as yyyy-MM-dd is accepted", value)
+		}
+		at := day.Time()
+		search.From = time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, s.timezone)
+		search.To = time.Date(at.Year(), at.Month(), at.Day()+1, 0, 0, 0, 0, s.timezone)
+	default:
+		return invalid("filters.%.40s is unknown: dataset, requestedDate, status and channel are accepted", name)
+	}
+	return nil
+}
+
+func (s *Server) filterStatus(search *registry.Search, value string) error {
+	for _, status := range exhaust.Statuses {
+		if value == string(status) {
+			search.Status = status
+			return nil
+		}
+	}
+	var known []string
+	for _, status := range exhaust.Statuses {
+		known = append(known, string(status))
+	}
+	return invalid("filters.status %.100q is unknown: %s are accepted", value, strings.Join(known, ", "))
+}
+
+// health answers 200 where every dependency answers, else 503 naming those that do not.
+func (s *Server) health(w http.ResponseWriter, r *http.Request) {
+	type state struct {
+		Name    string `json:"name"`
+		Healthy bool   `json:"healthy"`
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	states := make([]state, len(s.checks))
+	var wait sync.WaitGroup
+	for i, check := range s.checks {
+		wait.Go(func() {
+			err := check.Ping(ctx)
+			if err != nil {
+				s.log.Warn("dependency is down", "dependency", check.Name, "error", err)
+			}
+			states[i] = state{Name: check.Name, Healthy: err == nil}
+		})
+	}
+	wait.Wait()
+	var down, up []string
+	for _, state := range states {
+		if state.Healthy {
+			up = append(up, state.Name)
+		} else {
+			down = append(down, state.Name)
+		}
+	}
+	if len(down) > 0 {
+		sentence := "down: " + strings.Join(down, ", ")
+		if len(up) > 0 {
+			sentence += "; up: " + strings.Join(up, ", ")
+		}
+		s.fail(w, healthID, http.StatusServiceUnavailable, serviceUnavailable, sentence)
+		return
+	}
+	s.ok(w, healthID, map[string]any{"healthy": true, "checks": states})
+}
+
+func invalid(format string, args ...any) error {
+	return &exhaust.Invalid{Sentence: fmt.Sprintf(format, args...)}
+}
+
+// readJSON reads a body that is one JSON object. Its errors say where, never what stands there.
+func readJSON(r *http.Request, into any) error {
+	body, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return err
+	}
+	if err != nil {
+		return invalid("the request body could not be read whole")
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return invalid("the request body is empty: a JSON object is accepted")
+	}
+	err = json.Unmarshal(body, into)
+	var (
+		syntax    *json.SyntaxError
+		wrongType *json.UnmarshalTypeError
+	)
+	switch {
+	case errors.As(err, &syntax):
+		line, column := place(body, syntax.Offset)
+		return invalid("the request body is not JSON: line %d, column %d", line, column)
+	case errors.As(err, &wrongType) && wrongType.Field == "":
+		return invalid("the request body is not a JSON object")
+	case errors.As(err, &wrongType):
+		return invalid("%s is not %s", wrongType.Field, kindOf(wrongType))
+	case err != nil:
+		return invalid("the request body cannot be read as JSON")
+	}
+	return nil
+}
+
+func kindOf(e *json.UnmarshalTypeError) string {
+	if e.Type.Kind().String() == "string" {
+		return "a string"
+	}
+	return "an object"
+}
+
+// place is the line and column (from 1, in bytes) of the byte that ends at an offset.
+func place(body []byte, offset int64) (line, column int) {
+	before := body[:min(max(offset-1, 0), int64(len(body)))]
+	return bytes.Count(before, []byte("\n")) + 1, len(before) - bytes.LastIndexByte(before, '\n')
+}

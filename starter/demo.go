@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"data-exhaust/config"
+	"data-exhaust/exhaust"
+	"data-exhaust/internal/sample"
+	"data-exhaust/internal/service"
+)
+
+func newDemo() *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Make both exhausts from sample data, from the request to the downloaded CSV",
+		Long: `Make both exhausts from sample data, from the request to the downloaded CSV.
+
+Everything is kept in the folder data/demo, which is emptied first. No setting is used.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDemo(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+}
+
+const demoFolder = "data/demo"
+
+// demoSecret is no secret: it encrypts made-up phone numbers.
+const demoSecret = "ZGF0YS1leGhhdXN0LWRlbW8ta2V5LW5vdC1zZWNyZXQ="
+
+func runDemo(ctx context.Context, out, progress io.Writer) (err error) {
+	began := time.Now()
+	if err := os.RemoveAll(demoFolder); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(demoFolder, 0o755); err != nil {
+		return err
+	}
+	cfg, err := demoConfig()
+	if err != nil {
+		return err
+	}
+	logFile, err := os.Create(filepath.Join(demoFolder, "demo.log"))
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+
+	fmt.Fprintln(out, "Starting Temporal, the worker and the API …")
+	if err := service.Migrate(ctx, cfg); err != nil {
+		return err
+	}
+	s, err := startStack(ctx, cfg, stackOptions{
+		log: slog.New(slog.NewTextHandler(logFile, nil)), progress: progress,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	fmt.Fprintf(out, "  API %s, Temporal's UI %s\n", cfg.PublicURL, s.temporalUI)
+
+	set, err := service.Sample(ctx, cfg, sample.Options{
+		Seed: 1, Days: 3, EventsPerDay: 30_000, ObjectsPerDay: 3, Devices: 900,
+		Until: exhaust.DayOf(time.Now().In(cfg.Timezone)).Add(-1),
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "  sample telemetry: %d days of 30000 events in %s\n", len(set.Days()), filepath.Join(demoFolder, "telemetry"))
+
+	var files []string
+	for _, dataset := range []exhaust.Dataset{exhaust.ResponseExhaust, exhaust.PrivateExhaust} {
+		file, err := demoExhaust(ctx, cfg, set, dataset, out, progress)
+		if err != nil {
+			return err
+		}
+		files = append(files, file)
+	}
+	fmt.Fprintf(out, "\nBoth exhausts are made, %.1f s after the start:\n", time.Since(began).Seconds())
+	for _, file := range files {
+		fmt.Fprintf(out, "  %s\n", file)
+	}
+	fmt.Fprintln(out, "Next: `make dev` stays up and serves your own telemetry; README.md says how.")
+	return nil
+}
+
+func demoConfig() (config.Config, error) {
+	// The kernel picks a free port; the address has to be known before the API listens on it,
+	// because signed URLs hold it.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return config.Config{}, err
+	}
+	addr := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		return config.Config{}, err
+	}
+	return config.Load([]string{
+		"EXHAUST_DATA_DIR=" + demoFolder,
+		"EXHAUST_ADDR=" + addr,
+		"UCI_ENCRYPTION_SECRET=" + demoSecret,
+	})
+}
+
+// demoExhaust asks for one exhaust as any client would, and downloads it.
+func demoExhaust(ctx context.Context, cfg config.Config, set *sample.Set, dataset exhaust.Dataset, out, progress io.Writer) (string, error) {
+	bot, days := set.Conversations()[0], set.Days()
+	client := &apiClient{base: cfg.PublicURL, channel: bot.Channel}
+	body, err := submission{
+		dataset: string(dataset), conversation: bot.ID, by: "demo", tag: "demo-" + string(dataset),
+		start: string(days[0]), end: string(days[len(days)-1]),
+	}.json()
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(out, "\nPOST %s/dataset/v1/request/submit\nX-Channel-ID: %s\n", cfg.PublicURL, bot.Channel)
+	if err := printJSON(out, body); err != nil {
+		return "", err
+	}
+	began := time.Now()
+	answer, err := client.submit(ctx, body)
+	if err != nil {
+		return "", err
+	}
+	submitted, err := result[job](answer)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(out, "→ %s, requestId %s\n", submitted.Status, submitted.RequestID)
+	if answer, err = follow(ctx, client, tagOf(submitted), submitted.RequestID, waiting{timeout: time.Minute}, progress); err != nil {
+		return "", err
+	}
+	ended, err := result[job](answer)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(out, "→ %s after %.1f s: %d events of %.1f MB of telemetry, %d rows\n", described(ended), time.Since(began).Seconds(),
+		ended.Progress.EventsMatched, float64(ended.Progress.BytesTotal)/1e6, ended.Progress.RowsWritten)
+	if ended.Status != exhaust.Success {
+		return "", fmt.Errorf("the demo's exhaust is %s", described(ended))
+	}
+	for _, signed := range ended.DownloadURLs {
+		fmt.Fprintf(out, "GET %s\n", signed)
+	}
+	files, err := download(ctx, ended, filepath.Join(demoFolder, "downloads"))
+	if err != nil {
+		return "", err
+	}
+	if len(files) != 1 {
+		return "", fmt.Errorf("the exhaust has %d files instead of one", len(files))
+	}
+	return files[0], showFirstRows(files[0], out)
+}
+
+// showFirstRows shows the columns and the first rows of a CSV file, narrow enough for a terminal.
+func showFirstRows(file string, out io.Writer) error {
+	const rows, cellWidth, lineWidth = 5, 22, 150
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	reader := csv.NewReader(f)
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	for range rows + 1 {
+		record, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", file, err)
+		}
+		width := 0
+		for _, cell := range record {
+			cell = clipped(cell, cellWidth)
+			if width += max(utf8.RuneCountInString(cell), cellWidth/2) + 2; width > lineWidth {
+				fmt.Fprint(table, "…")
+				break
+			}
+			fmt.Fprint(table, cell, "\t")
+		}
+		fmt.Fprintln(table)
+	}
+	return table.Flush()
+}
+
+func clipped(cell string, width int) string {
+	cell = strings.Join(strings.Fields(cell), " ")
+	if utf8.RuneCountInString(cell) <= width {
+		return cell
+	}
+	return string([]rune(cell)[:width-1]) + "…"
+}

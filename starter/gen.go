@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"data-exhaust/exhaust"
+	"data-exhaust/internal/sample"
+	"data-exhaust/internal/service"
+)
+
+func newGen() *cobra.Command {
+	var (
+		options sample.Options
+		until   string
+	)
+	command := &cobra.Command{
+		Use:   "gen",
+		Short: "Fill the telemetry store and the registry with sample data of made-up people",
+		Long: `Fill the telemetry store and the registry with sample data of made-up people.
+
+Most events belong to nobody's exhaust, as in real telemetry. The same seed gives the same data.
+Phone numbers are there only where UCI_ENCRYPTION_SECRET is set.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := settings()
+			if err != nil {
+				return err
+			}
+			options.Until = exhaust.DayOf(time.Now().In(cfg.Timezone)).Add(-1)
+			if until != "" {
+				if options.Until, err = exhaust.ParseDay(until); err != nil {
+					return usage("--until: %w", err)
+				}
+			}
+			if options.Days < 1 || options.EventsPerDay < 1 || options.ObjectsPerDay < 1 || options.Conversations < 1 || options.Devices < 1 {
+				return usage("--days, --events, --objects, --conversations and --devices are at least 1")
+			}
+			if err := service.Migrate(cmd.Context(), cfg); err != nil {
+				return err
+			}
+			set, err := service.Sample(cmd.Context(), cfg, options)
+			if err != nil {
+				return err
+			}
+			days := set.Days()
+			fmt.Fprintf(cmd.OutOrStdout(), "%d events a day from %s to %s in %s\n", options.EventsPerDay, days[0], days[len(days)-1], cfg.TelemetryStore)
+			for _, c := range set.Conversations() {
+				fmt.Fprintf(cmd.OutOrStdout(), "conversation %s of channel %s: %s\n", c.ID, c.Channel, c.Name)
+			}
+			return nil
+		},
+	}
+	f := command.Flags()
+	f.IntVar(&options.Days, "days", 7, "how many days")
+	f.IntVar(&options.EventsPerDay, "events", 2000, "events a day")
+	f.IntVar(&options.ObjectsPerDay, "objects", 2, "objects a day")
+	f.IntVar(&options.Conversations, "conversations", 3, "conversations")
+	f.IntVar(&options.Devices, "devices", 60, "devices that the registry knows")
+	f.Uint64Var(&options.Seed, "seed", 1, "the seed")
+	f.StringVar(&until, "until", "", "the last day, yyyy-MM-dd (default: yesterday)")
+	return command
+}

@@ -1,0 +1,11 @@
+// Command worker runs the workflows and activities of Data Exhaust. Its settings are in the
+// environment: docs/settings.md.
+package main
+
+import (
+	"os"
+
+	"data-exhaust/internal/service"
+)
+
+func main() { os.Exit(service.Main(service.Worker)) }

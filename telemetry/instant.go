@@ -111,7 +111,8 @@ func parseEpoch(number []byte) (ms, nanos int64, ok bool) {
 		return 0, 0, false
 	}
 	const most = 18 // decimal digits that surely fit an int64
-	d := parseDecimal(number)
+	var space [usualDigits]byte
+	d := parseDecimal(number, space[:0])
 	if d.point > most {
 		return 0, 0, false
 	}

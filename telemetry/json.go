@@ -140,9 +140,7 @@ func skipString(b []byte, i int) int {
 func appendText(dst, raw []byte) []byte {
 	for i := 0; i < len(raw); {
 		start := i
-		for i < len(raw) && raw[i] != '\\' && raw[i] < utf8.RuneSelf {
-			i++
-		}
+		i = skipASCII(raw, i)
 		dst = append(dst, raw[start:i]...)
 		if i == len(raw) {
 			break
@@ -172,6 +170,20 @@ func appendText(dst, raw []byte) []byte {
 		dst = utf8.AppendRune(dst, r)
 	}
 	return dst
+}
+
+// skipASCII is the position of the first backslash or byte beyond ASCII from i on, else the end.
+func skipASCII(raw []byte, i int) int {
+	for ; i+8 <= len(raw); i += 8 {
+		w := binary.LittleEndian.Uint64(raw[i:])
+		if m := ((w ^ '\\'*ones) - ones | w) & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for i < len(raw) && raw[i] != '\\' && raw[i] < utf8.RuneSelf {
+		i++
+	}
+	return i
 }
 
 // unescaped is what the byte behind a backslash stands for.

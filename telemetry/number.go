@@ -1,7 +1,5 @@
 package telemetry
 
-import "slices"
-
 // decimal is the value of a JSON number, exactly: 0.d1d2d3… times ten to the power of point, d1 being digits[0].
 type decimal struct {
 	negative bool
@@ -19,7 +17,8 @@ func appendShortest(dst, number []byte) []byte {
 	if isPlainInteger(number) {
 		return append(dst, number...)
 	}
-	d := parseDecimal(number)
+	var space [usualDigits]byte
+	d := parseDecimal(number, space[:0])
 	if d.plainLength() > max(maxPlain, len(number)) {
 		return append(dst, number...)
 	}
@@ -31,7 +30,8 @@ func appendRounded(dst, number []byte) []byte {
 	if isPlainInteger(number) {
 		return append(dst, number...)
 	}
-	d := parseDecimal(number)
+	var space [usualDigits]byte
+	d := parseDecimal(number, space[:0])
 	if d.point > max(maxPlain, len(number)) {
 		return append(dst, number...)
 	}
@@ -49,14 +49,17 @@ func isPlainInteger(number []byte) bool {
 	return true
 }
 
-func parseDecimal(number []byte) decimal {
-	var d decimal
+// usualDigits is room for the digits of nearly every number.
+const usualDigits = 64
+
+// parseDecimal reads a JSON number into digits, or more room if that lacks some.
+func parseDecimal(number, digits []byte) decimal {
+	d := decimal{digits: digits}
 	i := 0
 	if number[0] == '-' {
 		d.negative = true
 		i++
 	}
-	d.digits = make([]byte, 0, len(number))
 	for i < len(number) && isDigit(number[i]) {
 		d.digits = append(d.digits, number[i])
 		i++
@@ -170,6 +173,8 @@ func (d *decimal) increment() {
 		}
 		d.digits[i] = '0'
 	}
-	d.digits = slices.Insert(d.digits, 0, '1')
+	// Nothing but nines: a one, the zeros behind which are not kept. There is room where the fraction was.
+	d.digits = d.digits[:1]
+	d.digits[0] = '1'
 	d.point++
 }

@@ -88,7 +88,7 @@ value:
 			goto keyQuote
 		}
 		i = skipSpace(b, i, n)
-		if b[i] == '}' && i < n {
+		if b[i] == '}' {
 			goto shut
 		}
 		goto key
@@ -100,7 +100,7 @@ value:
 		depth++
 		kind = '['
 		i = skipSpace(b, i+1, n)
-		if b[i] == ']' && i < n {
+		if b[i] == ']' {
 			goto shut
 		}
 		goto value
@@ -197,7 +197,7 @@ shut:
 key:
 	if b[i] != '"' {
 		i = skipSpace(b, i, n)
-		if b[i] != '"' || i == n {
+		if b[i] != '"' {
 			return false, hit
 		}
 	}
@@ -228,7 +228,7 @@ keyRun:
 	i++
 	if b[i] != ':' {
 		i = skipSpace(b, i, n)
-		if b[i] != ':' || i == n {
+		if b[i] != ':' {
 			return false, hit
 		}
 	}

@@ -2,6 +2,8 @@ package devstack
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"net"
 )
 
@@ -42,6 +44,20 @@ func freePort() (int, error) {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
 	return l.Addr().(*net.TCPAddr).Port, accepted.Close()
+}
+
+// freeLowPort finds a port that fits a signed 16-bit number. The kernel gives those out to nobody who
+// asks for any port, so two who look for one must be unlucky to meet.
+func freeLowPort() (int, error) {
+	const lowest, tries = 10000, 100
+	var err error
+	for range tries {
+		port := lowest + rand.IntN(math.MaxInt16-lowest)
+		if err = checkPort(port); err == nil {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("find a free port below %d: %w", math.MaxInt16, err)
 }
 
 func address(port int) string { return fmt.Sprintf("%s:%d", localhost, port) }

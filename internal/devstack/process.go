@@ -8,8 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -30,7 +30,7 @@ type Child struct {
 // daemon says how to run one kind of server.
 type daemon struct {
 	name string
-	// what it serves, for errors: an address.
+	// serves is its address, for errors.
 	serves  string
 	command []string
 	env     []string
@@ -199,7 +199,8 @@ func (d daemon) launch() (*run, error) {
 	cmd := exec.Command(d.command[0], d.command[1:]...)
 	cmd.Env, cmd.Dir = append(plainEnvironment(), d.env...), d.dir
 	cmd.Stdout, cmd.Stderr = logFile, logFile
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: d.user}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	runAs(cmd, d.user)
 	dieWithUs(cmd, d.crash)
 
 	r := &run{daemon: d, cmd: cmd, done: make(chan struct{})}
@@ -299,14 +300,15 @@ func (r *run) died() error {
 	if r.exit != nil {
 		how = "with " + r.exit.Error()
 	}
-	tail := r.daemon.tail()
-	err := fmt.Errorf("%s ended %s; the end of its log:\n%s", r.daemon.name, how, tail)
-	if strings.Contains(tail, "address already in use") || strings.Contains(tail, "Address already in use") ||
-		strings.Contains(tail, "EADDRINUSE") {
+	err := fmt.Errorf("%s ended %s; the end of its log:\n%s", r.daemon.name, how, r.daemon.tail())
+	if log, _ := os.ReadFile(r.daemon.log); portTaken.Match(log) {
 		return fmt.Errorf("%w: %w", errPortTaken, err)
 	}
 	return err
 }
+
+// portTaken is how the servers say it: libc and Go, Node.js.
+var portTaken = regexp.MustCompile(`(?i)address already in use|EADDRINUSE`)
 
 // tail is the end of the daemon's log, of whole lines.
 func (d daemon) tail() string {

@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"syscall"
 
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
@@ -23,6 +26,8 @@ type Temporal struct {
 	UI string
 	// Namespace is there from the start.
 	Namespace string
+
+	searchAttributes []string
 }
 
 // defaultNamespace is one that the development server makes by itself.
@@ -59,7 +64,7 @@ func StartTemporal(ctx context.Context, opts TemporalOptions) (*Temporal, error)
 	if err != nil {
 		return nil, fmt.Errorf("start temporal: %w", err)
 	}
-	t := &Temporal{Namespace: opts.Namespace}
+	t := &Temporal{Namespace: opts.Namespace, searchAttributes: opts.SearchAttributes}
 	if t.Namespace == "" {
 		t.Namespace = defaultNamespace
 	}
@@ -119,17 +124,33 @@ var dynamicConfig = []struct{ key, value string }{
 	// A worker gets the activities that it schedules itself with the answer, a round trip less each.
 	{"system.enableActivityEagerExecution", "true"},
 	{"system.enableEagerWorkflowStart", "true"},
+	// A search attribute can be used as soon as it is registered.
+	{"system.forceSearchAttributesCacheRefreshOnRead", "true"},
 }
 
-// serves asks for the namespace, which takes the frontend, the history service and the store.
+// serves asks each of the server's services and stores for something.
 func (t *Temporal) serves(ctx context.Context) error {
 	c, err := t.dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	_, err = c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: t.Namespace})
-	return err
+	const nothing = "devstack-none"
+	query := "WorkflowId = '" + nothing + "'"
+	for _, name := range t.searchAttributes {
+		query += " AND " + name + " = '" + nothing + "'"
+	}
+	if _, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query}); err != nil {
+		return fmt.Errorf("ask the visibility store: %w", err)
+	}
+	_, err = c.DescribeWorkflowExecution(ctx, nothing, "")
+	if _, absent := errors.AsType[*serviceerror.NotFound](err); !absent {
+		return fmt.Errorf("ask the history service: %w", err)
+	}
+	if _, err := c.DescribeTaskQueue(ctx, nothing, enumspb.TASK_QUEUE_TYPE_WORKFLOW); err != nil {
+		return fmt.Errorf("ask the matching service: %w", err)
+	}
+	return nil
 }
 
 func (t *Temporal) dial(ctx context.Context) (client.Client, error) {

@@ -133,6 +133,15 @@ func (r recipe) provide(ctx context.Context, log io.Writer) (string, error) {
 func (r recipe) makeIn(ctx context.Context, cache string, log io.Writer) error {
 	fmt.Fprintf(log, "building %s from tools/ into %s: it is not there yet; this takes %s, once\n", r.name, cache, r.takes)
 	begin := time.Now()
+	abandoned, err := filepath.Glob(filepath.Join(cache, ".unfinished-*")) // by a process that was killed
+	if err != nil {
+		return fmt.Errorf("build %s: %w", r.name, err)
+	}
+	for _, dir := range abandoned {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("build %s: %w", r.name, err)
+		}
+	}
 	unfinished, err := os.MkdirTemp(cache, ".unfinished-")
 	if err != nil {
 		return fmt.Errorf("build %s: %w", r.name, err)

@@ -1,0 +1,111 @@
+package devstack
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Azurite is an emulator of Azure Blob Storage that serves.
+type Azurite struct {
+	*Child
+	Port int
+}
+
+// AzuriteOptions are those of [StartAzurite]. The zero value keeps blobs in memory and serves on a
+// free port.
+type AzuriteOptions struct {
+	// Port on 127.0.0.1, 0 for a free one.
+	Port int
+	// DataDir keeps the blobs; "" keeps them in memory.
+	DataDir string
+	// Dir is where the log, azurite.log, goes; "" is a temporary folder removed on Stop.
+	Dir string
+	// Log is told when Azurite has to be installed first; nil is nobody.
+	Log io.Writer
+}
+
+// StartAzurite runs the blob service of Azurite on Node.js. It lives until Stop or the end of ctx.
+func StartAzurite(ctx context.Context, opts AzuriteOptions) (*Azurite, error) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		return nil, fmt.Errorf("azurite runs on Node.js: %w: install Node.js 20 or newer", err)
+	}
+	program, err := Tool(ctx, "azurite-blob", opts.Log)
+	if err != nil {
+		return nil, err
+	}
+	dir, removeDir, err := folder(opts.Dir, "azurite")
+	if err != nil {
+		return nil, fmt.Errorf("start azurite: %w", err)
+	}
+	a := &Azurite{}
+	a.Child, err = startChild(ctx, func() (daemon, error) { return a.server(node, program, dir, opts) }, removeDir)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// ConnectionString is what AZURE_STORAGE_CONNECTION_STRING takes. Its account and key are those
+// that Microsoft publishes for every Azurite; they are no secret.
+func (a *Azurite) ConnectionString() string {
+	return "DefaultEndpointsProtocol=http;AccountName=" + azuriteAccount + ";AccountKey=" + azuriteKey +
+		";BlobEndpoint=http://" + address(a.Port) + "/" + azuriteAccount + ";"
+}
+
+const (
+	azuriteAccount = "devstoreaccount1"
+	azuriteKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+
+// server plans a server and fills in where a serves.
+func (a *Azurite) server(node, program, dir string, opts AzuriteOptions) (daemon, error) {
+	port, err := takePort(opts.Port)
+	if err != nil {
+		return daemon{}, fmt.Errorf("start azurite: %w", err)
+	}
+	a.Port = port
+	command := []string{node, program, "--blobHost", localhost, "--blobPort", strconv.Itoa(port),
+		// The SDK for Go may speak a newer API version than Azurite knows.
+		"--skipApiVersionCheck", "--loose", "--silent", "--disableTelemetry"}
+	if opts.DataDir == "" {
+		command = append(command, "--inMemoryPersistence")
+	} else {
+		data, err := filepath.Abs(opts.DataDir)
+		if err != nil {
+			return daemon{}, fmt.Errorf("start azurite: %w", err)
+		}
+		command = append(command, "--location", data)
+	}
+	return daemon{
+		name: "azurite", serves: address(port),
+		command: command, dir: dir, log: filepath.Join(dir, "azurite.log"),
+		stop: syscall.SIGTERM, crash: syscall.SIGKILL,
+		ready: a.serves,
+	}, nil
+}
+
+// serves asks for anything: every answer of Azurite names it.
+func (a *Azurite) serves(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address(a.Port)+"/", nil)
+	if err != nil {
+		return err
+	}
+	request.Close = true // an idle connection would hold up Azurite's end
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if server := answer.Header.Get("Server"); !strings.HasPrefix(server, "Azurite") {
+		return fmt.Errorf("%s is served by %q, not by Azurite", address(a.Port), server)
+	}
+	return nil
+}

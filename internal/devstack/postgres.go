@@ -1,0 +1,217 @@
+package devstack
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/lib/pq"
+)
+
+// Postgres is a PostgreSQL server that serves. Its superuser is postgres with a random password,
+// which only URL tells.
+type Postgres struct {
+	*Child
+	Port     int
+	password string
+}
+
+// PostgresOptions are those of [StartPostgres]. The zero value is a new, empty server on a free
+// port, fast but not safe against power failures.
+type PostgresOptions struct {
+	// Port on 127.0.0.1, 0 for a free one.
+	Port int
+	// Dir keeps the data, the password and the log, postgres.log; what a former run left there is
+	// served again. "" is a temporary folder removed on Stop. PostgreSQL refuses root, so where we
+	// are root it runs as the user postgres, who then owns the data.
+	Dir string
+	// Durable waits for the disk at every commit, as in production.
+	Durable bool
+}
+
+// StartPostgres runs the PostgreSQL server that is on PATH, else the newest of those that Debian
+// packages install. It lives until Stop or the end of ctx.
+func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error) {
+	bin, err := postgresPrograms(debianPostgres)
+	if err != nil {
+		return nil, err
+	}
+	dir, removeDir, err := folder(opts.Dir, "postgres")
+	if err != nil {
+		return nil, fmt.Errorf("start postgres: %w", err)
+	}
+	p := &Postgres{}
+	owner, err := postgresUser()
+	if err == nil {
+		p.password, err = initPostgres(ctx, bin, dir, owner)
+	}
+	if err != nil {
+		return nil, release(fmt.Errorf("start postgres: %w", err), []func() error{removeDir})
+	}
+	p.Child, err = startChild(ctx, func() (daemon, error) { return p.server(bin, dir, owner, opts) }, removeDir)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// URL is the postgres:// URL of a database of this server, password included.
+func (p *Postgres) URL(database string) string {
+	u := url.URL{
+		Scheme:   "postgres",
+		User:     url.UserPassword(postgresSuperuser, p.password),
+		Host:     address(p.Port),
+		Path:     database,
+		RawQuery: "sslmode=disable",
+	}
+	return u.String()
+}
+
+// CreateDatabase makes an empty database unless there is one of that name.
+func (p *Postgres) CreateDatabase(ctx context.Context, name string) error {
+	db, err := sql.Open("postgres", p.URL(postgresSuperuser))
+	if err != nil {
+		return fmt.Errorf("create database %s: %w", name, err)
+	}
+	defer db.Close()
+	_, err = db.ExecContext(ctx, "CREATE DATABASE "+pq.QuoteIdentifier(name))
+	const duplicateDatabase = "42P04"
+	if refused, ok := errors.AsType[*pq.Error](err); ok && refused.Code == duplicateDatabase {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("create database %s: %w", name, err)
+	}
+	return nil
+}
+
+const (
+	postgresSuperuser = "postgres"
+	debianPostgres    = "/usr/lib/postgresql/*/bin"
+)
+
+// server plans a server and fills in where p serves.
+func (p *Postgres) server(bin, dir string, owner *syscall.Credential, opts PostgresOptions) (daemon, error) {
+	port, err := takePort(opts.Port)
+	if err != nil {
+		return daemon{}, fmt.Errorf("start postgres: %w", err)
+	}
+	p.Port = port
+	settings := []string{
+		"listen_addresses=" + localhost,
+		"port=" + strconv.Itoa(port),
+		"unix_socket_directories=", // the path of a socket must not exceed 107 bytes, a test's folder may
+		"max_connections=200",
+	}
+	if !opts.Durable {
+		// A commit still reaches the operating system before it is answered, and so outlives a crash
+		// of the server; synchronous_commit=off would lose it.
+		settings = append(settings, "fsync=off", "full_page_writes=off")
+	}
+	command := []string{filepath.Join(bin, "postgres"), "-D", filepath.Join(dir, "data")}
+	for _, setting := range settings {
+		command = append(command, "-c", setting)
+	}
+	return daemon{
+		name: "postgres", serves: address(port),
+		command: command, dir: "/", log: filepath.Join(dir, "postgres.log"), user: owner,
+		// "Fast" and "immediate" shutdown. SIGKILL would leave its processes and shared memory.
+		stop: syscall.SIGINT, crash: syscall.SIGQUIT,
+		ready: p.serves,
+	}, nil
+}
+
+func (p *Postgres) serves(ctx context.Context) error {
+	db, err := sql.Open("postgres", p.URL(postgresSuperuser))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.PingContext(ctx)
+}
+
+// initPostgres makes the data folder in dir unless it is there, and returns the superuser's
+// password.
+func initPostgres(ctx context.Context, bin, dir string, owner *syscall.Credential) (string, error) {
+	passwordFile, data := filepath.Join(dir, "password"), filepath.Join(dir, "data")
+	if exists(data) {
+		password, err := os.ReadFile(passwordFile)
+		return string(password), err
+	}
+	password, unfinished := rand.Text(), filepath.Join(dir, "data.unfinished")
+	if err := os.WriteFile(passwordFile, []byte(password), 0o600); err != nil {
+		return "", err
+	}
+	if err := os.RemoveAll(unfinished); err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(unfinished, 0o700); err != nil {
+		return "", err
+	}
+	if owner != nil {
+		for _, path := range []string{passwordFile, unfinished} {
+			if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+				return "", err
+			}
+		}
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", unfinished,
+		"--username", postgresSuperuser, "--pwfile", passwordFile, "--auth", "scram-sha-256",
+		"--encoding", "UTF8", "--locale", "C", "--no-sync")
+	cmd.Env, cmd.Dir = plainEnvironment(), "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	runAs(cmd, owner)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("initdb: %w\n%s", err, output)
+	}
+	return password, os.Rename(unfinished, data)
+}
+
+// postgresUser is whom PostgreSQL runs as where we are root; otherwise nil, which is us.
+func postgresUser() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	found, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no other user for it: %w", err)
+	}
+	uid, errUID := strconv.ParseUint(found.Uid, 10, 32)
+	gid, errGID := strconv.ParseUint(found.Gid, 10, 32)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(errUID, errGID)
+}
+
+// postgresPrograms is the folder with postgres and initdb: that of PATH, else the newest that
+// pattern finds.
+func postgresPrograms(pattern string) (string, error) {
+	if path, err := exec.LookPath("postgres"); err == nil {
+		path, err = filepath.EvalSymlinks(path) // initdb lies beside the program, not the link
+		return filepath.Dir(path), err
+	}
+	found, err := filepath.Glob(filepath.Join(pattern, "postgres"))
+	if err != nil {
+		return "", err
+	}
+	newest, folder := -1, ""
+	for _, path := range found {
+		bin := filepath.Dir(path)
+		if version, err := strconv.Atoi(filepath.Base(filepath.Dir(bin))); err == nil && version > newest {
+			newest, folder = version, bin
+		}
+	}
+	if folder == "" {
+		return "", fmt.Errorf("PostgreSQL is not installed: there is no postgres on PATH and none in %s; "+
+			"install PostgreSQL 15 or newer (Debian: apt-get install postgresql)", strings.Replace(pattern, "*", "<version>", 1))
+	}
+	return folder, nil
+}

@@ -1,0 +1,299 @@
+package devstack
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/template"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// TemporalServerOptions are those of [StartTemporalServer]. The zero value is a server on a
+// PostgreSQL of its own.
+type TemporalServerOptions struct {
+	// Postgres keeps the state, in the databases temporal and temporal_visibility; nil starts one
+	// that stops with the server.
+	Postgres *Postgres
+	// Port of the gRPC API, 0 for a free one.
+	Port int
+	// Namespace to make, "" for "default". It keeps closed workflows for a day.
+	Namespace string
+	// SearchAttributes are registered with type Keyword.
+	SearchAttributes []string
+	// Dir is where the configuration and the log, temporal-server.log, go, and what an own
+	// PostgreSQL keeps; "" is a temporary folder removed on Stop.
+	Dir string
+	// Log is told when programs have to be built first; nil is nobody.
+	Log io.Writer
+}
+
+// StartTemporalServer runs Temporal as production does, all services of it in one process and its
+// state in PostgreSQL. It has no web UI. It lives until Stop or the end of ctx.
+func StartTemporalServer(ctx context.Context, opts TemporalServerOptions) (*Temporal, error) {
+	program, err := Tool(ctx, "temporal-server", opts.Log)
+	if err != nil {
+		return nil, err
+	}
+	sqlTool, err := Tool(ctx, "temporal-sql-tool", opts.Log)
+	if err != nil {
+		return nil, err
+	}
+	dir, removeDir, err := folder(opts.Dir, "temporal-server")
+	if err != nil {
+		return nil, fmt.Errorf("start temporal-server: %w", err)
+	}
+	owns := []func() error{removeDir}
+	postgres := opts.Postgres
+	if postgres == nil {
+		pgOpts := PostgresOptions{}
+		if opts.Dir != "" {
+			pgOpts.Dir = filepath.Join(dir, "postgres")
+		}
+		// It has to outlive the server, which ends with ctx.
+		postgres, err = StartPostgres(context.WithoutCancel(ctx), pgOpts)
+		if err != nil {
+			return nil, release(err, owns)
+		}
+		owns = []func() error{postgres.Stop, removeDir}
+	}
+	if err := setUpSchemas(ctx, sqlTool, postgres); err != nil {
+		return nil, release(fmt.Errorf("start temporal-server: %w", err), owns)
+	}
+	if err := forgetMembers(ctx, postgres); err != nil {
+		return nil, release(fmt.Errorf("start temporal-server: %w", err), owns)
+	}
+	t := &Temporal{Namespace: opts.Namespace, searchAttributes: opts.SearchAttributes}
+	if t.Namespace == "" {
+		t.Namespace = defaultNamespace
+	}
+	plan := func() (daemon, error) { return t.server(program, dir, postgres, opts.Port) }
+	t.Child, err = startChild(ctx, plan, owns...)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// schemas are Temporal's databases and the schema of each in the SQL tool.
+var schemas = []struct{ database, name string }{
+	{"temporal", "postgresql/v12/temporal"},
+	{"temporal_visibility", "postgresql/v12/visibility"},
+}
+
+// postgresPlugin is Temporal's name for PostgreSQL 12 and newer.
+const postgresPlugin = "postgres12"
+
+// setUpSchemas makes Temporal's databases, or brings those of an older server up to date.
+func setUpSchemas(ctx context.Context, sqlTool string, p *Postgres) error {
+	for _, schema := range schemas {
+		if err := p.CreateDatabase(ctx, schema.database); err != nil {
+			return err
+		}
+		versioned, err := hasSchemaVersion(ctx, p.URL(schema.database))
+		if err != nil {
+			return fmt.Errorf("read the schema version of %s: %w", schema.database, err)
+		}
+		steps := [][]string{{"update-schema", "--schema-name", schema.name}}
+		if !versioned {
+			steps = append([][]string{{"setup-schema", "--version", "0.0"}}, steps...)
+		}
+		for _, step := range steps {
+			cmd := exec.CommandContext(ctx, sqlTool, append([]string{"--plugin", postgresPlugin,
+				"--endpoint", localhost, "--port", strconv.Itoa(p.Port), "--user", postgresSuperuser,
+				"--database", schema.database}, step...)...)
+			cmd.Env = append(plainEnvironment(), "SQL_PASSWORD="+p.password)
+			if output, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("%s of database %s: %w\n%s", step[0], schema.database, err, output)
+			}
+		}
+	}
+	return nil
+}
+
+func hasSchemaVersion(ctx context.Context, url string) (bool, error) {
+	db, err := sql.Open("postgres", url)
+	if err != nil {
+		return false, err
+	}
+	defer db.Close()
+	var found bool
+	err = db.QueryRowContext(ctx, "SELECT to_regclass('schema_version') IS NOT NULL").Scan(&found)
+	return found, err
+}
+
+// forgetMembers empties the list of running services. A former run had them on other ports, and a
+// server that still believes in those spends half a minute on trying to reach them.
+func forgetMembers(ctx context.Context, p *Postgres) error {
+	db, err := sql.Open("postgres", p.URL(schemas[0].database))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.ExecContext(ctx, "DELETE FROM cluster_membership")
+	return err
+}
+
+// serverConfig is what Temporal's documentation calls development-postgres12.yaml, with the ports
+// of four services and without what nobody here uses (metrics, profiling, archival).
+var serverConfig = template.Must(template.New("config").Parse(`log:
+  stdout: true
+  level: warn
+persistence:
+  defaultStore: default
+  visibilityStore: visibility
+  numHistoryShards: 4
+  datastores:
+{{- range $store, $database := .Stores}}
+    {{$store}}:
+      sql:
+        pluginName: {{$.Plugin}}
+        databaseName: {{$database}}
+        connectAddr: "{{$.Postgres}}"
+        connectProtocol: tcp
+        user: {{$.User}}
+        password: "{{$.Password}}"
+        maxConns: 20
+        maxIdleConns: 20
+        maxConnLifetime: 1h
+{{- end}}
+global:
+  membership:
+    maxJoinDuration: 30s
+    broadcastAddress: "{{.IP}}"
+services:
+{{- range $service, $ports := .Services}}
+  {{$service}}:
+    rpc:
+      grpcPort: {{$ports.GRPC}}
+      membershipPort: {{$ports.Membership}}
+{{- if $ports.HTTP}}
+      httpPort: {{$ports.HTTP}}
+{{- end}}
+      bindOnIP: "{{$.IP}}"
+{{- end}}
+publicClient:
+  hostPort: "{{.Frontend}}"
+clusterMetadata:
+  enableGlobalNamespace: false
+  failoverVersionIncrement: 10
+  masterClusterName: active
+  currentClusterName: active
+  clusterInformation:
+    active:
+      enabled: true
+      initialFailoverVersion: 1
+      rpcName: frontend
+      rpcAddress: "{{.Frontend}}"
+dcRedirectionPolicy:
+  policy: noop
+dynamicConfigClient:
+  filepath: "{{.DynamicConfig}}"
+  pollInterval: 60s
+`))
+
+type servicePorts struct{ GRPC, Membership, HTTP int }
+
+// server plans a server, writes its configuration and fills in where t serves.
+func (t *Temporal) server(program, dir string, p *Postgres, givenPort int) (daemon, error) {
+	fail := func(err error) (daemon, error) { return daemon{}, fmt.Errorf("start temporal-server: %w", err) }
+	port, err := takePort(givenPort)
+	if err != nil {
+		return fail(err)
+	}
+	t.Address = address(port)
+	services, err := takeServicePorts(port)
+	if err != nil {
+		return fail(err)
+	}
+	dynamicConfigFile := filepath.Join(dir, "dynamicconfig.yaml")
+	var config bytes.Buffer
+	err = serverConfig.Execute(&config, map[string]any{
+		"Stores": map[string]string{"default": schemas[0].database, "visibility": schemas[1].database},
+		"Plugin": postgresPlugin, "Postgres": address(p.Port), "User": postgresSuperuser, "Password": p.password,
+		"IP": localhost, "Services": services, "Frontend": t.Address, "DynamicConfig": dynamicConfigFile,
+	})
+	if err != nil {
+		return fail(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "server.yaml"), config.Bytes(), 0o600); err != nil {
+		return fail(err)
+	}
+	var dynamic strings.Builder
+	for _, setting := range dynamicConfig {
+		fmt.Fprintf(&dynamic, "%s:\n  - value: %s\n", setting.key, setting.value)
+	}
+	if err := os.WriteFile(dynamicConfigFile, []byte(dynamic.String()), 0o644); err != nil {
+		return fail(err)
+	}
+	return daemon{
+		name: "temporal-server", serves: t.Address,
+		command: []string{program, "--root", dir, "--config", ".", "--env", "server", "--allow-no-auth", "start"},
+		dir:     dir, log: filepath.Join(dir, "temporal-server.log"),
+		stop: syscall.SIGTERM, crash: syscall.SIGKILL,
+		ready: t.preparedAndServes,
+	}, nil
+}
+
+// takeServicePorts finds ports for the services. Temporal stores a membership port in PostgreSQL as
+// a smallint, and fails to start on a higher one.
+func takeServicePorts(frontend int) (map[string]servicePorts, error) {
+	services := map[string]servicePorts{}
+	for _, name := range []string{"frontend", "history", "matching", "worker"} {
+		grpc, errGRPC := freePort()
+		http, errHTTP := freePort()
+		membership, errMembership := freeLowPort()
+		if err := errors.Join(errGRPC, errHTTP, errMembership); err != nil {
+			return nil, err
+		}
+		services[name] = servicePorts{GRPC: grpc, Membership: membership}
+		if name == "frontend" {
+			services[name] = servicePorts{GRPC: frontend, Membership: membership, HTTP: http}
+		}
+	}
+	return services, nil
+}
+
+// preparedAndServes makes the namespace and the search attributes where they are missing.
+func (t *Temporal) preparedAndServes(ctx context.Context) error {
+	c, err := t.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.WorkflowService().RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{
+		Namespace:                        t.Namespace,
+		WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
+	})
+	if _, there := errors.AsType[*serviceerror.NamespaceAlreadyExists](err); err != nil && !there {
+		return fmt.Errorf("register namespace %s: %w", t.Namespace, err)
+	}
+	if len(t.searchAttributes) > 0 {
+		wanted := map[string]enumspb.IndexedValueType{}
+		for _, name := range t.searchAttributes {
+			wanted[name] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
+		}
+		// It passes over those that are there.
+		_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
+			Namespace: t.Namespace, SearchAttributes: wanted,
+		})
+		if err != nil {
+			return fmt.Errorf("register search attributes: %w", err)
+		}
+	}
+	return t.serves(ctx)
+}

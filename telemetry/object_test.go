@@ -281,6 +281,19 @@ func TestACancelledScanEndsWithTheContextsError(t *testing.T) {
 	}
 }
 
+func TestACancelledScanEndsAlsoBehindTheLastByteOfASmallObject(t *testing.T) {
+	raw := strings.Repeat(belonging+"\n", 20_000)
+	object := gzipped([]byte(raw))
+	if len(object) >= sourceBuffer {
+		t.Fatalf("the object has %d bytes, too many to be read at once", len(object))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	counts, err := NewScanner(filter).Scan(ctx, bytes.NewReader(object), func(*Event) error { cancel(); return nil })
+	if err != context.Canceled || counts.RawBytes > int64(len(raw))/2 {
+		t.Errorf("%+v, %v; want the scan to end at once", counts, err)
+	}
+}
+
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

@@ -160,7 +160,7 @@ func listsInOrder(t *testing.T, store Store, _ *http.Client) {
 	}
 	for _, prefix := range []string{"", "2022-03-01", "2022-03-01/", "2022-03-01/part", "2022-03-01/part-1/", "a", "a-", "a/", "a/b", "a.b/c.d",
 		"z/ä", "nothing", "a/b.c/d/", "../", "/", "a//", ".", "./"} {
-		for _, after := range append([]string{"", "2022-03-01", "a", "a/", "a/b", "a/b.c", "zz"}, all...) {
+		for _, after := range []string{"", "2022-03-01", "2022-03-01/part-0.json.gz", "a/", "a/b", "a/b.c", "zz"} {
 			want := []string{}
 			for _, name := range all {
 				if strings.HasPrefix(name, prefix) && name > after {

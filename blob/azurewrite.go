@@ -116,7 +116,11 @@ func (w *azureWriter) grow(need, size int) {
 		}
 	}
 	if need > cap(w.buffer) {
-		w.buffer = append(make([]byte, 0, min(max(need, 2*cap(w.buffer), 64<<10), size)), w.buffer...)
+		room := min(max(need, 2*cap(w.buffer), 64<<10), size)
+		if len(w.blocks) > 0 {
+			room = size // it is no small object any more
+		}
+		w.buffer = append(make([]byte, 0, room), w.buffer...)
 	}
 }
 

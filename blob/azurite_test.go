@@ -26,19 +26,19 @@ import (
 	"testing"
 	"time"
 
+	"data-exhaust/internal/devstack"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
-const azuriteVersion = "3.37.0"
-
 // emulator is a running Azurite, which all tests share: each has a container of its own.
 type emulator struct {
-	endpoint string // https://127.0.0.1:port
+	endpoint string // http://127.0.0.1:port
 	host     string // 127.0.0.1:port
 	roots    *x509.CertPool
-	stop     func()
+	stop     func() error
 }
 
 var emulators struct {
@@ -49,8 +49,12 @@ var emulators struct {
 func TestMain(m *testing.M) {
 	code := m.Run()
 	for _, e := range []*emulator{emulators.http, emulators.https} {
-		if e != nil {
-			e.stop()
+		if e == nil {
+			continue
+		}
+		if err := e.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
 		}
 	}
 	os.Exit(code)
@@ -62,7 +66,12 @@ func azurite(t testing.TB) *emulator {
 	emulators.Lock()
 	defer emulators.Unlock()
 	if emulators.http == nil {
-		emulators.http = startAzurite(t)
+		server, err := devstack.StartAzurite(context.Background(), devstack.AzuriteOptions{Log: os.Stderr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		host := fmt.Sprintf("127.0.0.1:%d", server.Port)
+		emulators.http = &emulator{endpoint: "http://" + host, host: host, stop: server.Stop}
 	}
 	return emulators.http
 }
@@ -73,24 +82,25 @@ func azuriteOAuth(t testing.TB) *emulator {
 	emulators.Lock()
 	defer emulators.Unlock()
 	if emulators.https == nil {
-		dir, err := os.MkdirTemp("", "azurite-tls-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(dir)
-		roots := writeCertificate(t, dir)
-		emulators.https = startAzurite(t, "--oauth", "basic",
-			"--cert", filepath.Join(dir, "cert.pem"), "--key", filepath.Join(dir, "key.pem"))
-		emulators.https.roots = roots
+		emulators.https = startAzuriteOAuth(t)
 	}
 	return emulators.https
 }
 
-func startAzurite(t testing.TB, args ...string) *emulator {
+func startAzuriteOAuth(t testing.TB) *emulator {
 	t.Helper()
-	args = append([]string{installAzurite(t), "--blobPort", "0", "--inMemoryPersistence", "--loose", "--silent",
-		"--skipApiVersionCheck", "--disableTelemetry"}, args...)
-	command := exec.Command("node", args...)
+	program, err := devstack.Tool(t.Context(), "azurite-blob", os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "azurite-tls-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	roots := writeCertificate(t, dir)
+	command := exec.Command("node", program, "--oauth", "basic", "--cert", filepath.Join(dir, "cert.pem"), "--key", filepath.Join(dir, "key.pem"),
+		"--blobPort", "0", "--inMemoryPersistence", "--loose", "--silent", "--skipApiVersionCheck", "--disableTelemetry")
 	command.Stderr = os.Stderr
 	output, err := command.StdoutPipe()
 	if err != nil {
@@ -99,60 +109,21 @@ func startAzurite(t testing.TB, args ...string) *emulator {
 	if err := command.Start(); err != nil {
 		t.Fatalf("start Azurite: %v", err)
 	}
-	stop := func() {
-		command.Process.Signal(syscall.SIGTERM)
-		command.Wait()
+	stop := func() error {
+		if err := command.Process.Signal(syscall.SIGTERM); err != nil {
+			return fmt.Errorf("stop Azurite: %w", err)
+		}
+		return command.Wait()
 	}
 	lines := bufio.NewScanner(output)
 	for lines.Scan() {
-		if _, endpoint, found := strings.Cut(lines.Text(), "successfully listens on "); found {
+		if _, host, found := strings.Cut(lines.Text(), "successfully listens on https://"); found {
 			go io.Copy(io.Discard, output)
-			_, host, _ := strings.Cut(endpoint, "://")
-			return &emulator{endpoint: endpoint, host: host, stop: stop}
+			return &emulator{endpoint: "https://" + host, host: host, roots: roots, stop: stop}
 		}
 	}
-	stop()
-	t.Fatal("Azurite ended before it listened")
+	t.Fatalf("Azurite ended before it listened: %v", command.Wait())
 	return nil
-}
-
-// installAzurite gives the program's file. Packages tested at the same time install it once.
-func installAzurite(t testing.TB) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	parent := filepath.Join(cache, "data-exhaust")
-	home := filepath.Join(parent, "azurite-"+azuriteVersion)
-	program := filepath.Join(home, "node_modules/azurite/dist/src/blob/main.js")
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	lock, err := os.OpenFile(home+".lock", os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(program); err == nil {
-		return program
-	}
-	fresh, err := os.MkdirTemp(parent, "installing-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(fresh)
-	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--prefix", fresh, "azurite@"+azuriteVersion)
-	if output, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("install Azurite: %v\n%s", err, output)
-	}
-	if err := os.Rename(fresh, home); err != nil {
-		t.Fatal(err)
-	}
-	return program
 }
 
 // connection is the connection string with the emulator's account key, by way of host (itself, or a proxy).

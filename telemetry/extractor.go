@@ -259,7 +259,7 @@ func (x *extractor) putTimestamp(field, ets []byte) int64 {
 		return instant
 	}
 	x.put(timestamp, text)
-	if instant, ok := parseInstant(text[start:]); ok && field[0] == '"' {
+	if instant, ok := parseInstant(text[start:]); ok {
 		return instant
 	}
 	_, instant := appendEpoch(text, ets)

@@ -58,6 +58,8 @@ type Job struct {
 	Status Status `json:"status"`
 	// Message says why a job FAILED or was CANCELLED; "" otherwise.
 	Message string `json:"statusMessage,omitempty"`
+	// MayHeal says of a FAILED job that running it again, with nothing else changed, may succeed.
+	MayHeal bool `json:"mayHeal,omitempty"`
 	// Attempts counts the runs after the first.
 	Attempts  int       `json:"attempts"`
 	Progress  Progress  `json:"progress"`

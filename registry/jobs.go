@@ -101,7 +101,7 @@ func (j *Jobs) Search(ctx context.Context, s Search) ([]exhaust.Job, error) {
 
 const jobColumns = `request_id, tag, job_id, status, request_data, requested_by, requested_channel,
 	output_format, conversation_id, start_date, end_date, dt_job_submitted, dt_job_updated,
-	dt_job_completed, execution_time, iteration, err_message, progress, report, download_urls, dt_urls_expire`
+	dt_job_completed, execution_time, iteration, err_message, may_heal, progress, report, download_urls, dt_urls_expire`
 
 const newestFirst = ` ORDER BY dt_job_submitted DESC, request_id `
 
@@ -223,6 +223,7 @@ type jobRow struct {
 	ExecutionTime  sql.NullInt64 `db:"execution_time"`
 	Attempts       int           `db:"iteration"`
 	Message        string        `db:"err_message"`
+	MayHeal        bool          `db:"may_heal"`
 	Progress       string        `db:"progress"`
 	Report         string        `db:"report"`
 	DownloadURLs   string        `db:"download_urls"`
@@ -257,6 +258,7 @@ func rowOf(job exhaust.Job) (jobRow, error) {
 		ExecutionTime:  sql.NullInt64{Int64: milliseconds, Valid: milliseconds != 0},
 		Attempts:       job.Attempts,
 		Message:        job.Message,
+		MayHeal:        job.MayHeal,
 		Progress:       string(progress),
 		Report:         job.Report,
 		DownloadURLs:   string(urls),
@@ -281,6 +283,7 @@ func (r jobRow) job() (exhaust.Job, error) {
 		},
 		Status:        exhaust.Status(r.Status),
 		Message:       r.Message,
+		MayHeal:       r.MayHeal,
 		Attempts:      r.Attempts,
 		UpdatedAt:     time.Time(r.UpdatedAt),
 		CompletedAt:   time.Time(r.CompletedAt),

@@ -133,7 +133,7 @@ func (s *stack) watchTemporal() {
 	case <-s.stopped:
 	default:
 		s.mu.Lock()
-		s.failure = errors.Join(s.failure, fmt.Errorf("Temporal's server ended: %w", err))
+		s.failure = errors.Join(s.failure, fmt.Errorf("the Temporal server ended: %w", err))
 		s.mu.Unlock()
 		s.end()
 	}

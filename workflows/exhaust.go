@@ -22,7 +22,14 @@ type Input struct {
 	Attempts int `json:"attempts"`
 	// Timeout is how long whatever can heal is tried again (EXHAUST_TIMEOUT).
 	Timeout time.Duration `json:"timeout"`
+	// Wait keeps the exhaust SUBMITTED until RunSignal comes, from the night or from an operator.
+	Wait bool `json:"wait,omitempty"`
+	// AllowEmpty makes an exhaust without any event a SUCCESS whose file has a header only.
+	AllowEmpty bool `json:"allowEmpty,omitempty"`
 }
+
+// RunSignal runs an exhaust that waits for the night.
+const RunSignal = "run"
 
 // Result is what an exhaust that succeeded came to. The file's signed URLs are not in it: they are
 // in job_request.
@@ -43,6 +50,11 @@ func Exhaust(ctx workflow.Context, in Input) (Result, error) {
 	e := newExhaust(ctx, in)
 	if err := workflow.SetQueryHandler(ctx, StateQuery, func() (exhaust.Job, error) { return e.job, nil }); err != nil {
 		return Result{}, err
+	}
+	if in.Wait {
+		if err := e.park(ctx); err != nil {
+			return Result{}, e.fail(ctx, err)
+		}
 	}
 	if err := e.run(ctx); err != nil {
 		return Result{}, e.fail(ctx, err)
@@ -75,9 +87,37 @@ func newExhaust(ctx workflow.Context, in Input) *exhaustRun {
 			UpdatedAt: in.Request.SubmittedAt,
 		},
 		started:  now,
+		timeout:  in.Timeout,
 		deadline: now.Add(in.Timeout),
+		empty:    in.AllowEmpty,
 		staging:  fmt.Sprintf("staging/%s/%s/", in.Request.ID, run),
 	}
+}
+
+// park waits to be told to run. It holds no worker meanwhile.
+func (e *exhaustRun) park(ctx workflow.Context) error {
+	if err := e.tell(ctx, "waiting for the night"); err != nil {
+		return err
+	}
+	// The night finds those that wait in job_request, so it has to be there even if the api was
+	// killed before it could write it.
+	if err := workflow.ExecuteActivity(e.short(ctx, "record SUBMITTED"), a.RecordJob, e.job).Get(ctx, nil); err != nil {
+		return err
+	}
+	told := false
+	selector := workflow.NewSelector(ctx)
+	selector.AddReceive(workflow.GetSignalChannel(ctx, RunSignal), func(c workflow.ReceiveChannel, _ bool) {
+		c.Receive(ctx, nil)
+		told = true
+	})
+	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
+	selector.Select(ctx)
+	if !told {
+		return ctx.Err()
+	}
+	e.started = workflow.Now(ctx)
+	e.deadline = e.started.Add(e.timeout)
+	return nil
 }
 
 func (e *exhaustRun) run(ctx workflow.Context) error {
@@ -203,7 +243,7 @@ func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (
 	if failure != nil {
 		return nil, failure
 	}
-	if progress.EventsMatched == 0 {
+	if progress.EventsMatched == 0 && !e.empty {
 		return nil, noData()
 	}
 	var all []activities.RunRange
@@ -247,7 +287,7 @@ func (e *exhaustRun) join(ctx workflow.Context, runs []activities.RunRange) erro
 	if err != nil {
 		return err
 	}
-	if !e.job.UsesTelemetry() && joined.Known == 0 {
+	if !e.job.UsesTelemetry() && joined.Known == 0 && !e.empty {
 		return noData()
 	}
 	if e.job.Dataset == exhaust.PrivateExhaust {
@@ -316,6 +356,7 @@ func (e *exhaustRun) fail(ctx workflow.Context, cause error) error {
 		e.job = e.ended(ctx, exhaust.Cancelled, "cancelled on request")
 	} else {
 		e.job = e.ended(ctx, exhaust.Failed, e.sentence(cause))
+		e.job.MayHeal = mayHeal(cause)
 	}
 	// The status is told before the recording, which may have to wait for the database.
 	if err := e.tell(ctx, e.job.Message); err != nil {
@@ -375,6 +416,12 @@ func innermost(err error) string {
 		err = inner
 	}
 	return err.Error()
+}
+
+// mayHeal reports whether a failure is not one for good.
+func mayHeal(cause error) bool {
+	var application *temporal.ApplicationError
+	return !errors.As(cause, &application) || !application.NonRetryable()
 }
 
 func noData() error {

@@ -40,6 +40,7 @@ const (
 type State struct {
 	Status        exhaust.Status   `json:"status"`
 	Message       string           `json:"statusMessage,omitempty"`
+	MayHeal       bool             `json:"mayHeal,omitempty"`
 	Attempts      int              `json:"attempts"`
 	Progress      exhaust.Progress `json:"progress"`
 	UpdatedAt     time.Time        `json:"updatedAt"`
@@ -53,6 +54,7 @@ func StateOf(job exhaust.Job) State {
 	return State{
 		Status:        job.Status,
 		Message:       job.Message,
+		MayHeal:       job.MayHeal,
 		Attempts:      job.Attempts,
 		Progress:      job.Progress,
 		UpdatedAt:     job.UpdatedAt,
@@ -68,6 +70,7 @@ func (s State) Job(request exhaust.Request) exhaust.Job {
 		Request:       request,
 		Status:        s.Status,
 		Message:       s.Message,
+		MayHeal:       s.MayHeal,
 		Attempts:      s.Attempts,
 		Progress:      s.Progress,
 		UpdatedAt:     s.UpdatedAt,

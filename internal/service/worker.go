@@ -126,7 +126,7 @@ func registerSearchAttributes(ctx context.Context, c client.Client, namespace st
 	defer cancel()
 	err := workflows.RegisterSearchAttributes(ctx, c, namespace)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("Temporal does not answer (TEMPORAL_ADDRESS): %w", err)
+		return fmt.Errorf("no answer from Temporal (TEMPORAL_ADDRESS): %w", err)
 	}
 	return err
 }

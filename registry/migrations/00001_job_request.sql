@@ -22,6 +22,7 @@ CREATE TABLE job_request (
     execution_time    BIGINT,
     iteration         INTEGER NOT NULL, -- runs after the first
     err_message       TEXT NOT NULL,
+    may_heal          BOOLEAN NOT NULL, -- a FAILED one that may succeed when it runs again
     progress          TEXT NOT NULL,
     report            TEXT NOT NULL,
     download_urls     TEXT NOT NULL,
@@ -31,6 +32,10 @@ CREATE TABLE job_request (
 CREATE INDEX job_request_of_tag ON job_request (tag, dt_job_submitted DESC, request_id);
 CREATE INDEX job_request_of_channel ON job_request (requested_channel, job_id, status, dt_job_submitted DESC, request_id);
 CREATE INDEX job_request_of_status ON job_request (job_id, status, dt_job_submitted DESC, request_id);
+CREATE INDEX job_request_of_conversation ON job_request (conversation_id, request_id);
+-- The night goes through these by id; they are few beside those that SUCCEEDED.
+CREATE INDEX job_request_to_run ON job_request (status, request_id) WHERE status IN ('SUBMITTED', 'FAILED', 'CANCELLED');
+CREATE INDEX job_request_with_report ON job_request (dt_job_completed) WHERE report <> '';
 
 -- +goose Down
 DROP TABLE job_request;

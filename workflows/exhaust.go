@@ -67,6 +67,8 @@ var a *activities.Activities
 
 // exhaustRun is one run of an exhaust.
 type exhaustRun struct {
+	timeout  time.Duration
+	empty    bool // is allowed
 	job      exhaust.Job
 	deadline time.Time
 	started  time.Time

@@ -40,6 +40,15 @@ type Config struct {
 	AssumeConsent bool
 	CSVDialect    exhaust.Dialect
 	TaskQueue     string
+	// Mode is "now" or "nightly": when an exhaust runs that does not say so itself.
+	Mode string
+	// NightlyCron is five fields, in Timezone.
+	NightlyCron        string
+	NightlyConcurrency int
+	ReportRetention    time.Duration
+	// WebhookSecret signs webhooks; "" where there are none.
+	WebhookSecret       string
+	WebhookAllowPrivate bool
 	// AzureConnectionString is used where both are given.
 	AzureConnectionString, AzureAccount string
 

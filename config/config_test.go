@@ -35,6 +35,7 @@ func TestLoadOfNothingGivesTheContractsDefaults(t *testing.T) {
 		Addr:            "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080",
 		URLTTL: 24 * time.Hour, MaxDays: 366, Timeout: 24 * time.Hour,
 		CSVDialect: exhaust.RFC4180, TaskQueue: "exhaust",
+		Mode: "now", NightlyCron: "0 2 * * *", NightlyConcurrency: 8, ReportRetention: 30 * 24 * time.Hour,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %#v\nwant %#v", c, want)
@@ -63,6 +64,8 @@ func TestLoadReadsEverySetting(t *testing.T) {
 		Addr:            ":9000", PublicURL: "https://exhaust.example.org/api",
 		URLTTL: 90 * time.Minute, MaxDays: 31, Timeout: 6 * time.Hour, AssumeConsent: true,
 		CSVDialect: exhaust.Spark, TaskQueue: "exhaust-blue",
+		Mode: "nightly", NightlyCron: "30 1 * * 1-5", NightlyConcurrency: 4, ReportRetention: 168 * time.Hour,
+		WebhookSecret: "webhook-secret-of-24-ch.", WebhookAllowPrivate: true,
 		AzureConnectionString: "AccountName=a;AccountKey=azurekey", AzureAccount: "account",
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -99,6 +102,12 @@ var everySetting = []string{
 	"EXHAUST_ASSUME_CONSENT=true",
 	"EXHAUST_CSV_DIALECT=spark",
 	"EXHAUST_TASK_QUEUE=exhaust-blue",
+	"EXHAUST_MODE=nightly",
+	"EXHAUST_NIGHTLY_CRON=30 1 * * 1-5",
+	"EXHAUST_NIGHTLY_CONCURRENCY=4",
+	"EXHAUST_REPORT_RETENTION=168h",
+	"EXHAUST_WEBHOOK_SECRET=webhook-secret-of-24-ch.",
+	"EXHAUST_WEBHOOK_ALLOW_PRIVATE=true",
 	"AZURE_STORAGE_CONNECTION_STRING=AccountName=a;AccountKey=azurekey",
 	"AZURE_STORAGE_ACCOUNT=account",
 }
@@ -209,6 +218,11 @@ func TestAWrongValueIsAnErrorThatSaysWhatIsAccepted(t *testing.T) {
 		{"EXHAUST_MAX_DAYS=3661", `EXHAUST_MAX_DAYS is "3661": it must be a number of days from 1 to 3660`},
 		{"EXHAUST_MAX_DAYS=1.5", `EXHAUST_MAX_DAYS is "1.5": it must be a number of days from 1 to 3660`},
 		{"EXHAUST_ASSUME_CONSENT=yes", `EXHAUST_ASSUME_CONSENT is "yes": it must be true or false`},
+		{"EXHAUST_WEBHOOK_ALLOW_PRIVATE=1", `EXHAUST_WEBHOOK_ALLOW_PRIVATE is "1": it must be true or false`},
+		{"EXHAUST_MODE=later", `EXHAUST_MODE is "later": it must be now or nightly`},
+		{"EXHAUST_NIGHTLY_CRON=0 2 * *", `EXHAUST_NIGHTLY_CRON is "0 2 * *": it must be five cron fields (minute, hour, day of month, month, day of week), such as 0 2 * * *`},
+		{"EXHAUST_NIGHTLY_CONCURRENCY=33", `EXHAUST_NIGHTLY_CONCURRENCY is "33": it must be a number from 1 to 32`},
+		{"EXHAUST_WEBHOOK_SECRET=short", `EXHAUST_WEBHOOK_SECRET is not valid (its value is not shown): it must have at least 16 characters`},
 		{"EXHAUST_CSV_DIALECT=excel", `EXHAUST_CSV_DIALECT is "excel": it must be rfc4180 or spark`},
 		{"EXHAUST_TASK_QUEUE=a b", `EXHAUST_TASK_QUEUE is "a b": it must be 1 to 200 characters of A-Z a-z 0-9 . _ -`},
 	} {
@@ -324,6 +338,12 @@ func TestPublicShowsEverySettingButNoSecret(t *testing.T) {
 		{"EXHAUST_ASSUME_CONSENT", "true", false},
 		{"EXHAUST_CSV_DIALECT", "spark", false},
 		{"EXHAUST_TASK_QUEUE", "exhaust-blue", false},
+		{"EXHAUST_MODE", "nightly", false},
+		{"EXHAUST_NIGHTLY_CRON", "30 1 * * 1-5", false},
+		{"EXHAUST_NIGHTLY_CONCURRENCY", "4", false},
+		{"EXHAUST_REPORT_RETENTION", "168h", false},
+		{"EXHAUST_WEBHOOK_SECRET", "xxxxx", false},
+		{"EXHAUST_WEBHOOK_ALLOW_PRIVATE", "true", false},
 		{"AZURE_STORAGE_CONNECTION_STRING", "xxxxx", false},
 		{"AZURE_STORAGE_ACCOUNT", "account", false},
 	}

@@ -227,7 +227,7 @@ var settings = []setting{
 		about:   "`true` takes consent as given where none is recorded, as Sunbird's jobs did: it shows phone numbers.",
 		example: "true",
 		preset:  "false",
-		set:     setAssumeConsent,
+		set:     setBool(func(c *Config) *bool { return &c.AssumeConsent }),
 		get:     func(c *Config) string { return strconv.FormatBool(c.AssumeConsent) },
 	},
 	{
@@ -245,6 +245,55 @@ var settings = []setting{
 		preset:  "exhaust",
 		set:     setTaskQueue,
 		get:     func(c *Config) string { return c.TaskQueue },
+	},
+	{
+		name:    "EXHAUST_MODE",
+		about:   "When an exhaust runs that does not say so itself (`runAt`): `now`, or `nightly`.",
+		example: "nightly",
+		preset:  "now",
+		set:     setMode,
+		get:     func(c *Config) string { return c.Mode },
+	},
+	{
+		name:    "EXHAUST_NIGHTLY_CRON",
+		about:   "When the night runs, as five cron fields in `EXHAUST_TIMEZONE`.",
+		example: "30 1 * * *",
+		preset:  "0 2 * * *",
+		set:     setNightlyCron,
+		get:     func(c *Config) string { return c.NightlyCron },
+	},
+	{
+		name:    "EXHAUST_NIGHTLY_CONCURRENCY",
+		about:   "How many exhausts the night runs at once, 1 to 32.",
+		example: "4",
+		preset:  "8",
+		set:     setNightlyConcurrency,
+		get:     func(c *Config) string { return strconv.Itoa(c.NightlyConcurrency) },
+	},
+	{
+		name:    "EXHAUST_REPORT_RETENTION",
+		about:   "How long a report is kept after its exhaust was completed, `1h` to `87600h`. The night deletes it.",
+		example: "168h",
+		preset:  "720h",
+		set:     setDuration(func(c *Config) *time.Duration { return &c.ReportRetention }, time.Hour, 87600*time.Hour),
+		get:     func(c *Config) string { return duration(c.ReportRetention) },
+	},
+	{
+		name:       "EXHAUST_WEBHOOK_SECRET",
+		about:      "The key that signs the webhooks of recurring exhausts, at least 16 characters. Without it there are none. Never shown.",
+		example:    "a-long-random-text-shared-with-receivers",
+		derivation: "none: no webhooks",
+		set:        setWebhookSecret,
+		get:        func(c *Config) string { return c.WebhookSecret },
+		hide:       hideAll,
+	},
+	{
+		name:    "EXHAUST_WEBHOOK_ALLOW_PRIVATE",
+		about:   "`true` lets webhooks go to private, loopback and link-local addresses.",
+		example: "true",
+		preset:  "false",
+		set:     setBool(func(c *Config) *bool { return &c.WebhookAllowPrivate }),
+		get:     func(c *Config) string { return strconv.FormatBool(c.WebhookAllowPrivate) },
 	},
 	{
 		name:    "AZURE_STORAGE_CONNECTION_STRING",
@@ -452,12 +501,50 @@ func setMaxDays(c *Config, value string) error {
 	return nil
 }
 
-// setAssumeConsent takes no other words: what may show phone numbers is not guessed.
-func setAssumeConsent(c *Config, value string) error {
-	if value != "true" && value != "false" {
-		return errors.New("it must be true or false")
+// setBool takes no other words: what may show phone numbers is not guessed.
+func setBool(field func(*Config) *bool) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		if value != "true" && value != "false" {
+			return errors.New("it must be true or false")
+		}
+		*field(c) = value == "true"
+		return nil
 	}
-	c.AssumeConsent = value == "true"
+}
+
+func setMode(c *Config, value string) error {
+	if value != "now" && value != "nightly" {
+		return errors.New("it must be now or nightly")
+	}
+	c.Mode = value
+	return nil
+}
+
+var fiveFields = regexp.MustCompile(`^[0-9A-Za-z*/,-]+( +[0-9A-Za-z*/,-]+){4}$`)
+
+// setNightlyCron checks the form; Temporal, whose schedule it becomes, checks the rest.
+func setNightlyCron(c *Config, value string) error {
+	if !fiveFields.MatchString(value) {
+		return errors.New("it must be five cron fields (minute, hour, day of month, month, day of week), such as 0 2 * * *")
+	}
+	c.NightlyCron = value
+	return nil
+}
+
+func setNightlyConcurrency(c *Config, value string) error {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > 32 {
+		return errors.New("it must be a number from 1 to 32")
+	}
+	c.NightlyConcurrency = n
+	return nil
+}
+
+func setWebhookSecret(c *Config, value string) error {
+	if len(value) < 16 {
+		return errors.New("it must have at least 16 characters")
+	}
+	c.WebhookSecret = value
 	return nil
 }
 

@@ -300,6 +300,9 @@ func TestADamagedRunIsAnErrorAndNeverFewerRecords(t *testing.T) {
 			t.Fatalf("the first %d bytes of %d are read as %d records without an error", cut, len(whole), len(got))
 		}
 	}
+	if _, err := read(nil); err == nil || err.Error() != "reading staged run: unexpected EOF" {
+		t.Errorf("an empty object: error %v", err)
+	}
 	if got, err := read(whole[:len(whole)-1]); err == nil {
 		t.Errorf("without its last byte it is read as %d records without an error", len(got))
 	}
@@ -316,6 +319,49 @@ func TestADamagedRunIsAnErrorAndNeverFewerRecords(t *testing.T) {
 		}
 		// A flag of the format that means nothing here may change without a word; a record may not.
 		equal(t, got, records)
+	}
+}
+
+func TestARunThatLacksABlockOfRecordsIsAnError(t *testing.T) {
+	store := newStore(t)
+	err := runs.Write(context.Background(), store, "run", func(add func([]byte) error) error {
+		for n := range 5 * 1024 {
+			// With its length it takes 64 bytes: a block of 64 KiB begins and ends with a record.
+			if err := add(fmt.Appendf(nil, "%063d", n)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := store.Open(context.Background(), "run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	whole, err := io.ReadAll(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A chunk of s2's framing format is a byte of type, three of length (the lowest first), its data.
+	var blocks int
+	for at := 0; at < len(whole); {
+		end := at + 4 + int(whole[at+1]) + int(whole[at+2])<<8 + int(whole[at+3])<<16
+		if isData := whole[at] <= 1; isData && end < len(whole) {
+			blocks++
+			without := append(bytes.Clone(whole[:at]), whole[end:]...)
+			var got [][]byte
+			err := runs.Read(context.Background(), memory{"run": without}, "run", collect(&got))
+			if err == nil {
+				t.Errorf("without block %d it is read as %d records of 5120 without an error", blocks, len(got))
+			}
+		}
+		at = end
+	}
+	if blocks != 5 {
+		t.Errorf("the run has %d blocks of records, want 5", blocks)
 	}
 }
 

@@ -13,8 +13,9 @@ import (
 
 func newGen() *cobra.Command {
 	var (
-		options sample.Options
-		until   string
+		options      sample.Options
+		until        string
+		createTables bool
 	)
 	command := &cobra.Command{
 		Use:   "gen",
@@ -22,7 +23,9 @@ func newGen() *cobra.Command {
 		Long: `Fill the telemetry store and the registry with sample data of made-up people.
 
 Most events belong to nobody's exhaust, as in real telemetry. The same seed gives the same data.
-Phone numbers are there only where UCI_ENCRYPTION_SECRET is set.`,
+Phone numbers are there only where UCI_ENCRYPTION_SECRET is set.
+
+On PostgreSQL sample data goes only into tables that --create-tables made: never into UCI's own.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := settings()
 			if err != nil {
@@ -38,6 +41,9 @@ Phone numbers are there only where UCI_ENCRYPTION_SECRET is set.`,
 				return usage("--days, --events, --objects, --conversations and --devices are at least 1")
 			}
 			if err := service.Migrate(cmd.Context(), cfg); err != nil {
+				return err
+			}
+			if err := service.SampleTables(cmd.Context(), cfg, createTables); err != nil {
 				return err
 			}
 			set, err := service.Sample(cmd.Context(), cfg, options)
@@ -59,6 +65,7 @@ Phone numbers are there only where UCI_ENCRYPTION_SECRET is set.`,
 	f.IntVar(&options.Conversations, "conversations", 3, "conversations")
 	f.IntVar(&options.Devices, "devices", 60, "devices that the registry knows")
 	f.Uint64Var(&options.Seed, "seed", 1, "the seed")
+	f.BoolVar(&createTables, "create-tables", false, "on PostgreSQL, make UCI's tables where there are none")
 	f.StringVar(&until, "until", "", "the last day, yyyy-MM-dd (default: yesterday)")
 	return command
 }

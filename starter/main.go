@@ -89,7 +89,7 @@ Exit codes: 0 done, 1 error, 2 wrong use, 3 the exhaust FAILED, 4 it was CANCELL
 		return usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		newDev(), newDemo(), newMigrate(), newGen(),
+		newDev(), newDemo(), newMigrate(), newSetup(), newHealth(), newGen(),
 		newSubmit(), newRead(), newList(), newWait(), newDownload(), newCancel(), newRetry(),
 	)
 	for _, command := range root.Commands() {

@@ -77,6 +77,12 @@ type Job struct {
 	ExpiresAt time.Time `json:"-"`
 }
 
+// Expired is the message of an exhaust that succeeded and whose report was kept until a time.
+func Expired(until time.Time) string { return "report expired on " + string(DayOf(until)) }
+
+// Erased is the message of an exhaust whose report was erased at a time.
+func Erased(at time.Time) string { return "report erased on " + string(DayOf(at)) }
+
 // Phase is the step that an exhaust is in.
 type Phase string
 

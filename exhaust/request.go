@@ -22,7 +22,15 @@ type Submission struct {
 	RequestedBy   string
 	DatasetConfig json.RawMessage
 	OutputFormat  string
+	// RunAt is RunNow, RunNightly, or "" where the service decides (EXHAUST_MODE).
+	RunAt string
 }
+
+// When an exhaust is to run. It is no part of what the exhaust is.
+const (
+	RunNow     = "now"
+	RunNightly = "nightly"
+)
 
 // Rules bound what may be asked for.
 type Rules struct {
@@ -73,7 +81,7 @@ func (s Submission) Check(rules Rules) (Request, error) {
 		return Request{}, err
 	}
 	for _, check := range []func() error{
-		r.checkNames,
+		func() error { return s.checkNames(&r) },
 		func() error { return r.takeConfig(config) },
 		func() error { return r.checkDays(rules) },
 	} {
@@ -98,7 +106,7 @@ const (
 	maxRequestedBy = 255
 )
 
-func (r *Request) checkNames() error {
+func (s Submission) checkNames(r *Request) error {
 	switch {
 	case !validName(r.Tag):
 		return invalid("tag %s is not valid: %s", quote(r.Tag), nameRule)
@@ -108,6 +116,8 @@ func (r *Request) checkNames() error {
 		return invalid("channel %s is not valid: 1 to %d printable characters are accepted", quote(r.Channel), maxChannel)
 	case r.RequestedBy != "" && !printable(r.RequestedBy, maxRequestedBy):
 		return invalid("requestedBy %s is not valid: at most %d printable characters are accepted", quote(r.RequestedBy), maxRequestedBy)
+	case s.RunAt != "" && s.RunAt != RunNow && s.RunAt != RunNightly:
+		return invalid("runAt %s is unknown: now or nightly is accepted", quote(s.RunAt))
 	case r.OutputFormat != "csv":
 		return invalid("output_format %s is not supported: csv is accepted", quote(r.OutputFormat))
 	}

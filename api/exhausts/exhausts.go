@@ -40,6 +40,7 @@ type Jobs interface {
 	Job(ctx context.Context, requestID string) (exhaust.Job, error)
 	List(ctx context.Context, tag, channel string, limit int) ([]exhaust.Job, error)
 	Search(ctx context.Context, search registry.Search) ([]exhaust.Job, error)
+	Select(ctx context.Context, selection registry.Selection) ([]exhaust.Job, error)
 }
 
 // Reports signs the URLs of reports.
@@ -54,6 +55,10 @@ type Settings struct {
 	MaxDays   int
 	URLTTL    time.Duration
 	Timeout   time.Duration
+	// Mode is when an exhaust runs that does not say so itself.
+	Mode string
+	// ReportRetention is how long a report is kept after its exhaust was completed.
+	ReportRetention time.Duration
 }
 
 // New makes the service.
@@ -90,12 +95,16 @@ func (s *Exhausts) Submit(ctx context.Context, submission exhaust.Submission) (e
 	if err != nil {
 		return exhaust.Job{}, err
 	}
+	runAt := submission.RunAt
+	if runAt == "" {
+		runAt = s.settings.Mode
+	}
 	// The work is not given up because one of those who wait for it goes away.
 	shared := context.WithoutCancel(ctx)
-	answer, err, _ := s.submitting.Do(request.ID, func() (any, error) {
+	answer, err, _ := s.submitting.Do(request.ID+runAt, func() (any, error) {
 		ctx, cancel := context.WithTimeout(shared, patience)
 		defer cancel()
-		return s.submit(ctx, request)
+		return s.submit(ctx, request, run{wait: runAt == exhaust.RunNightly})
 	})
 	if err != nil {
 		return exhaust.Job{}, err
@@ -106,15 +115,23 @@ func (s *Exhausts) Submit(ctx context.Context, submission exhaust.Submission) (e
 // patience bounds the work for one request when a dependency hangs.
 const patience = 20 * time.Second
 
-func (s *Exhausts) submit(ctx context.Context, request exhaust.Request) (exhaust.Job, error) {
+// run says how an exhaust is to run.
+type run struct {
+	// wait keeps it SUBMITTED until the night.
+	wait bool
+	// evenIfMade runs one again that has succeeded.
+	evenIfMade bool
+}
+
+func (s *Exhausts) submit(ctx context.Context, request exhaust.Request, how run) (exhaust.Job, error) {
 	job, err := s.find(ctx, request.ID)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return s.start(ctx, exhaust.Job{Request: request})
+		return s.start(ctx, exhaust.Job{Request: request}, how)
 	case err != nil:
 		return exhaust.Job{}, err
 	case job.Status == exhaust.Failed || job.Status == exhaust.Cancelled:
-		return s.again(ctx, job)
+		return s.again(ctx, job, how)
 	}
 	return s.signed(ctx, job)
 }
@@ -132,14 +149,18 @@ func receipt(job exhaust.Job) exhaust.Job {
 }
 
 // again runs an exhaust once more that has come to nothing.
-func (s *Exhausts) again(ctx context.Context, job exhaust.Job) (exhaust.Job, error) {
+func (s *Exhausts) again(ctx context.Context, job exhaust.Job, how run) (exhaust.Job, error) {
 	// A workflow tells that it failed a moment before it ends, and two cannot run at a time.
 	s.await(ctx, job.ID)
-	return s.start(ctx, exhaust.Job{Request: job.Request, Attempts: job.Attempts + 1})
+	return s.start(ctx, exhaust.Job{Request: job.Request, Attempts: job.Attempts + 1}, how)
 }
 
 // start starts the workflow of a job. Where another was faster, its exhaust is the answer.
-func (s *Exhausts) start(ctx context.Context, job exhaust.Job) (exhaust.Job, error) {
+func (s *Exhausts) start(ctx context.Context, job exhaust.Job, how run) (exhaust.Job, error) {
+	reuse := enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
+	if how.evenIfMade {
+		reuse = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+	}
 	job.Status = exhaust.Submitted
 	job.UpdatedAt = time.Now().Truncate(time.Millisecond)
 	if job.Attempts == 0 {
@@ -148,7 +169,7 @@ func (s *Exhausts) start(ctx context.Context, job exhaust.Job) (exhaust.Job, err
 	_, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                       exhaust.WorkflowID(job.ID),
 		TaskQueue:                s.settings.TaskQueue,
-		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
+		WorkflowIDReusePolicy:    reuse,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		// A conflict is told, so that a receipt is given by the one who started it only.
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
@@ -158,7 +179,9 @@ func (s *Exhausts) start(ctx context.Context, job exhaust.Job) (exhaust.Job, err
 			workflows.StateMemo:   workflows.StateOf(job),
 		},
 		StaticSummary: fmt.Sprintf("%s of %s for %s", job.Dataset, job.ConversationID, job.ChannelTag()),
-	}, workflows.Exhaust, workflows.Input{Request: job.Request, Attempts: job.Attempts, Timeout: s.settings.Timeout})
+	}, workflows.Exhaust, workflows.Input{
+		Request: job.Request, Attempts: job.Attempts, Timeout: s.settings.Timeout, Wait: how.wait,
+	})
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return s.current(ctx, job.ID)
 	}
@@ -216,30 +239,40 @@ func (s *Exhausts) find(ctx context.Context, requestID string) (exhaust.Job, err
 		return exhaust.Job{}, &Unavailable{DatabaseDependency, err}
 	}
 	job.Status = exhaust.Failed
-	job.Message = "its workflow is gone from Temporal: submit or retry it to run it again"
+	job.Message = workflowGone
 	return job, nil
 }
 
+// workflowGone is the message of an exhaust that job_request knows not to have ended and Temporal
+// does not know.
+const workflowGone = "its workflow is gone from Temporal: submit or retry it to run it again"
+
 // signed gives a job that succeeded its URLs: those in job_request, or new ones when less than half
-// of their time is left (contract section 6).
+// of their time is left (contract section 6). A report that has expired, or was erased, has none, and
+// the job says so.
 func (s *Exhausts) signed(ctx context.Context, job exhaust.Job) (exhaust.Job, error) {
-	if job.Status != exhaust.Success || job.Report == "" {
+	if job.Status != exhaust.Success {
 		return job, nil
+	}
+	if len(job.DownloadURLs) == 0 && job.Report != "" {
+		kept, err := s.jobs.Job(ctx, job.ID)
+		if err != nil && !errors.Is(err, registry.ErrNoJob) {
+			return exhaust.Job{}, &Unavailable{DatabaseDependency, err}
+		}
+		if err == nil && kept.Attempts == job.Attempts && kept.Status == exhaust.Success {
+			job = kept
+		}
 	}
 	now := time.Now()
-	fresh := func(j exhaust.Job) bool {
-		return len(j.DownloadURLs) > 0 && j.ExpiresAt.Sub(now) >= s.settings.URLTTL/2
+	if until := job.CompletedAt.Add(s.settings.ReportRetention); job.Report != "" && now.After(until) {
+		job.Report, job.Message = "", exhaust.Expired(until.In(s.settings.Timezone))
 	}
-	if fresh(job) {
+	if job.Report == "" {
+		job.DownloadURLs = nil
 		return job, nil
 	}
-	kept, err := s.jobs.Job(ctx, job.ID)
-	if err == nil && kept.Attempts == job.Attempts && fresh(kept) {
-		job.DownloadURLs, job.ExpiresAt = kept.DownloadURLs, kept.ExpiresAt
+	if len(job.DownloadURLs) > 0 && job.ExpiresAt.Sub(now) >= s.settings.URLTTL/2 {
 		return job, nil
-	}
-	if err != nil && !errors.Is(err, registry.ErrNoJob) {
-		return exhaust.Job{}, &Unavailable{DatabaseDependency, err}
 	}
 	job.ExpiresAt = now.Add(s.settings.URLTTL).Truncate(time.Second)
 	url, err := s.reports.SignURL(ctx, job.Report, job.ExpiresAt)
@@ -324,15 +357,16 @@ func (s *Exhausts) await(ctx context.Context, requestID string) {
 	_ = s.temporal.GetWorkflow(ctx, exhaust.WorkflowID(requestID), "").Get(ctx, nil)
 }
 
-// Retry runs an exhaust again that FAILED or was CANCELLED.
+// Retry runs an exhaust again that FAILED or was CANCELLED, or whose report is no longer there.
 func (s *Exhausts) Retry(ctx context.Context, tag, channel, requestID string) (exhaust.Job, error) {
-	job, err := s.owned(ctx, tag, channel, requestID)
+	job, err := s.Read(ctx, tag, channel, requestID)
 	if err != nil {
 		return exhaust.Job{}, err
 	}
-	if job.Status != exhaust.Failed && job.Status != exhaust.Cancelled {
-		return exhaust.Job{}, &exhaust.Invalid{Sentence: fmt.Sprintf("the exhaust is %s: only a FAILED or CANCELLED one can be retried", job.Status)}
+	gone := job.Status == exhaust.Success && job.Report == ""
+	if job.Status != exhaust.Failed && job.Status != exhaust.Cancelled && !gone {
+		return exhaust.Job{}, &exhaust.Invalid{Sentence: fmt.Sprintf("the exhaust is %s: only a FAILED or CANCELLED one, or one whose report has expired, can be retried", job.Status)}
 	}
-	job, err = s.again(ctx, job)
+	job, err = s.again(ctx, job, run{evenIfMade: gone})
 	return receipt(job), err
 }

@@ -44,6 +44,7 @@ func readSubmission(r *http.Request) (exhaust.Submission, error) {
 			DatasetConfig    json.RawMessage `json:"datasetConfig"`
 			EncryptionKey    json.RawMessage `json:"encryptionKey"`
 			OutputFormat     string          `json:"output_format"`
+			RunAt            string          `json:"runAt"`
 		} `json:"request"`
 	}
 	if err := readJSON(r, &body); err != nil {
@@ -66,6 +67,7 @@ func readSubmission(r *http.Request) (exhaust.Submission, error) {
 		RequestedBy:   request.RequestedBy,
 		DatasetConfig: request.DatasetConfig,
 		OutputFormat:  request.OutputFormat,
+		RunAt:         request.RunAt,
 	}, nil
 }
 

@@ -90,13 +90,7 @@ func newHandler(ctx context.Context, cfg config.Config, temporalClient client.Cl
 		{Name: exhausts.ReportsDependency, Ping: stores.reports.Ping},
 	}
 	options := rest.Options{
-		Exhausts: exhausts.New(temporalClient, jobs, stores.reports, exhausts.Settings{
-			TaskQueue: cfg.TaskQueue,
-			Timezone:  cfg.Timezone,
-			MaxDays:   cfg.MaxDays,
-			URLTTL:    cfg.URLTTL,
-			Timeout:   cfg.Timeout,
-		}),
+		Exhausts: newExhausts(cfg, temporalClient, jobs, stores),
 		Checks:   checks,
 		Timezone: cfg.Timezone,
 		URLTTL:   cfg.URLTTL,
@@ -106,4 +100,16 @@ func newHandler(ctx context.Context, cfg config.Config, temporalClient client.Cl
 		options.Files = local.Handler()
 	}
 	return rest.NewHandler(options), nil
+}
+
+func newExhausts(cfg config.Config, temporalClient client.Client, jobs *registry.Jobs, stores *stores) *exhausts.Exhausts {
+	return exhausts.New(temporalClient, jobs, stores.reports, exhausts.Settings{
+		TaskQueue:       cfg.TaskQueue,
+		Timezone:        cfg.Timezone,
+		MaxDays:         cfg.MaxDays,
+		URLTTL:          cfg.URLTTL,
+		Timeout:         cfg.Timeout,
+		Mode:            cfg.Mode,
+		ReportRetention: cfg.ReportRetention,
+	})
 }

@@ -31,7 +31,11 @@ func Worker(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer dbs.Close()
-	acts, err := newActivities(ctx, cfg, dbs)
+	stores, err := openStores(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	acts, err := newActivities(ctx, cfg, dbs, stores)
 	if err != nil {
 		return err
 	}
@@ -49,10 +53,17 @@ func Worker(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	})
 	w.RegisterWorkflow(workflows.Exhaust)
 	w.RegisterActivity(acts)
+	w.RegisterWorkflow(workflows.Nightly)
+	jobs := registry.NewJobs(dbs.exhaust)
+	service := newExhausts(cfg, temporalClient, jobs, stores)
+	w.RegisterActivity(activities.NewNight(service, jobs, stores.reports, cfg.ReportRetention, cfg.Timezone))
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("starting the worker: %w", err)
 	}
 	defer w.Stop()
+	if err := workflows.EnsureNightly(ctx, temporalClient, nightlySettings(cfg)); err != nil {
+		return err
+	}
 	log.Info("worker is running", "taskQueue", cfg.TaskQueue, "namespace", namespace)
 	select {
 	case <-ctx.Done():
@@ -73,7 +84,16 @@ const (
 	stopWithin = 10 * time.Second
 )
 
-func newActivities(ctx context.Context, cfg config.Config, dbs *databases) (*activities.Activities, error) {
+func nightlySettings(cfg config.Config) workflows.NightlySettings {
+	return workflows.NightlySettings{
+		Cron:      cfg.NightlyCron,
+		Timezone:  cfg.Timezone.String(),
+		TaskQueue: cfg.TaskQueue,
+		Input:     workflows.NightInput{Concurrency: cfg.NightlyConcurrency, Timeout: cfg.Timeout},
+	}
+}
+
+func newActivities(ctx context.Context, cfg config.Config, dbs *databases, stores *stores) (*activities.Activities, error) {
 	uci, err := registry.NewUCI(dbs.uci, dbs.fusionAuth, registry.Tables{
 		Conversations: cfg.ConversationTable,
 		Users:         cfg.UsersTable,
@@ -85,10 +105,6 @@ func newActivities(ctx context.Context, cfg config.Config, dbs *databases) (*act
 	}
 	jobs := registry.NewJobs(dbs.exhaust)
 	if err := migrated(ctx, jobs); err != nil {
-		return nil, err
-	}
-	stores, err := openStores(ctx, cfg)
-	if err != nil {
 		return nil, err
 	}
 	layout, err := telemetry.ParseLayout(cfg.TelemetryLayout)

@@ -1,0 +1,224 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"data-exhaust/activities"
+	"data-exhaust/exhaust"
+)
+
+// NightInput starts the night.
+type NightInput struct {
+	// Concurrency is how many exhausts run at once (EXHAUST_NIGHTLY_CONCURRENCY).
+	Concurrency int `json:"concurrency"`
+	// Timeout is how long one exhaust may take (EXHAUST_TIMEOUT).
+	Timeout time.Duration `json:"timeout"`
+	// Carried is what earlier runs of the same night have done; nil in the first.
+	Carried *Night `json:"carried,omitempty"`
+}
+
+// Night is how far a night has come.
+type Night struct {
+	Began time.Time `json:"began"`
+	// Failed is true once those that wait have been run and those that FAILED are next.
+	Failed bool `json:"failed"`
+	// After is the id of the last exhaust that was listed.
+	After   string  `json:"after,omitempty"`
+	Summary Summary `json:"summary"`
+}
+
+// Summary is the result of a night.
+type Summary struct {
+	Began time.Time `json:"began"`
+	Ended time.Time `json:"ended"`
+	// Ran counts the exhausts that were run: those that waited and those that had FAILED.
+	Ran       int `json:"ran"`
+	Retried   int `json:"retried"`
+	Success   int `json:"success"`
+	Failed    int `json:"failed"`
+	Cancelled int `json:"cancelled"`
+	// Bytes of telemetry that were read.
+	Bytes int64 `json:"bytes"`
+	Rows  int64 `json:"rows"`
+	// Slowest is the exhaust that took longest.
+	Slowest *activities.Outcome `json:"slowest,omitempty"`
+	// Failures are those that did not succeed, at most 100 of them.
+	Failures []activities.Outcome `json:"failures,omitempty"`
+	// Deleted is what was cleaned up.
+	Deleted activities.Cleaned `json:"deleted"`
+	// Problems are steps of the night itself that came to nothing.
+	Problems []string `json:"problems,omitempty"`
+}
+
+const (
+	nightPage = 200
+	// nightRun is how many exhausts one run of the workflow takes before it continues as new: about
+	// 6 events of history each.
+	nightRun    = 1000
+	mostFailure = 100
+)
+
+// n names the activities of the night; only the names are used here.
+var n *activities.Night
+
+// Nightly runs every exhaust that waits for the night, retries what FAILED for a reason that may
+// heal, and deletes what has expired. One bad exhaust never stops the rest.
+func Nightly(ctx workflow.Context, in NightInput) (Summary, error) {
+	night := in.Carried
+	if night == nil {
+		now := workflow.Now(ctx)
+		night = &Night{Began: now, Summary: Summary{Began: now}}
+	}
+	run := &nightRunning{in: in, Night: night}
+	for !run.done {
+		if run.ran >= nightRun {
+			in.Carried = night
+			return Summary{}, workflow.NewContinueAsNewError(ctx, Nightly, in)
+		}
+		if err := run.page(ctx); err != nil {
+			return Summary{}, err
+		}
+	}
+	if err := run.clean(ctx); err != nil {
+		return Summary{}, err
+	}
+	night.Summary.Ended = workflow.Now(ctx)
+	return night.Summary, nil
+}
+
+// nightRunning is one run of the workflow of a night.
+type nightRunning struct {
+	*Night
+	in   NightInput
+	ran  int
+	done bool
+}
+
+// page runs the next exhausts and waits for them.
+func (r *nightRunning) page(ctx workflow.Context) error {
+	var due []activities.Due
+	err := workflow.ExecuteActivity(nightStep(ctx, "exhausts that are due"), n.ListDue, activities.DueQuery{
+		Failed: r.Failed, Before: r.Began, After: r.After, Limit: nightPage,
+	}).Get(ctx, &due)
+	if temporal.IsCanceledError(err) {
+		return err
+	}
+	if err != nil {
+		r.problem("listing the exhausts that are due", err)
+		due = nil
+	}
+	if err := r.runAll(ctx, due); err != nil {
+		return err
+	}
+	if len(due) == nightPage {
+		r.After = due[len(due)-1].RequestID
+		return nil
+	}
+	r.After = ""
+	r.done = r.Failed
+	r.Failed = true
+	return nil
+}
+
+func (r *nightRunning) runAll(ctx workflow.Context, due []activities.Due) error {
+	slots := workflow.NewSemaphore(ctx, int64(r.in.Concurrency))
+	running := workflow.NewWaitGroup(ctx)
+	for _, d := range due {
+		if err := slots.Acquire(ctx, 1); err != nil {
+			break
+		}
+		running.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer running.Done()
+			defer slots.Release(1)
+			r.runOne(ctx, d)
+		})
+	}
+	running.Wait(ctx)
+	return ctx.Err()
+}
+
+// runOne runs one exhaust. However it ends, the night goes on.
+func (r *nightRunning) runOne(ctx workflow.Context, due activities.Due) {
+	outcome := activities.Outcome{RequestID: due.RequestID, Status: exhaust.Failed}
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		Summary:                due.RequestID,
+		HeartbeatTimeout:       silence,
+		StartToCloseTimeout:    r.in.Timeout + time.Hour,
+		ScheduleToCloseTimeout: r.in.Timeout + time.Hour,
+		RetryPolicy:            retry(),
+	}), n.RunDue, due).Get(ctx, &outcome)
+	if temporal.IsCanceledError(err) {
+		return
+	}
+	if err != nil {
+		outcome.Message = innermost(err)
+	}
+	r.ran++
+	s := &r.Summary
+	s.Ran++
+	if r.Failed {
+		s.Retried++
+	}
+	s.Bytes += outcome.Bytes
+	s.Rows += outcome.Rows
+	switch outcome.Status {
+	case exhaust.Success:
+		s.Success++
+	case exhaust.Cancelled:
+		s.Cancelled++
+	default:
+		s.Failed++
+	}
+	if outcome.Status != exhaust.Success && len(s.Failures) < mostFailure {
+		s.Failures = append(s.Failures, outcome)
+	}
+	if s.Slowest == nil || outcome.Took > s.Slowest.Took {
+		s.Slowest = &outcome
+	}
+}
+
+// clean deletes what has expired. What it cannot delete the next night will.
+func (r *nightRunning) clean(ctx workflow.Context) error {
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		HeartbeatTimeout:       silence,
+		StartToCloseTimeout:    time.Hour,
+		ScheduleToCloseTimeout: 2 * time.Hour,
+		RetryPolicy:            retry(),
+	})
+	for _, step := range []struct {
+		name     string
+		activity any
+	}{
+		{"deleting expired reports", n.DeleteExpired},
+		{"deleting staged files that were left behind", n.DeleteLeftStaging},
+	} {
+		var cleaned activities.Cleaned
+		err := workflow.ExecuteActivity(ctx, step.activity, r.Began).Get(ctx, &cleaned)
+		if temporal.IsCanceledError(err) {
+			return err
+		}
+		if err != nil {
+			r.problem(step.name, err)
+		}
+		r.Summary.Deleted.Reports += cleaned.Reports
+		r.Summary.Deleted.Staged += cleaned.Staged
+	}
+	return nil
+}
+
+func (r *nightRunning) problem(doing string, err error) {
+	r.Summary.Problems = append(r.Summary.Problems, doing+": "+innermost(err))
+}
+
+func nightStep(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		Summary:                summary,
+		StartToCloseTimeout:    time.Minute,
+		ScheduleToCloseTimeout: time.Hour,
+		RetryPolicy:            retry(),
+	})
+}

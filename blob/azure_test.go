@@ -30,7 +30,7 @@ func TestReadingResumesWhereTheConnectionBroke(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			proxy := newProxy(t, azurite(t).host)
 			store, requests := recordedAzure(t, proxy.host, limits{})
-			content := randomBytes(20 << 20)
+			content := randomBytes(16 << 20)
 			put(t, store, "day.json.gz", content)
 
 			cuts := []int64{3 << 20, 5 << 20, 100, 7 << 20} // the third breaks within the headers of the answer
@@ -111,7 +111,7 @@ func TestWritingSurvivesBrokenConnections(t *testing.T) {
 	t.Parallel()
 	proxy := newProxy(t, azurite(t).host)
 	store, _ := recordedAzure(t, proxy.host, limits{})
-	content := randomBytes(22 << 20)
+	content := randomBytes(13 << 20)
 	proxy.cutUploads(1<<20, 10, 3<<20, 6<<20)
 	put(t, store, "report.csv", content)
 	if left := proxy.left(); left != 0 {
@@ -361,6 +361,19 @@ func TestNoErrorTellsASecret(t *testing.T) {
 				t.Errorf("the error %q does not tell %q and the container", err, want)
 			}
 		})
+	}
+}
+
+func TestAnErrorIsFlattenedToOneLineWithoutSecrets(t *testing.T) {
+	cause := &url.Error{Op: "Get", URL: "https://a.example/?sig=secret", Err: errors.New("no\n  route: se=1&sig=secret%3D&sp=r; AccountKey=secret;X")}
+	if got, want := flat(fmt.Errorf("wrapped: %w", cause)).Error(), "no route: se=1&sig=…&sp=r; AccountKey=…;X"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for _, want := range []error{context.Canceled, context.DeadlineExceeded} {
+		cause.Err = want
+		if got := flat(cause); got != want {
+			t.Errorf("got %v, want %v", got, want)
+		}
 	}
 }
 

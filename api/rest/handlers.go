@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -172,11 +173,7 @@ func (s *Server) readSearch(r *http.Request) (registry.Search, error) {
 	if err := readJSON(r, &body); err != nil {
 		return registry.Search{}, err
 	}
-	limitText := string(body.Request.Limit)
-	if limitText == "null" {
-		limitText = ""
-	}
-	limit, err := readLimit(limitText, defaultSearchLimit)
+	limit, err := readLimitJSON(body.Request.Limit, defaultSearchLimit)
 	if err != nil {
 		return registry.Search{}, err
 	}
@@ -192,41 +189,29 @@ func (s *Server) readSearch(r *http.Request) (registry.Search, error) {
 // addFilter takes one filter. An unknown one is an error rather than ignored: its answer would hold
 // more than was asked for.
 func (s *Server) addFilter(search *registry.Search, name string, raw json.RawMessage) error {
-	var value string
-	if string(raw) == "null" {
-		return nil
-	}
-	if err := json.Unmarshal(raw, &value); err != nil {
-		return invalid("filters.%.40s is not a string", name)
+	value, err := filterText(name, raw)
+	if err != nil || value == "" {
+		return err
 	}
 	switch name {
 	case "dataset":
-		search.Dataset = exhaust.Dataset(value)
-		if search.Dataset != exhaust.ResponseExhaust && search.Dataset != exhaust.PrivateExhaust {
-			return invalid("filters.dataset %.100q is unknown: %s or %s is accepted", value, exhaust.ResponseExhaust, exhaust.PrivateExhaust)
-		}
+		return filterDataset(&search.Dataset, value)
 	case "channel":
-		if value == "" {
-			return invalid("filters.channel is empty: give it a value or leave it out")
-		}
 		search.Channel = value
 	case "status":
-		return s.filterStatus(search, value)
+		return filterStatus(search, value)
 	case "requestedDate":
-		day, err := exhaust.ParseDay(value)
-		if err != nil {
-			return invalid("filters.requestedDate %.100q is not a day: a real day as yyyy-MM-dd is accepted", value)
+		if search.From, err = s.filterDay(name, value, 0); err != nil {
+			return err
 		}
-		at := day.Time()
-		search.From = time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, s.timezone)
-		search.To = time.Date(at.Year(), at.Month(), at.Day()+1, 0, 0, 0, 0, s.timezone)
+		search.To, err = s.filterDay(name, value, 1)
 	default:
 		return invalid("filters.%.40s is unknown: dataset, requestedDate, status and channel are accepted", name)
 	}
-	return nil
+	return err
 }
 
-func (s *Server) filterStatus(search *registry.Search, value string) error {
+func filterStatus(search *registry.Search, value string) error {
 	for _, status := range exhaust.Statuses {
 		if value == string(status) {
 			search.Status = status
@@ -316,8 +301,11 @@ func readJSON(r *http.Request, into any) error {
 }
 
 func kindOf(e *json.UnmarshalTypeError) string {
-	if e.Type.Kind().String() == "string" {
+	switch e.Type.Kind() {
+	case reflect.String:
 		return "a string"
+	case reflect.Bool:
+		return "true or false"
 	}
 	return "an object"
 }

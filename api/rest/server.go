@@ -58,6 +58,7 @@ func NewHandler(o Options) http.Handler {
 	v1.HandleFunc("/search", s.search).Methods(http.MethodPost)
 	v1.HandleFunc("/cancel/{tag}", s.cancel).Methods(http.MethodPost)
 	v1.HandleFunc("/retry/{tag}", s.retry).Methods(http.MethodPost)
+	v1.HandleFunc("/replay", s.replay).Methods(http.MethodPost)
 	router.HandleFunc("/health", s.health).Methods(http.MethodGet)
 	if s.files != nil {
 		router.PathPrefix(FilesPath + "/").Handler(http.StripPrefix(FilesPath, s.files))

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"data-exhaust/internal/service"
+)
+
+func newErase() *cobra.Command {
+	var conversation string
+	command := &cobra.Command{
+		Use:   "erase --conversation ID",
+		Short: "Remove all files held of a conversation: reports, staged files, slices",
+		Long: `Remove all files held of a conversation: reports, staged files, slices. The name of each is printed.
+
+The rows of job_request stay, without a report. It is refused while an exhaust of the conversation
+has not ended. It works on the stores and the database of the settings, not through the API.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if conversation == "" {
+				return usage("--conversation is needed")
+			}
+			cfg, err := settings()
+			if err != nil {
+				return err
+			}
+			count := 0
+			err = service.Erase(cmd.Context(), cfg, conversation, func(name string) {
+				count++
+				fmt.Fprintln(cmd.OutOrStdout(), "removed", name)
+			})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.ErrOrStderr(), "%d files removed\n", count)
+			return nil
+		},
+	}
+	command.Flags().StringVar(&conversation, "conversation", "", "the conversation's id")
+	return command
+}

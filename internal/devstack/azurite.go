@@ -23,7 +23,8 @@ type Azurite struct {
 type AzuriteOptions struct {
 	// Port on 127.0.0.1, 0 for a free one.
 	Port int
-	// DataDir keeps the blobs; "" keeps them in memory.
+	// DataDir keeps the blobs; "" keeps them in memory. Azurite writes its index of them every few
+	// seconds and when it stops, so Kill loses the latest.
 	DataDir string
 	// Dir is where the log, azurite.log, goes; "" is a temporary folder removed on Stop.
 	Dir string

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"sync"
@@ -326,18 +325,4 @@ func (d daemon) tail() string {
 		return "(its log is empty)"
 	}
 	return string(bytes.TrimSpace(content))
-}
-
-// folder is where a server keeps its log and data: the given one, made if need be, or a temporary
-// one that remove removes.
-func folder(given, name string) (dir string, remove func() error, err error) {
-	if given == "" {
-		dir, err = os.MkdirTemp("", "devstack-"+name+"-")
-		return dir, func() error { return os.RemoveAll(dir) }, err
-	}
-	dir, err = filepath.Abs(given)
-	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
-	}
-	return dir, func() error { return nil }, err
 }

@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -79,7 +78,7 @@ func goRecipe(toolsDir, name string) recipe {
 		// A linter built with another Go than it reads would fail.
 		salt:  runtime.Version() + runtime.GOOS + runtime.GOARCH,
 		makes: name, program: name,
-		takes: "about 2 minutes",
+		takes: "up to 3 minutes",
 		make: func(ctx context.Context, into string) *exec.Cmd {
 			cmd := exec.CommandContext(ctx, "go", "build", "-C", toolsDir, "-trimpath", "-ldflags=-s -w",
 				"-o", filepath.Join(into, name), goPackages[name])
@@ -181,28 +180,6 @@ func (r recipe) cacheFolder() (string, error) {
 		return "", fmt.Errorf("build %s: %w", r.name, err)
 	}
 	return dir, nil
-}
-
-// lock holds an exclusive lock on the file until unlock; the kernel drops it if we die.
-func lock(ctx context.Context, path string) (unlock func() error, err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return f.Close, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), f.Close())
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }
 
 func exists(path string) bool {

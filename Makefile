@@ -1,0 +1,48 @@
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# tool builds what tools/ pins where the user's cache does not hold it yet, and prints the path.
+tool := go run ./internal/devstack/cmd/tool
+
+# STACK=production runs demo and dev on PostgreSQL, Azurite and Temporal's production server.
+STACK ?=
+starter_flags := $(if $(STACK),--stack=$(STACK))
+
+# FUZZTIME is how long each fuzz test runs.
+FUZZTIME ?= 30s
+
+.PHONY: help demo dev test lint build bench fuzz
+
+help: ## List what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Make both exhausts from sample data (STACK=production for real parts)
+	go run ./starter demo $(starter_flags)
+
+dev: ## Run Temporal, the worker and the API until Ctrl-C (STACK=production for real parts)
+	go run ./starter dev $(starter_flags)
+
+test: ## Run every test, with the race detector, on real servers
+	$(tool) temporal temporal-server temporal-sql-tool azurite-blob > /dev/null
+	go test -race -p 2 -timeout 10m ./...
+
+lint: ## Check format, vet, staticcheck, and that workflows are deterministic
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	staticcheck=$$($(tool) staticcheck); "$$staticcheck" ./...
+	workflowcheck=$$($(tool) workflowcheck); "$$workflowcheck" ./workflows/...
+
+build: ## Build api, worker and starter into bin/
+	go build -trimpath -o bin/ ./api ./worker ./starter
+
+bench: ## Run every benchmark
+	go test -run '^$$' -bench . -benchmem -p 1 -timeout 60m ./...
+
+fuzz: ## Run every fuzz test for FUZZTIME (30s)
+	@go test -list '^Fuzz' ./... \
+	| awk '/^Fuzz/ {names[n++] = $$1} /^ok/ {for (i = 0; i < n; i++) print $$2, names[i]; n = 0}' \
+	| while read -r package name; do \
+		echo "$$package $$name"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" < /dev/null; \
+	done

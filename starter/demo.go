@@ -24,16 +24,21 @@ import (
 )
 
 func newDemo() *cobra.Command {
-	return &cobra.Command{
+	var stack string
+	command := &cobra.Command{
 		Use:   "demo",
 		Short: "Make both exhausts from sample data, from the request to the downloaded CSV",
 		Long: `Make both exhausts from sample data, from the request to the downloaded CSV.
 
-Everything is kept in the folder data/demo, which is emptied first. No setting is used.`,
+Everything is kept in the folder data/demo, which is emptied first. No setting is used.
+
+--stack=production runs it on PostgreSQL, Temporal's production server and Azurite.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDemo(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runDemo(cmd.Context(), stack, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	command.Flags().StringVar(&stack, "stack", embeddedStack, "embedded or production")
+	return command
 }
 
 const demoFolder = "data/demo"
@@ -41,16 +46,12 @@ const demoFolder = "data/demo"
 // demoSecret is no secret: it encrypts made-up phone numbers.
 const demoSecret = "ZGF0YS1leGhhdXN0LWRlbW8ta2V5LW5vdC1zZWNyZXQ="
 
-func runDemo(ctx context.Context, out, progress io.Writer) (err error) {
+func runDemo(ctx context.Context, stack string, out, progress io.Writer) (err error) {
 	began := time.Now()
 	if err := os.RemoveAll(demoFolder); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(demoFolder, 0o755); err != nil {
-		return err
-	}
-	cfg, err := demoConfig()
-	if err != nil {
 		return err
 	}
 	logFile, err := os.Create(filepath.Join(demoFolder, "demo.log"))
@@ -59,19 +60,36 @@ func runDemo(ctx context.Context, out, progress io.Writer) (err error) {
 	}
 	defer logFile.Close()
 
-	fmt.Fprintln(out, "Starting Temporal, the worker and the API …")
-	if err := service.Migrate(ctx, cfg); err != nil {
+	fmt.Fprintf(out, "Starting Temporal, the worker and the API (%s stack) …\n", stack)
+	if err := os.Unsetenv("TEMPORAL_ADDRESS"); err != nil {
 		return err
 	}
-	s, err := startStack(ctx, cfg, stackOptions{
-		log: slog.New(slog.NewTextHandler(logFile, nil)), progress: progress,
-	})
+	dir, err := filepath.Abs(filepath.Join(demoFolder, "servers"))
+	if err != nil {
+		return err
+	}
+	p, err := startParts(ctx, partsOptions{stack: stack, dir: dir, progress: progress})
+	if err != nil {
+		return err
+	}
+	cfg, err := demoConfig(p.settings)
+	if err != nil {
+		return errors.Join(err, p.stop())
+	}
+	s, err := startStack(ctx, cfg, p, slog.New(slog.NewTextHandler(logFile, nil)))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	fmt.Fprintf(out, "  API %s, Temporal's UI %s\n", cfg.PublicURL, s.temporalUI)
+	fmt.Fprintf(out, "  API %s, Temporal %s", cfg.PublicURL, p.temporal.Address)
+	if ui := p.ui(); ui != "" {
+		fmt.Fprintf(out, ", its UI %s", ui)
+	}
+	fmt.Fprintln(out)
 
+	if err := service.SampleTables(ctx, cfg, true); err != nil {
+		return err
+	}
 	set, err := service.Sample(ctx, cfg, sample.Options{
 		Seed: 1, Days: 3, EventsPerDay: 30_000, ObjectsPerDay: 3, Devices: 900,
 		Until: exhaust.DayOf(time.Now().In(cfg.Timezone)).Add(-1),
@@ -79,7 +97,7 @@ func runDemo(ctx context.Context, out, progress io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "  sample telemetry: %d days of 30000 events in %s\n", len(set.Days()), filepath.Join(demoFolder, "telemetry"))
+	fmt.Fprintf(out, "  sample telemetry: %d days of 30000 events in %s\n", len(set.Days()), cfg.TelemetryStore)
 
 	var files []string
 	for _, dataset := range []exhaust.Dataset{exhaust.ResponseExhaust, exhaust.PrivateExhaust} {
@@ -97,7 +115,7 @@ func runDemo(ctx context.Context, out, progress io.Writer) (err error) {
 	return nil
 }
 
-func demoConfig() (config.Config, error) {
+func demoConfig(settings []string) (config.Config, error) {
 	// The kernel picks a free port; the address has to be known before the API listens on it,
 	// because signed URLs hold it.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -108,11 +126,11 @@ func demoConfig() (config.Config, error) {
 	if err := listener.Close(); err != nil {
 		return config.Config{}, err
 	}
-	return config.Load([]string{
-		"EXHAUST_DATA_DIR=" + demoFolder,
-		"EXHAUST_ADDR=" + addr,
-		"UCI_ENCRYPTION_SECRET=" + demoSecret,
-	})
+	return config.Load(append(settings,
+		"EXHAUST_DATA_DIR="+demoFolder,
+		"EXHAUST_ADDR="+addr,
+		"UCI_ENCRYPTION_SECRET="+demoSecret,
+	))
 }
 
 // demoExhaust asks for one exhaust as any client would, and downloads it.

@@ -101,10 +101,10 @@ func (s *Exhausts) Submit(ctx context.Context, submission exhaust.Submission) (e
 	}
 	// The work is not given up because one of those who wait for it goes away.
 	shared := context.WithoutCancel(ctx)
-	answer, err, _ := s.submitting.Do(request.ID+runAt, func() (any, error) {
+	answer, err, _ := s.submitting.Do(request.ID+" "+submission.RunAt, func() (any, error) {
 		ctx, cancel := context.WithTimeout(shared, patience)
 		defer cancel()
-		return s.submit(ctx, request, run{wait: runAt == exhaust.RunNightly})
+		return s.submit(ctx, request, run{wait: runAt == exhaust.RunNightly, now: submission.RunAt == exhaust.RunNow})
 	})
 	if err != nil {
 		return exhaust.Job{}, err
@@ -119,6 +119,8 @@ const patience = 20 * time.Second
 type run struct {
 	// wait keeps it SUBMITTED until the night.
 	wait bool
+	// now lets one run that was found waiting for the night.
+	now bool
 	// evenIfMade runs one again that has succeeded.
 	evenIfMade bool
 }
@@ -132,6 +134,8 @@ func (s *Exhausts) submit(ctx context.Context, request exhaust.Request, how run)
 		return exhaust.Job{}, err
 	case job.Status == exhaust.Failed || job.Status == exhaust.Cancelled:
 		return s.again(ctx, job, how)
+	case job.Status == exhaust.Submitted && how.now:
+		return job, s.release(ctx, job.ID)
 	}
 	return s.signed(ctx, job)
 }

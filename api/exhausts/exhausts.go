@@ -123,6 +123,8 @@ type run struct {
 	now bool
 	// evenIfMade runs one again that has succeeded.
 	evenIfMade bool
+	// allowEmpty makes one without any event a SUCCESS.
+	allowEmpty bool
 }
 
 func (s *Exhausts) submit(ctx context.Context, request exhaust.Request, how run) (exhaust.Job, error) {
@@ -184,7 +186,7 @@ func (s *Exhausts) start(ctx context.Context, job exhaust.Job, how run) (exhaust
 		},
 		StaticSummary: fmt.Sprintf("%s of %s for %s", job.Dataset, job.ConversationID, job.ChannelTag()),
 	}, workflows.Exhaust, workflows.Input{
-		Request: job.Request, Attempts: job.Attempts, Timeout: s.settings.Timeout, Wait: how.wait,
+		Request: job.Request, Attempts: job.Attempts, Timeout: s.settings.Timeout, Wait: how.wait, AllowEmpty: how.allowEmpty,
 	})
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return s.current(ctx, job.ID)

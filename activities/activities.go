@@ -101,12 +101,14 @@ const heartbeatEvery = 500 * time.Millisecond
 
 // pulse sends heartbeats until it is stopped.
 type pulse struct {
-	ctx   context.Context
-	mu    sync.Mutex
-	now   Heartbeat
-	floor Heartbeat
-	stop  context.CancelCauseFunc
-	ended sync.WaitGroup
+	// activity is the activity's own context, which the stopping of the worker does not end.
+	activity context.Context
+	ctx      context.Context
+	mu       sync.Mutex
+	now      Heartbeat
+	floor    Heartbeat
+	stop     context.CancelCauseFunc
+	ended    sync.WaitGroup
 }
 
 var errStopping = errors.New("the worker is stopping")
@@ -114,9 +116,9 @@ var errStopping = errors.New("the worker is stopping")
 // startPulse sends heartbeats from now on. The progress that an earlier attempt told is the floor of
 // what this one tells, so that it never goes backwards. The context that it returns ends as well
 // when the worker is told to stop.
-func startPulse(ctx context.Context) (context.Context, *pulse) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	p := &pulse{ctx: ctx, stop: cancel}
+func startPulse(own context.Context) (context.Context, *pulse) {
+	ctx, cancel := context.WithCancelCause(own)
+	p := &pulse{activity: own, ctx: ctx, stop: cancel}
 	if activity.HasHeartbeatDetails(ctx) {
 		// Details that cannot be read are another version's: this attempt starts over.
 		_ = activity.GetHeartbeatDetails(ctx, &p.floor)
@@ -157,16 +159,22 @@ func (p *pulse) beat() {
 	told.EventsMatched = max(told.EventsMatched, p.floor.EventsMatched)
 	told.LinesSkipped = max(told.LinesSkipped, p.floor.LinesSkipped)
 	told.RowsWritten = max(told.RowsWritten, p.floor.RowsWritten)
-	activity.RecordHeartbeat(p.ctx, told)
+	activity.RecordHeartbeat(p.activity, told)
 }
 
 // end stops the heartbeats and gives the activity's error its last form: one that the stopping of
-// the worker caused lets another worker take over at once.
+// the worker caused lets another worker take over at once. An attempt that failed tells first where
+// the next one resumes.
 func (p *pulse) end(err error) error {
 	p.stop(nil)
 	p.ended.Wait()
-	if err != nil && errors.Is(context.Cause(p.ctx), errStopping) {
+	if err == nil {
+		return nil
+	}
+	if p.activity.Err() == nil {
 		p.beat()
+	}
+	if errors.Is(context.Cause(p.ctx), errStopping) {
 		return temporal.NewApplicationErrorWithOptions(errStopping.Error(), Stopping, temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond})
 	}
 	return err

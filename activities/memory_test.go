@@ -1,0 +1,134 @@
+package activities_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"data-exhaust/activities"
+	"data-exhaust/blob"
+	"data-exhaust/exhaust"
+)
+
+// matchingStore is telemetry without a disk: one object, every line of which matches.
+type matchingStore struct {
+	blob.Store
+	events int
+}
+
+func (s matchingStore) List(_ context.Context, prefix, after string) iter.Seq2[blob.Object, error] {
+	return func(yield func(blob.Object, error) bool) {
+		if name := prefix + "-0.jsonl"; name > after {
+			yield(blob.Object{Name: name}, nil)
+		}
+	}
+}
+
+func (s matchingStore) Open(context.Context, string) (io.ReadCloser, error) {
+	line := answer("MMMMMMMM", "2022-03-01T10:00:00.HHHZ", device(1))
+	line = strings.Replace(line, `"id":"q"`, `"id":"q","title":"`+strings.Repeat("Have you had a fever? ", 25)+`"`, 1) + "\n"
+	return &matchingReader{events: s.events, line: []byte(line), mid: strings.Index(line, "MMMMMMMM"), at: strings.Index(line, "HHH")}, nil
+}
+
+// matchingReader writes the same line again and again, with other ids and times.
+type matchingReader struct {
+	events  int
+	line    []byte
+	mid, at int
+	n       int
+	rest    []byte
+}
+
+func (r *matchingReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		if r.n == r.events {
+			return 0, io.EOF
+		}
+		mixed := uint32(r.n) * 2654435761 // the ids come in no order
+		copy(r.line[r.mid:], fmt.Appendf(nil, "%08x", mixed))
+		copy(r.line[r.at:], fmt.Appendf(nil, "%03d", mixed%1000))
+		r.rest = r.line
+		r.n++
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+func (*matchingReader) Close() error { return nil }
+
+// everythingMatches fetches and builds that many bytes of telemetry, and tells by how much the heap
+// grew at the most.
+func everythingMatches(t testing.TB, megabytes int) (peak int64) {
+	r := newRig(t)
+	reader, err := matchingStore{}.Open(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := megabytes * 1_000_000 / len(reader.(*matchingReader).line)
+	r.deps.Telemetry = matchingStore{events: events}
+	acts := activities.New(r.deps, r.settings)
+	highest, stop := watchHeap()
+	fetched, err := runOf[activities.Fetched](r, acts, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	stop()
+	if built.RowsWritten != int64(events) {
+		t.Errorf("%d rows, want %d", built.RowsWritten, events)
+	}
+	if lines := bytes.Count([]byte(r.report(built.Report)), []byte("\n")); lines != events+1 {
+		t.Errorf("%d lines, want %d", lines, events+1)
+	}
+	return highest.Load()
+}
+
+func TestMemoryIsBoundedWhereEverythingMatches(t *testing.T) {
+	const megabytes = 200
+	if peak := everythingMatches(t, megabytes) >> 20; peak > 64 {
+		t.Errorf("the heap grew by %d MiB over %d MB of telemetry, want at most 64", peak, megabytes)
+	}
+}
+
+// BenchmarkAGigabyteWhereEverythingMatches reports the peak of the heap, which has to stay far below
+// 256 MiB.
+func BenchmarkAGigabyteWhereEverythingMatches(b *testing.B) {
+	b.SetBytes(1_000_000_000)
+	for b.Loop() {
+		b.ReportMetric(float64(everythingMatches(b, 1000))/(1<<20), "peak-MiB")
+	}
+}
+
+// watchHeap tells by how much the heap grew at most until stop.
+func watchHeap() (peak *atomic.Int64, stop func()) {
+	debug.FreeOSMemory()
+	var before runtime.MemStats
+	runtime.ReadMemStats(&before)
+	peak = new(atomic.Int64)
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(5 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+				var now runtime.MemStats
+				runtime.ReadMemStats(&now)
+				peak.Store(max(peak.Load(), int64(now.HeapAlloc)-int64(before.HeapAlloc)))
+			}
+		}
+	}()
+	return peak, func() { close(done); <-ended }
+}

@@ -1,0 +1,320 @@
+package activities_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"data-exhaust/activities"
+	"data-exhaust/exhaust"
+	"data-exhaust/internal/devstack"
+)
+
+// fetchWorkflow fetches one part, with as many attempts as it takes.
+func fetchWorkflow(ctx workflow.Context, in activities.FetchInput) (fetched activities.Fetched, err error) {
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: time.Hour,
+		HeartbeatTimeout:    time.Minute,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 10 * time.Millisecond},
+	})
+	err = workflow.ExecuteActivity(ctx, "FetchTelemetry", in).Get(ctx, &fetched)
+	return fetched, err
+}
+
+// opened records which objects were opened in which order.
+type opened struct {
+	mu    sync.Mutex
+	names []string
+}
+
+func (o *opened) add(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.names = append(o.names, name)
+}
+
+func (o *opened) list() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return append([]string(nil), o.names...)
+}
+
+// largeDay puts objects a to d on 1 March. After each but the last another attempt can resume: that
+// is after every 64 MiB. c holds more events than are staged as one run.
+func (r *rig) largeDay() {
+	r.put("2022-03-01-a.json", answer("a", "2022-03-01T10:00:03Z", device(1)), answer("again", "2022-03-01T10:00:09Z", device(1)))
+	r.grow("2022-03-01-a.json", 64<<20)
+	r.put("2022-03-01-b.json", answer("b", "2022-03-01T10:00:02Z", device(2)))
+	r.grow("2022-03-01-b.json", 64<<20)
+	lines := []string{answer("again", "2022-03-01T10:00:08Z", device(1))}
+	for i := range 16_000 {
+		lines = append(lines, answer(fmt.Sprintf("c%05d%s", i, strings.Repeat("-", 400)), "2022-03-01T10:00:01Z", device(3)))
+	}
+	r.put("2022-03-01-c.json", lines...)
+	r.put("2022-03-01-d.json", answer("d", "2022-03-01T10:00:00Z", device(4)))
+}
+
+// undisturbed is the report of the large day when nothing goes wrong.
+func undisturbed(t *testing.T) string {
+	t.Helper()
+	r := newRig(t)
+	r.largeDay()
+	fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	if built.RowsWritten != 16_004 {
+		t.Fatalf("%d rows, want 16004", built.RowsWritten)
+	}
+	return r.report(built.Report)
+}
+
+var errAway = errors.New("the store is away")
+
+// breaking fails after some bytes.
+type breaking struct {
+	io.ReadCloser
+	left int
+}
+
+func (b *breaking) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, errAway
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+func TestAnotherAttemptGoesOnWhereTheLastOneTold(t *testing.T) {
+	r := newRig(t)
+	r.largeDay()
+	var (
+		seen   opened
+		broken bool
+	)
+	r.deps.Telemetry = &store{
+		Store:   r.telemetryStore,
+		opening: func(name string) error { seen.add(name); return nil },
+		reading: func(name string, source io.ReadCloser) io.ReadCloser {
+			if name == "2022-03-01-c.json" && !broken {
+				broken = true
+				return &breaking{source, 9 << 20} // after more than a run of it has been staged
+			}
+			return source
+		},
+	}
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(time.Minute)
+	env.RegisterActivity(activities.New(r.deps, r.settings))
+	env.ExecuteWorkflow(fetchWorkflow, r.fetchInput(days("2022-03-01", "2022-03-01")))
+	var fetched activities.Fetched
+	if err := env.GetWorkflowResult(&fetched); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"2022-03-01-a.json", "2022-03-01-b.json", "2022-03-01-c.json", "2022-03-01-c.json", "2022-03-01-d.json"}
+	if got := seen.list(); !reflect.DeepEqual(got, want) {
+		t.Errorf("opened %v\nwant   %v", got, want)
+	}
+	wantRuns := []activities.RunRange{{Part: 0, Attempt: 1, Count: 2}, {Part: 0, Attempt: 2, Count: 2}}
+	if !reflect.DeepEqual(fetched.Runs, wantRuns) {
+		t.Errorf("runs %+v, want %+v", fetched.Runs, wantRuns)
+	}
+	// Each of the two zeros' lines is skipped once, each event matched once.
+	if fetched.EventsMatched != 16_005 || fetched.LinesSkipped != 2 {
+		t.Errorf("%d events matched, %d lines skipped; want 16005 and 2", fetched.EventsMatched, fetched.LinesSkipped)
+	}
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	if r.report(built.Report) != undisturbed(t) {
+		t.Error("the report differs from that of an undisturbed exhaust")
+	}
+}
+
+func TestAnAttemptThatWasGivenUpDisturbsNothing(t *testing.T) {
+	want := undisturbed(t)
+	r := newRig(t)
+	r.largeDay()
+	in := r.fetchInput(days("2022-03-01", "2022-03-01"))
+
+	// The first attempt hangs in object b, where it has staged a and told so.
+	hang, inB := make(chan struct{}), make(chan struct{})
+	hanging := r.deps
+	hanging.Telemetry = &store{Store: r.telemetryStore, opening: func(name string) error {
+		if name == "2022-03-01-b.json" {
+			close(inB)
+			<-hang
+		}
+		return nil
+	}}
+	env := r.environment(activities.New(hanging, r.settings))
+	ended := make(chan error, 1)
+	go func() {
+		_, err := env.ExecuteActivity(r.FetchTelemetry, in)
+		ended <- err
+	}()
+	<-inB
+	beat := activities.Heartbeat{Fetch: &activities.FetchResume{
+		After: at("2022-03-01", "2022-03-01-a.json"),
+		Fetched: activities.Fetched{
+			Runs: []activities.RunRange{{Part: 0, Attempt: 1, Count: 1}}, BytesRead: 64 << 20, EventsMatched: 2, LinesSkipped: 1,
+		},
+	}}
+
+	// The second one goes on from there meanwhile, on another machine.
+	fetched := r.secondAttempt(in, beat)
+	wantRuns := []activities.RunRange{{Part: 0, Attempt: 1, Count: 1}, {Part: 0, Attempt: 2, Count: 3}}
+	if !reflect.DeepEqual(fetched.Runs, wantRuns) {
+		t.Errorf("runs %+v, want %+v", fetched.Runs, wantRuns)
+	}
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	if r.report(built.Report) != want {
+		t.Error("while the first attempt hangs the report differs from that of an undisturbed exhaust")
+	}
+	close(hang)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	_, built = r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	if r.report(built.Report) != want {
+		t.Error("after the first attempt came back the report differs from that of an undisturbed exhaust")
+	}
+}
+
+// secondAttempt fetches a part in an attempt whose predecessor told that last.
+func (r *rig) secondAttempt(in activities.FetchInput, last activities.Heartbeat) (fetched activities.Fetched) {
+	r.t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(time.Minute)
+	env.RegisterActivityWithOptions(func(ctx context.Context, in activities.FetchInput) (activities.Fetched, error) {
+		if activity.GetInfo(ctx).Attempt == 1 {
+			activity.RecordHeartbeat(ctx, last)
+			return activities.Fetched{}, errAway
+		}
+		return r.FetchTelemetry(ctx, in)
+	}, activity.RegisterOptions{Name: "FetchTelemetry"})
+	env.ExecuteWorkflow(fetchWorkflow, in)
+	if err := env.GetWorkflowResult(&fetched); err != nil {
+		r.t.Fatal(err)
+	}
+	return fetched
+}
+
+func TestAWorkerThatStopsHandsItsActivitiesBack(t *testing.T) {
+	server := startTemporal(t)
+	r := newRig(t)
+	r.largeDay()
+	var seen opened
+	inC := make(chan struct{})
+	first := r.deps
+	first.Telemetry = &waiting{store: store{Store: r.telemetryStore, opening: func(name string) error { seen.add(name); return nil }}, at: "2022-03-01-c.json", there: inC}
+	second := r.deps
+	second.Telemetry = &store{Store: r.telemetryStore, opening: func(name string) error { seen.add(name); return nil }}
+
+	run, err := server.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: "fetch"}, fetchWorkflow, r.fetchInput(days("2022-03-01", "2022-03-01")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(of *activities.Activities) worker.Worker {
+		w := worker.New(server, "fetch", worker.Options{WorkerStopTimeout: 10 * time.Second, MaxHeartbeatThrottleInterval: time.Second, DefaultHeartbeatThrottleInterval: time.Second})
+		w.RegisterWorkflow(fetchWorkflow)
+		w.RegisterActivity(of)
+		if err := w.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	w := start(activities.New(first, r.settings))
+	<-inC
+	stopping := time.Now()
+	w.Stop()
+	if took := time.Since(stopping); took > 5*time.Second {
+		t.Errorf("stopping took %s: the activity was not handed back", took)
+	}
+	w = start(activities.New(second, r.settings))
+	defer w.Stop()
+	var fetched activities.Fetched
+	if err := run.Get(t.Context(), &fetched); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"2022-03-01-a.json", "2022-03-01-b.json", "2022-03-01-c.json", "2022-03-01-c.json", "2022-03-01-d.json"}
+	if got := seen.list(); !reflect.DeepEqual(got, want) {
+		t.Errorf("opened %v\nwant   %v", got, want)
+	}
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	if r.report(built.Report) != undisturbed(t) {
+		t.Error("the report differs from that of an undisturbed exhaust")
+	}
+}
+
+// waiting is a store that opens one object only when its caller gives up.
+type waiting struct {
+	store
+	at    string
+	there chan struct{}
+}
+
+func (w *waiting) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	if name == w.at {
+		w.opening(name)
+		close(w.there)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return w.store.Open(ctx, name)
+}
+
+func TestAnActivityOfAStoppingWorkerIsTriedAgainAtOnce(t *testing.T) {
+	r := newRig(t)
+	r.put("2022-03-01-a.json", answer("a", "2022-03-01T10:00:00Z", device(1)))
+	there := make(chan struct{})
+	r.deps.Telemetry = &waiting{store: store{Store: r.telemetryStore, opening: func(string) error { return nil }}, at: "2022-03-01-a.json", there: there}
+	env := r.environment(activities.New(r.deps, r.settings))
+	stop := make(chan struct{})
+	env.SetWorkerStopChannel(stop)
+	go func() {
+		<-there
+		close(stop)
+	}()
+	_, err := env.ExecuteActivity(r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
+	failure := applicationError(t, err)
+	if failure.NonRetryable() || failure.Type() != activities.Stopping || failure.NextRetryDelay() != time.Millisecond || failure.Message() != "the worker is stopping" {
+		t.Errorf("non-retryable: %v, type %s, after %s: %s", failure.NonRetryable(), failure.Type(), failure.NextRetryDelay(), failure.Message())
+	}
+}
+
+// startTemporal gives a client of a development server that lives as long as the test.
+func startTemporal(t *testing.T) client.Client {
+	t.Helper()
+	server, err := devstack.StartTemporal(context.Background(), devstack.TemporalOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	c, err := client.Dial(client.Options{HostPort: server.Address, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}

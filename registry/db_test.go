@@ -129,6 +129,25 @@ func TestANewSQLiteDatabaseMayBeOpenedByManyAtOnce(t *testing.T) {
 	}
 }
 
+func TestTransactionsThatReadBeforeTheyWriteWaitForEachOther(t *testing.T) {
+	onEach(t, func(t *testing.T, db *DB) {
+		must(t, db, `CREATE TABLE t (a int)`)
+		ctx := context.Background()
+		atOnce(t, 20, func(i int) error {
+			return db.Write(ctx, func(exec func(context.Context, string, ...any) error) error {
+				if err := exec(ctx, `SELECT count(*) FROM t`); err != nil {
+					return err
+				}
+				return exec(ctx, `INSERT INTO t VALUES ($1)`, i)
+			})
+		})
+		var rows int
+		if err := db.sqlx.Get(&rows, `SELECT count(*) FROM t`); err != nil || rows != 20 {
+			t.Errorf("%d rows, %v; want 20", rows, err)
+		}
+	})
+}
+
 func TestCallsSucceedAgainAfterTheDatabaseRestarted(t *testing.T) {
 	ctx := context.Background()
 	own, err := devstack.StartPostgres(ctx, devstack.PostgresOptions{Durable: true})

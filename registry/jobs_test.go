@@ -61,7 +61,7 @@ func succeeded(job exhaust.Job) exhaust.Job {
 
 func failed(job exhaust.Job) exhaust.Job {
 	job.Status, job.UpdatedAt, job.CompletedAt = exhaust.Failed, morning.Add(time.Hour), morning.Add(time.Hour)
-	job.ExecutionTime, job.Message = time.Hour, "No data found"
+	job.ExecutionTime, job.Message, job.MayHeal = time.Hour, "the registry was away", true
 	return job
 }
 
@@ -303,6 +303,19 @@ func TestManyProcessesMayMigrateAtOnce(t *testing.T) {
 			save(t, NewJobs(db), submitted("A"))
 			wantJob(t, NewJobs(db), submitted("A"))
 		})
+	}
+}
+
+func TestManyPoolsMayMigrateAtOnce(t *testing.T) {
+	for _, dialect := range []Dialect{SQLite, PostgreSQL} {
+		for range 3 {
+			url := emptyDatabase(t, dialect)
+			pools := make([]*DB, 4)
+			for i := range pools {
+				pools[i] = open(t, url)
+			}
+			atOnce(t, len(pools), func(i int) error { return NewJobs(pools[i]).Migrate(context.Background()) })
+		}
 	}
 }
 

@@ -14,28 +14,38 @@ import (
 	"data-exhaust/exhaust"
 )
 
-const rowsOfABigTable = 100_000
+// A table of few rows tempts PostgreSQL more to read it whole, one of many is what production has.
+const (
+	rowsOfABigTable    = 100_000
+	rowsOfAMiddlingOne = 20_000
+)
 
 func TestNoLookUpInUCIReadsABigTableWhole(t *testing.T) {
 	onEachRelease(t, func(t *testing.T, p platform) {
-		ctx := context.Background()
+		ctx, rows := context.Background(), rowsOfAMiddlingOne
+		if p.release.tables == standardTables && p.release.name != releases[2].name {
+			rows = rowsOfABigTable
+		}
+		if p.db.dialect == SQLite {
+			rows /= slowdown
+		}
 		tables, kind := p.UCI.tables, func(of *table, name string) string { return deviceSQL(p.db, of.columns[name].kind) }
 		c := tables.conversations.columns
-		fill(t, p.db, rowsOfABigTable, fmt.Sprintf(`INSERT INTO %s (%s, %s) SELECT %s, 'name' FROM numbers`,
+		fill(t, p.db, rows, fmt.Sprintf(`INSERT INTO %s (%s, %s) SELECT %s, 'name' FROM numbers`,
 			tables.conversations.name, bare(c["id"]), bare(c["name"]), kind(tables.conversations, "id")))
-		fill(t, p.db, rowsOfABigTable, fmt.Sprintf(`INSERT INTO %s (id, data) SELECT %s, '{"device":{"consent":true}}' FROM numbers`,
+		fill(t, p.db, rows, fmt.Sprintf(`INSERT INTO %s (id, data) SELECT %s, '{"device":{"consent":true}}' FROM numbers`,
 			tables.users.name, kind(tables.users, "id")))
-		fill(t, p.db, rowsOfABigTable, fmt.Sprintf(`INSERT INTO %s (users_id, username) SELECT %s, 'name' FROM numbers`,
+		fill(t, p.db, rows, fmt.Sprintf(`INSERT INTO %s (users_id, username) SELECT %s, 'name' FROM numbers`,
 			tables.identities.name, kind(tables.identities, "users_id")))
 		// Half of all registrations are to one conversation.
-		fill(t, p.db, rowsOfABigTable, fmt.Sprintf(`INSERT INTO %s (users_id, applications_id)
+		fill(t, p.db, rows, fmt.Sprintf(`INSERT INTO %s (users_id, applications_id)
 			SELECT %[2]s, CASE n %% 2 WHEN 0 THEN %[3]s ELSE %[2]s END FROM numbers`,
 			tables.registrations.name, kind(tables.registrations, "users_id"), castTo(p.db, conversationID, tables.registrations.columns["applications_id"])))
 		must(t, p.db, `ANALYZE`)
 
 		var ids []uuid.UUID
 		for i := range lookupBatch {
-			ids = append(ids, device(i*20))
+			ids = append(ids, device(1+i*rows/lookupBatch))
 		}
 		list, err := p.db.idList(ids)
 		if err != nil {
@@ -49,7 +59,7 @@ func TestNoLookUpInUCIReadsABigTableWhole(t *testing.T) {
 			"users":           {tables.usersQuery(p.db.dialect), []any{list}},
 			"identities":      {tables.identitiesQuery(p.db.dialect), []any{list}},
 			"first page":      {tables.registeredQuery(), []any{conversationID, uuid.UUID{}.String(), 1000}},
-			"page in between": {tables.registeredQuery(), []any{conversationID, device(50_000).String(), 1000}},
+			"page in between": {tables.registeredQuery(), []any{conversationID, device(rows / 2).String(), 1000}},
 		} {
 			var scans []string
 			err := p.db.reading(ctx, func(tx *sqlxTx) (err error) {
@@ -65,7 +75,11 @@ func TestNoLookUpInUCIReadsABigTableWhole(t *testing.T) {
 
 func TestNoLookUpOfJobsReadsTheTableWhole(t *testing.T) {
 	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
-		fillJobs(t, jobs.db, rowsOfABigTable)
+		rows := rowsOfABigTable
+		if jobs.db.dialect == SQLite {
+			rows /= slowdown
+		}
+		fillJobs(t, jobs.db, rows)
 		type statement struct {
 			query string
 			args  []any
@@ -126,11 +140,11 @@ func fillJobs(t testing.TB, db *DB, count int) {
 		at = `strftime('%Y-%m-%d %H:%M:%S.079', '` + morning.UTC().Format(instantLayout) + `', '-' || n || ' seconds')`
 		id = `printf('J%09d', n)`
 	}
-	fill(t, db, count, `INSERT INTO job_request (`+jobColumns+`) SELECT `+id+`, 'tag-' || n/2%7 || ':channel-' || n%2,
+	fill(t, db, count, `INSERT INTO job_request (`+jobColumns+`) SELECT `+id+`, 'tag-' || (n/2%7) || ':channel-' || (n%2),
 		CASE n/3%2 WHEN 0 THEN 'uci-response-exhaust' ELSE 'uci-private-exhaust' END,
 		CASE n%1000 WHEN 1 THEN 'FAILED' ELSE 'SUCCESS' END,
-		'{"type":"uci-response-exhaust","conversationId":"c63b6faa-11a9-4259-b941-11cd2f8446c6"}', 'user_id', 'channel-' || n%2,
-		'csv', 'c63b6faa-11a9-4259-b941-11cd2f8446c6', '', '', `+at+`, `+at+`, `+at+`, 1000, 0, '', '{}', 'report', '["https://store/a?sig=1"]', `+at+` FROM numbers`)
+		'{"type":"uci-response-exhaust","conversationId":"c63b6faa-11a9-4259-b941-11cd2f8446c6"}', 'user_id', 'channel-' || (n%2),
+		'csv', 'c63b6faa-11a9-4259-b941-11cd2f8446c6', '', '', `+at+`, `+at+`, `+at+`, 1000, 0, '', false, '{}', 'report', '["https://store/a?sig=1"]', `+at+` FROM numbers`)
 	must(t, db, `ANALYZE`)
 }
 
@@ -150,7 +164,7 @@ func wholeTableScans(ctx context.Context, tx *sqlxTx, dialect Dialect, query str
 	}
 	nodes := explained[0].Plan.all()
 	scans := slices.DeleteFunc(nodes, func(n planNode) bool {
-		byIndex := strings.Contains(n.Type, "Index") && n.IndexCond != ""
+		byIndex := strings.Contains(n.Type, "Index") && n.IndexCond != "" && (n.Filter == "" || n.ofRareStatus())
 		return !strings.Contains(n.Type, "Scan") || byIndex || n.Type == "Bitmap Heap Scan" || n.Type == "Subquery Scan"
 	})
 	if len(scans) == 0 && !strings.Contains(text, "Index Cond") {
@@ -158,17 +172,25 @@ func wholeTableScans(ctx context.Context, tx *sqlxTx, dialect Dialect, query str
 	}
 	var names []string
 	for _, n := range scans {
-		names = append(names, n.Type+" "+n.Relation)
+		names = append(names, n.Type+" "+n.Relation+" "+n.Filter)
 	}
 	return names, nil
 }
 
 // planNode is what the test needs of a node in EXPLAIN's tree.
 type planNode struct {
-	Type      string     `json:"Node Type"`
-	Relation  string     `json:"Relation Name"`
-	IndexCond string     `json:"Index Cond"`
-	Plans     []planNode `json:"Plans"`
+	Type      string `json:"Node Type"`
+	Relation  string `json:"Relation Name"`
+	IndexCond string `json:"Index Cond"`
+	// Filter is what the index could not say, so that more rows are read than are wanted.
+	Filter string     `json:"Filter"`
+	Plans  []planNode `json:"Plans"`
+}
+
+// ofRareStatus tells that the index leads to jobs of a status that fillJobs gives to few or none:
+// then one index is as good as another.
+func (n planNode) ofRareStatus() bool {
+	return strings.Contains(n.IndexCond, "(status = ") && !strings.Contains(n.IndexCond, "'SUCCESS'")
 }
 
 func (n planNode) all() []planNode {

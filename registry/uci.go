@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+	"golang.org/x/sync/errgroup"
 
 	"data-exhaust/exhaust"
 )
@@ -45,8 +46,12 @@ type UCI struct {
 // uciTables is how the tables of this release of UCI look.
 type uciTables struct{ conversations, users, registrations, identities *table }
 
-// lookupBatch bounds the ids of one statement, and so the memory of a look-up.
-const lookupBatch = 5000
+// lookupBatch bounds the ids of one statement, lookupsAtATime the connections of one look-up, so
+// that others find some free.
+const (
+	lookupBatch    = 5000
+	lookupsAtATime = 4
+)
 
 // NewUCI reads conversations from one database and users, registrations and identities from
 // another, which may be the same. It checks the names; Check, or the first use, finds the tables.
@@ -123,19 +128,17 @@ func (u *UCI) Devices(ctx context.Context, ids []uuid.UUID, withUsername bool) (
 	ids = slices.Clone(ids)
 	slices.SortFunc(ids, compareIDs)
 	ids = slices.Compact(ids)
-	var devices []exhaust.Device
-	for batch := range slices.Chunk(ids, lookupBatch) {
-		found, err := u.lookUp(ctx, t, batch, withUsername)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range found {
-			if d.known {
-				devices = append(devices, d.Device)
-			}
+	devices, known, err := u.lookUp(ctx, t, ids, withUsername)
+	if err != nil {
+		return nil, err
+	}
+	kept := devices[:0]
+	for i, d := range devices {
+		if known[i] {
+			kept = append(kept, d)
 		}
 	}
-	return devices, nil
+	return kept, nil
 }
 
 // Registered is a page of the devices registered to a conversation, with their usernames: up to
@@ -160,17 +163,8 @@ func (u *UCI) Registered(ctx context.Context, conversationID string, after uuid.
 	if err != nil {
 		return nil, u.failed("devices registered to conversation "+wanted.String(), t.registrations, err)
 	}
-	devices := make([]exhaust.Device, 0, len(ids))
-	for batch := range slices.Chunk(ids, lookupBatch) {
-		found, err := u.lookUp(ctx, t, batch, true)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range found {
-			devices = append(devices, d.Device)
-		}
-	}
-	return devices, nil
+	devices, _, err := u.lookUp(ctx, t, ids, true)
+	return devices, err
 }
 
 // find looks the tables up once; failed makes the next call look again.
@@ -258,48 +252,59 @@ func (t *uciTables) registeredQuery() string {
 		c["applications_id"].parameter("$1"), c["users_id"].parameter("$2"))
 }
 
-// knownDevice is a device of whom known tells whether it has a row in users.
-type knownDevice struct {
-	exhaust.Device
-	known bool
-}
-
-// lookUp reads consent and, if wanted, the smallest username of a batch of ascending ids. Both are
-// read from one snapshot.
-func (u *UCI) lookUp(ctx context.Context, t *uciTables, ids []uuid.UUID, withUsername bool) ([]knownDevice, error) {
-	devices := make([]knownDevice, len(ids))
+// lookUp reads consent and, if wanted, the smallest username of ascending ids, some batches of them
+// at a time, so that the database looks for one while we read another. known tells which of them
+// have a row in users.
+func (u *UCI) lookUp(ctx context.Context, t *uciTables, ids []uuid.UUID, withUsername bool) (devices []exhaust.Device, known []bool, err error) {
+	devices, known = make([]exhaust.Device, len(ids)), make([]bool, len(ids))
 	for i, id := range ids {
 		devices[i].ID = id
 	}
-	at := func(id uuid.UUID) *knownDevice {
+	batches, ctx := errgroup.WithContext(ctx)
+	batches.SetLimit(lookupsAtATime)
+	for start := 0; start < len(ids); start += lookupBatch {
+		end := min(start+lookupBatch, len(ids))
+		batches.Go(func() error {
+			return u.lookUpBatch(ctx, t, ids[start:end], devices[start:end], known[start:end], withUsername)
+		})
+	}
+	if err := batches.Wait(); err != nil {
+		return nil, nil, err
+	}
+	return devices, known, nil
+}
+
+// lookUpBatch fills in the devices of these ids from one snapshot.
+func (u *UCI) lookUpBatch(ctx context.Context, t *uciTables, ids []uuid.UUID, devices []exhaust.Device, known []bool, withUsername bool) error {
+	at := func(id uuid.UUID) int {
 		i, _ := slices.BinarySearchFunc(ids, id, compareIDs)
-		return &devices[i]
+		return i
 	}
 	list, err := u.fusionAuth.idList(ids)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	reading := t.users
 	err = u.fusionAuth.reading(ctx, func(tx *sqlx.Tx) error {
 		err := eachRow(ctx, tx, t.usersQuery(u.fusionAuth.dialect), list, func(id uuid.UUID, data []byte) {
-			d := at(id)
-			d.known, d.Consent = true, exhaust.ReadConsent(data)
+			i := at(id)
+			known[i], devices[i].Consent = true, exhaust.ReadConsent(data)
 		})
 		if err != nil || !withUsername {
 			return err
 		}
 		reading = t.identities
 		return eachRow(ctx, tx, t.identitiesQuery(u.fusionAuth.dialect), list, func(id uuid.UUID, username []byte) {
-			d := at(id)
+			d := &devices[at(id)]
 			if len(bytes.TrimSpace(username)) > 0 && (d.Username == "" || string(username) < d.Username) {
 				d.Username = string(username)
 			}
 		})
 	})
 	if err != nil {
-		return nil, u.failed(fmt.Sprintf("%d devices", len(ids)), reading, err)
+		return u.failed(fmt.Sprintf("%d devices", len(ids)), reading, err)
 	}
-	return devices, nil
+	return nil
 }
 
 func (t *uciTables) usersQuery(d Dialect) string {

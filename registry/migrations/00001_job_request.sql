@@ -29,7 +29,7 @@ CREATE TABLE job_request (
     dt_urls_expire    TIMESTAMP
 );
 
-CREATE INDEX job_request_of_tag ON job_request (tag, dt_job_submitted DESC, request_id);
+CREATE INDEX job_request_of_tag ON job_request (tag, requested_channel, dt_job_submitted DESC, request_id);
 CREATE INDEX job_request_of_channel ON job_request (requested_channel, job_id, status, dt_job_submitted DESC, request_id);
 CREATE INDEX job_request_of_status ON job_request (job_id, status, dt_job_submitted DESC, request_id);
 CREATE INDEX job_request_of_conversation ON job_request (conversation_id, request_id);

@@ -1,0 +1,178 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/metrics"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const aMillion = 1_000_000
+
+// BenchmarkJobsAtAMillion lists and searches a job_request of a million rows. Run it with
+//
+//	go test ./registry -run '^$' -bench JobsAtAMillion -benchtime 20x
+func BenchmarkJobsAtAMillion(b *testing.B) {
+	for _, dialect := range []Dialect{SQLite, PostgreSQL} {
+		jobs := NewJobs(open(b, emptyDatabase(b, dialect)))
+		ctx := context.Background()
+		if err := jobs.Migrate(ctx); err != nil {
+			b.Fatal(err)
+		}
+		fillJobs(b, jobs.db, aMillion)
+		b.Run(string(dialect)+"/list/100", func(b *testing.B) {
+			for b.Loop() {
+				if found, err := jobs.List(ctx, "tag-1", "channel-1", 100); err != nil || len(found) != 100 {
+					b.Fatal(len(found), err)
+				}
+			}
+		})
+		for _, limit := range []int{10, 1000} {
+			for _, s := range allSearches(limit) {
+				name := fmt.Sprintf("%s/search/%d/dataset=%t,channel=%t,status=%t,day=%t", dialect, limit,
+					s.Dataset != "", s.Channel != "", s.Status != "", !s.From.IsZero())
+				b.Run(name, func(b *testing.B) {
+					for b.Loop() {
+						if found, err := jobs.Search(ctx, s); err != nil || len(found) == 0 {
+							b.Fatal(len(found), err)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkDevicesOfAMillion reads consent and usernames of a million devices in shuffled order,
+// in calls of 50,000 and in one call, next to psql doing the same join in one statement (with the
+// ids copied into a temporary table, as psql has them in a file). Run it with
+//
+//	go test ./registry -run '^$' -bench DevicesOfAMillion -benchtime 1x
+func BenchmarkDevicesOfAMillion(b *testing.B) {
+	for _, dialect := range []Dialect{PostgreSQL, SQLite} {
+		url := emptyDatabase(b, dialect)
+		db := open(b, url)
+		uci := bigUCI(b, db)
+		wanted := make([]uuid.UUID, aMillion)
+		for i := range wanted {
+			wanted[i] = device(i + 1)
+		}
+		rand.New(rand.NewSource(1)).Shuffle(len(wanted), func(i, j int) { wanted[i], wanted[j] = wanted[j], wanted[i] })
+		for _, size := range []int{50_000, aMillion} {
+			b.Run(fmt.Sprintf("%s/calls of %d", dialect, size), func(b *testing.B) {
+				peak := watchHeap()
+				for b.Loop() {
+					lookUpAll(b, uci, wanted, size)
+				}
+				b.ReportMetric(float64(peak())/(1<<20), "peak-heap-MiB")
+				b.ReportMetric(float64(b.N)*aMillion/b.Elapsed().Seconds(), "devices/s")
+			})
+		}
+		if dialect == PostgreSQL {
+			b.Run("psql", func(b *testing.B) { benchmarkPsql(b, url, wanted) })
+		}
+	}
+}
+
+func bigUCI(b *testing.B, db *DB) *UCI {
+	b.Helper()
+	if db.dialect == SQLite {
+		if err := CreateSample(context.Background(), db); err != nil {
+			b.Fatal(err)
+		}
+	} else {
+		must(b, db, releases[0].ddl)
+	}
+	fill(b, db, aMillion, `INSERT INTO users (id, data) SELECT `+deviceSQL(db, "uuid")+`, '{"device":{"consent":true,"id":"d-' || n || '"}}' FROM numbers`)
+	fill(b, db, aMillion, `INSERT INTO identities (users_id, username) SELECT `+deviceSQL(db, "uuid")+`, 'u1Kx9/'|| n || 'vQ7sXo3mZw==' FROM numbers`)
+	must(b, db, `ANALYZE`)
+	uci, err := NewUCI(db, db, standardTables)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return uci
+}
+
+func lookUpAll(b *testing.B, uci *UCI, wanted []uuid.UUID, size int) {
+	b.Helper()
+	found := 0
+	for start := 0; start < len(wanted); start += size {
+		devices, err := uci.Devices(context.Background(), wanted[start:start+size], true)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, d := range devices {
+			if d.Username != "" {
+				found++
+			}
+		}
+	}
+	if found != len(wanted) {
+		b.Fatalf("%d of %d devices", found, len(wanted))
+	}
+}
+
+func benchmarkPsql(b *testing.B, url string, wanted []uuid.UUID) {
+	file := filepath.Join(b.TempDir(), "wanted")
+	var text strings.Builder
+	for _, id := range wanted {
+		text.WriteString(id.String() + "\n")
+	}
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		psql := exec.Command("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url,
+			"-c", `CREATE TEMPORARY TABLE wanted (id uuid)`,
+			"-c", `\copy wanted FROM '`+file+`'`,
+			"-c", `COPY (SELECT u.id, u.data, min(i.username) FROM wanted JOIN users u USING (id)
+				LEFT JOIN identities i ON i.users_id = u.id AND i.username <> '' GROUP BY u.id ORDER BY u.id) TO STDOUT`)
+		var lines lineCounter
+		psql.Stdout, psql.Stderr = &lines, os.Stderr
+		if err := psql.Run(); err != nil || int(lines) != len(wanted) {
+			b.Fatal(int(lines), err)
+		}
+	}
+	b.ReportMetric(float64(b.N)*aMillion/b.Elapsed().Seconds(), "devices/s")
+}
+
+type lineCounter int
+
+func (c *lineCounter) Write(p []byte) (int, error) {
+	*c += lineCounter(bytes.Count(p, []byte("\n")))
+	return len(p), nil
+}
+
+// watchHeap samples the heap, garbage included, until the peak is asked for.
+func watchHeap() (peak func() uint64) {
+	stop := make(chan struct{})
+	var most uint64
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+		for {
+			metrics.Read(sample)
+			most = max(most, sample[0].Value.Uint64())
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	})
+	return func() uint64 {
+		close(stop)
+		watching.Wait()
+		return most
+	}
+}

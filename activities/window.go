@@ -58,7 +58,7 @@ func (s Schedule) WindowAt(ctx context.Context, c Calendar, days *time.Location,
 		if !window.Empty() {
 			break
 		}
-		last, err := s.before(ctx, c, window.Firing)
+		last, err := s.Before(ctx, c, window.Firing)
 		if err != nil {
 			return Window{}, err
 		}
@@ -70,7 +70,7 @@ func (s Schedule) WindowAt(ctx context.Context, c Calendar, days *time.Location,
 }
 
 func (s Schedule) window(ctx context.Context, c Calendar, days *time.Location, at time.Time) (Window, error) {
-	before, err := s.before(ctx, c, at)
+	before, err := s.Before(ctx, c, at)
 	if err != nil {
 		return Window{}, err
 	}
@@ -104,7 +104,7 @@ func (s Schedule) Windows(ctx context.Context, c Calendar, days *time.Location, 
 
 // Open is the first day that the firings up to a time leave to those after it.
 func (s Schedule) Open(ctx context.Context, c Calendar, days *time.Location, at time.Time) (exhaust.Day, error) {
-	last, err := s.before(ctx, c, at.Add(time.Millisecond))
+	last, err := s.Before(ctx, c, at.Add(time.Millisecond))
 	if err != nil {
 		return "", err
 	}
@@ -145,8 +145,8 @@ const aDay = 24 * time.Hour
 // to the 29th of February around a year like 2100.
 var spans = []time.Duration{aDay / 2, 8 * aDay, 40 * aDay, 400 * aDay, 9 * 366 * aDay}
 
-// before is the last firing before a time.
-func (s Schedule) before(ctx context.Context, c Calendar, t time.Time) (time.Time, error) {
+// Before is the last firing before a time.
+func (s Schedule) Before(ctx context.Context, c Calendar, t time.Time) (time.Time, error) {
 	for _, span := range spans {
 		var last time.Time
 		for after := t.Add(-span); ; after = last {

@@ -1,4 +1,4 @@
-// Package rest is the HTTP service: the seven calls of contract section 1, and the signed files of a
+// Package rest is the HTTP service: the calls of contract section 1, recurring exhausts, and the signed files of a
 // folder store.
 package rest
 
@@ -13,21 +13,24 @@ import (
 	"github.com/gorilla/mux"
 
 	"data-exhaust/api/exhausts"
+	"data-exhaust/api/schedules"
 )
 
 // Server answers the API.
 type Server struct {
-	exhausts *exhausts.Exhausts
-	checks   []Check
-	files    http.Handler
-	timezone *time.Location
-	urlTTL   time.Duration
-	log      *slog.Logger
+	exhausts  *exhausts.Exhausts
+	schedules *schedules.Schedules
+	checks    []Check
+	files     http.Handler
+	timezone  *time.Location
+	urlTTL    time.Duration
+	log       *slog.Logger
 }
 
 // Options are what a Server is made of.
 type Options struct {
-	Exhausts *exhausts.Exhausts
+	Exhausts  *exhausts.Exhausts
+	Schedules *schedules.Schedules
 	// Checks are the dependencies that /health reports on.
 	Checks []Check
 	// Files serves the signed URLs of a folder store below FilesPath; nil where another service does.
@@ -49,7 +52,7 @@ const FilesPath = "/files/reports"
 
 // NewHandler makes the service's handler.
 func NewHandler(o Options) http.Handler {
-	s := &Server{exhausts: o.Exhausts, checks: o.Checks, files: o.Files, timezone: o.Timezone, urlTTL: o.URLTTL, log: o.Log}
+	s := &Server{exhausts: o.Exhausts, schedules: o.Schedules, checks: o.Checks, files: o.Files, timezone: o.Timezone, urlTTL: o.URLTTL, log: o.Log}
 	router := mux.NewRouter()
 	v1 := router.PathPrefix("/dataset/v1/request").Subrouter()
 	v1.HandleFunc("/submit", s.submit).Methods(http.MethodPost)
@@ -59,6 +62,7 @@ func NewHandler(o Options) http.Handler {
 	v1.HandleFunc("/cancel/{tag}", s.cancel).Methods(http.MethodPost)
 	v1.HandleFunc("/retry/{tag}", s.retry).Methods(http.MethodPost)
 	v1.HandleFunc("/replay", s.replay).Methods(http.MethodPost)
+	s.routeSchedules(router)
 	router.HandleFunc("/health", s.health).Methods(http.MethodGet)
 	if s.files != nil {
 		router.PathPrefix(FilesPath + "/").Handler(http.StripPrefix(FilesPath, s.files))

@@ -13,6 +13,7 @@ import (
 
 	"data-exhaust/api/exhausts"
 	"data-exhaust/api/rest"
+	"data-exhaust/api/schedules"
 	"data-exhaust/blob"
 	"data-exhaust/config"
 	"data-exhaust/registry"
@@ -31,7 +32,7 @@ func API(ctx context.Context, cfg config.Config, log *slog.Logger, serving func(
 		return err
 	}
 	defer dbs.Close()
-	handler, err := newHandler(ctx, cfg, temporalClient, dbs, log)
+	handler, err := newHandler(ctx, cfg, temporalClient, namespace, dbs, log)
 	if err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func API(ctx context.Context, cfg config.Config, log *slog.Logger, serving func(
 // shutdownWithin bounds how long requests that are under way may take when the API stops.
 const shutdownWithin = 15 * time.Second
 
-func newHandler(ctx context.Context, cfg config.Config, temporalClient client.Client, dbs *databases, log *slog.Logger) (http.Handler, error) {
+func newHandler(ctx context.Context, cfg config.Config, temporalClient client.Client, namespace string, dbs *databases, log *slog.Logger) (http.Handler, error) {
 	jobs := registry.NewJobs(dbs.exhaust)
 	if err := migrated(ctx, jobs); err != nil {
 		return nil, err
@@ -91,6 +92,13 @@ func newHandler(ctx context.Context, cfg config.Config, temporalClient client.Cl
 	}
 	options := rest.Options{
 		Exhausts: newExhausts(cfg, temporalClient, jobs, stores),
+		Schedules: schedules.New(temporalClient, namespace, schedules.Settings{
+			TaskQueue:           cfg.TaskQueue,
+			Timezone:            cfg.Timezone,
+			MaxDays:             cfg.MaxDays,
+			WebhookSecret:       cfg.WebhookSecret,
+			WebhookAllowPrivate: cfg.WebhookAllowPrivate,
+		}),
 		Checks:   checks,
 		Timezone: cfg.Timezone,
 		URLTTL:   cfg.URLTTL,

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"data-exhaust/activities"
+	"data-exhaust/api/schedules"
 	"data-exhaust/config"
 	"data-exhaust/exhaust"
 	"data-exhaust/registry"
@@ -57,6 +58,13 @@ func Worker(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	jobs := registry.NewJobs(dbs.exhaust)
 	service := newExhausts(cfg, temporalClient, jobs, stores)
 	w.RegisterActivity(activities.NewNight(service, jobs, stores.reports, cfg.ReportRetention, cfg.Timezone))
+	w.RegisterWorkflow(workflows.Recurring)
+	w.RegisterActivity(activities.NewFirings(service, schedules.NewCalendar(temporalClient, namespace), activities.FiringSettings{
+		Timezone:      cfg.Timezone,
+		PublicURL:     cfg.PublicURL,
+		WebhookSecret: cfg.WebhookSecret,
+		AllowPrivate:  cfg.WebhookAllowPrivate,
+	}))
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("starting the worker: %w", err)
 	}

@@ -1,0 +1,123 @@
+package schedules
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	schedulepb "go.temporal.io/api/schedule/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"data-exhaust/activities"
+	"data-exhaust/api/exhausts"
+	"data-exhaust/exhaust"
+	"data-exhaust/workflows"
+)
+
+// Change changes a schedule. Where it changes when the schedule fires, the windows go on where the
+// firings so far have come to: no day is covered twice, and none is left out.
+func (s *Schedules) Change(ctx context.Context, channel, id string, change Change) (Schedule, error) {
+	const tries = 5
+	for range tries {
+		description, old, err := s.describe(ctx, channel, id)
+		if err != nil {
+			return Schedule{}, err
+		}
+		changed, err := s.apply(change, old)
+		if err != nil {
+			return Schedule{}, err
+		}
+		if changed.Cron != old.Cron || changed.Zone != old.Zone || changed.Jitter != old.Jitter {
+			if changed.Change, err = s.join(ctx, old.Schedule, changed.Schedule); err != nil {
+				return Schedule{}, failed(err)
+			}
+			if err := s.checkWindows(ctx, changed.Schedule); err != nil {
+				return Schedule{}, err
+			}
+			description.Schedule.Spec = &schedulepb.ScheduleSpec{
+				CronString: []string{changed.Cron}, TimezoneName: changed.Zone, Jitter: durationpb.New(changed.Jitter),
+			}
+		}
+		changed.Revision, changed.UpdatedAt = newID(), time.Now().Truncate(time.Millisecond)
+		if err := s.update(ctx, description, changed); err != nil {
+			return Schedule{}, err
+		}
+		// Temporal drops, without a word, a change of what somebody else has changed meanwhile.
+		_, now, err := s.describe(ctx, channel, id)
+		if err != nil || now.Revision == changed.Revision {
+			return now, err
+		}
+	}
+	return Schedule{}, &exhausts.Unavailable{Dependency: exhausts.TemporalDependency, Err: errors.New("the schedule is being changed by others")}
+}
+
+func (s *Schedules) update(ctx context.Context, description *workflowservice.DescribeScheduleResponse, changed Schedule) error {
+	if err := input(changed.Schedule, description.Schedule); err != nil {
+		return err
+	}
+	description.Schedule.State.Paused, description.Schedule.State.Notes = changed.Paused, changed.Note
+	_, err := s.temporal.WorkflowService().UpdateSchedule(ctx, &workflowservice.UpdateScheduleRequest{
+		Namespace:     s.namespace,
+		ScheduleId:    workflows.RecurringScheduleID(changed.ID),
+		Schedule:      description.Schedule,
+		ConflictToken: description.ConflictToken,
+		RequestId:     changed.Revision,
+	})
+	var conflict *serviceerror.FailedPrecondition
+	if errors.As(err, &conflict) {
+		return nil // the revision tells
+	}
+	return failed(err)
+}
+
+// join finds out how far the firings have come now that a schedule is about to fire at other times.
+func (s *Schedules) join(ctx context.Context, old, changed activities.Schedule) (*activities.Change, error) {
+	now, err := s.quiet(ctx, old, changed)
+	if err != nil {
+		return nil, err
+	}
+	last, err := old.Before(ctx, s.calendar, now)
+	if err != nil {
+		return nil, err
+	}
+	// With jitter the last firing may still be to come, and then it will not.
+	started, err := matchingTimes(ctx, s.temporal, s.namespace, workflows.RecurringScheduleID(old.ID), last.Add(-time.Millisecond), now)
+	if err != nil {
+		return nil, err
+	}
+	if len(started) == 0 {
+		last = last.Add(-time.Millisecond)
+	}
+	var first exhaust.Day
+	first, err = old.Open(ctx, s.calendar, s.settings.Timezone, last)
+	return &activities.Change{At: now, First: first}, err
+}
+
+// margin is how far a change keeps from any firing: the clocks of the api and of Temporal differ, and
+// a change takes a moment.
+const margin = 5 * time.Second
+
+// quiet waits until neither the old nor the changed schedule fires just now, and gives the time.
+func (s *Schedules) quiet(ctx context.Context, old, changed activities.Schedule) (time.Time, error) {
+	for {
+		now := time.Now()
+		firing, err := matchingTimes(ctx, s.temporal, s.namespace, workflows.RecurringScheduleID(old.ID), now.Add(-margin), now.Add(margin))
+		if err != nil {
+			return time.Time{}, err
+		}
+		coming, err := s.calendar.Times(ctx, changed.Cron, changed.Zone, now.Add(-margin), now.Add(margin))
+		if err != nil {
+			return time.Time{}, err
+		}
+		if len(firing)+len(coming) == 0 {
+			return now, nil
+		}
+		select {
+		case <-ctx.Done():
+			return time.Time{}, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}

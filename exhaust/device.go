@@ -1,10 +1,10 @@
 package exhaust
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/tidwall/gjson"
 )
 
 // Consent says whether a device's user agreed to share what identifies them. A device that never
@@ -20,26 +20,20 @@ const (
 // ReadConsent finds the boolean device.consent or data.device.consent in a users.data document.
 // Where the two places differ the refusal holds. Anything but a boolean records nothing.
 func ReadConsent(data []byte) Consent {
-	doc := object(data)
+	// An exhaust may ask for millions of these, so they are not decoded whole.
+	if !gjson.ValidBytes(data) {
+		return ConsentUnrecorded
+	}
 	found := ConsentUnrecorded
-	for _, device := range []json.RawMessage{doc["device"], object(doc["data"])["device"]} {
-		switch string(object(device)["consent"]) {
-		case "false":
+	for _, place := range gjson.GetManyBytes(data, "device.consent", "data.device.consent") {
+		switch place.Type {
+		case gjson.False:
 			return ConsentRefused
-		case "true":
+		case gjson.True:
 			found = ConsentGiven
 		}
 	}
 	return found
-}
-
-// object reads a JSON object's members by their exact names; of anything else it is empty.
-func object(data []byte) map[string]json.RawMessage {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(data, &members) != nil {
-		return nil
-	}
-	return members
 }
 
 // Device is a user of a conversation as the registry knows them.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gorilla/mux"
 
@@ -280,6 +281,9 @@ func readJSON(r *http.Request, into any) error {
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return invalid("the request body is empty: a JSON object is accepted")
+	}
+	if !utf8.Valid(body) {
+		return invalid("the request body is not UTF-8")
 	}
 	err = json.Unmarshal(body, into)
 	var (

@@ -71,7 +71,24 @@ func (a *Activities) build(ctx context.Context, in BuildInput, pulse *pulse) (bu
 	if err := file.Commit(); err != nil {
 		return Built{}, fmt.Errorf("writing report %s: %w", built.Report, err)
 	}
-	return built, nil
+	return built, a.removeOthers(ctx, in.Request.ReportPrefix(), built.Report)
+}
+
+// removeOthers removes reports of an exhaust that were made on other days: they have expired, and
+// nothing else knows their names any more.
+func (a *Activities) removeOthers(ctx context.Context, prefix, report string) error {
+	for object, err := range a.deps.Reports.List(ctx, prefix, "") {
+		if err != nil {
+			return fmt.Errorf("listing the files under %s: %w", prefix, err)
+		}
+		if object.Name == report {
+			continue
+		}
+		if err := a.deps.Reports.Delete(ctx, object.Name); err != nil {
+			return fmt.Errorf("removing report %s: %w", object.Name, err)
+		}
+	}
+	return nil
 }
 
 type builder struct {

@@ -28,6 +28,8 @@ type Exhausts interface {
 	Run(ctx context.Context, requestID string, status exhaust.Status, attempts int) (exhaust.Job, error)
 	// Await waits for its end.
 	Await(ctx context.Context, requestID string) (exhaust.Job, error)
+	// State is how it stands.
+	State(ctx context.Context, requestID string) (exhaust.Job, error)
 }
 
 // NightJobs is what the night asks of job_request.
@@ -36,6 +38,7 @@ type NightJobs interface {
 	WithReport(ctx context.Context, endedBefore time.Time, limit int) ([]exhaust.Job, error)
 	DropReport(ctx context.Context, requestID, report, why string) error
 	Job(ctx context.Context, requestID string) (exhaust.Job, error)
+	Save(ctx context.Context, job exhaust.Job) error
 }
 
 // NewNight makes the activities of the night. Reports are kept for retention after their exhaust was
@@ -61,15 +64,16 @@ type DueQuery struct {
 	Limit  int       `json:"limit"`
 }
 
-// NightAttempts is how many attempts a FAILED exhaust has had when the night gives it up.
-const NightAttempts = 3
+// nightAttempts is how many runs a FAILED exhaust has had when the night gives it up.
+const nightAttempts = 3
 
 // ListDue gives the next exhausts to run, by id.
 func (n *Night) ListDue(ctx context.Context, q DueQuery) ([]Due, error) {
 	selection := registry.Selection{Status: exhaust.Submitted, To: q.Before, After: q.After, Limit: q.Limit}
 	if q.Failed {
 		selection = registry.Selection{
-			Status: exhaust.Failed, MayHeal: true, BelowAttempts: NightAttempts, EndedBefore: q.Before, After: q.After, Limit: q.Limit,
+			Status: exhaust.Failed, MayHeal: true, EndedBefore: q.Before, After: q.After, Limit: q.Limit,
+			BelowAttempts: nightAttempts - 1, // it counts the runs after the first
 		}
 	}
 	jobs, err := n.jobs.Select(ctx, selection)
@@ -111,6 +115,9 @@ func (n *Night) runDue(ctx context.Context, due Due) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	if err := n.settle(ctx, job); err != nil {
+		return Outcome{}, err
+	}
 	return Outcome{
 		RequestID: job.ID,
 		Status:    job.Status,
@@ -119,6 +126,15 @@ func (n *Night) runDue(ctx context.Context, due Due) (Outcome, error) {
 		Rows:      job.Progress.RowsWritten,
 		Took:      job.ExecutionTime,
 	}, nil
+}
+
+// settle records the end of an exhaust that could not do so itself: one that was terminated.
+func (n *Night) settle(ctx context.Context, job exhaust.Job) error {
+	recorded, err := n.jobs.Job(ctx, job.ID)
+	if err != nil || recorded.Status.Ended() || !job.Status.Ended() {
+		return err
+	}
+	return n.jobs.Save(ctx, job)
 }
 
 // Cleaned counts what the night deleted.
@@ -183,11 +199,10 @@ func (n *Night) deleteLeftStaging(ctx context.Context, now time.Time) (cleaned C
 		}
 		requestID, _, _ := strings.Cut(strings.TrimPrefix(object.Name, stagingPrefix), "/")
 		if requestID != asked {
-			job, err := n.jobs.Job(ctx, requestID)
-			if err != nil && !errors.Is(err, registry.ErrNoJob) {
+			if running, err = n.runs(ctx, requestID); err != nil {
 				return cleaned, err
 			}
-			asked, running = requestID, err == nil && !job.Status.Ended()
+			asked = requestID
 		}
 		if running {
 			continue
@@ -198,4 +213,21 @@ func (n *Night) deleteLeftStaging(ctx context.Context, now time.Time) (cleaned C
 		cleaned.Staged++
 	}
 	return cleaned, nil
+}
+
+// runs reports whether an exhaust has not ended. A row of job_request that says so may be wrong: an
+// exhaust that was terminated could neither record its end nor remove what it had staged.
+func (n *Night) runs(ctx context.Context, requestID string) (bool, error) {
+	recorded, err := n.jobs.Job(ctx, requestID)
+	if errors.Is(err, registry.ErrNoJob) {
+		return false, nil
+	}
+	if err != nil || recorded.Status.Ended() {
+		return false, err
+	}
+	job, err := n.exhausts.State(ctx, requestID)
+	if err != nil {
+		return false, err
+	}
+	return !job.Status.Ended(), n.settle(ctx, job)
 }

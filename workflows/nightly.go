@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -23,11 +25,15 @@ type NightInput struct {
 // Night is how far a night has come.
 type Night struct {
 	Began time.Time `json:"began"`
-	// Failed is true once those that wait have been run and those that FAILED are next.
+	// Failed is true once those that wait have been listed and those that FAILED are next; Listed once
+	// these have been too.
 	Failed bool `json:"failed"`
+	Listed bool `json:"listed"`
 	// After is the id of the last exhaust that was listed.
-	After   string  `json:"after,omitempty"`
-	Summary Summary `json:"summary"`
+	After string `json:"after,omitempty"`
+	// Running are the exhausts whose end the night waits for.
+	Running []activities.Due `json:"running,omitempty"`
+	Summary Summary          `json:"summary"`
 }
 
 // Summary is the result of a night.
@@ -72,15 +78,30 @@ func Nightly(ctx workflow.Context, in NightInput) (Summary, error) {
 		now := workflow.Now(ctx)
 		night = &Night{Began: now, Summary: Summary{Began: now}}
 	}
-	run := &nightRunning{in: in, Night: night}
-	for !run.done {
-		if run.ran >= nightRun {
+	run := &nightRunning{
+		Night:   night,
+		timeout: in.Timeout,
+		slots:   workflow.NewSemaphore(ctx, int64(in.Concurrency)),
+		ended:   workflow.NewWaitGroup(ctx),
+	}
+	// Running one again only waits for it.
+	carried := night.Running
+	night.Running = nil
+	if err := run.start(ctx, carried); err != nil {
+		return Summary{}, err
+	}
+	for !night.Listed {
+		if run.started >= nightRun {
 			in.Carried = night
 			return Summary{}, workflow.NewContinueAsNewError(ctx, Nightly, in)
 		}
 		if err := run.page(ctx); err != nil {
 			return Summary{}, err
 		}
+	}
+	run.ended.Wait(ctx)
+	if err := ctx.Err(); err != nil {
+		return Summary{}, err
 	}
 	if err := run.clean(ctx); err != nil {
 		return Summary{}, err
@@ -92,12 +113,14 @@ func Nightly(ctx workflow.Context, in NightInput) (Summary, error) {
 // nightRunning is one run of the workflow of a night.
 type nightRunning struct {
 	*Night
-	in   NightInput
-	ran  int
-	done bool
+	timeout time.Duration
+	slots   workflow.Semaphore
+	ended   workflow.WaitGroup
+	started int
 }
 
-// page runs the next exhausts and waits for them.
+// page starts the next exhausts. It does not wait for the end of the last of them, so that one that
+// takes hours holds up no other.
 func (r *nightRunning) page(ctx workflow.Context) error {
 	var due []activities.Due
 	err := workflow.ExecuteActivity(nightStep(ctx, "exhausts that are due"), n.ListDue, activities.DueQuery{
@@ -110,7 +133,7 @@ func (r *nightRunning) page(ctx workflow.Context) error {
 		r.problem("listing the exhausts that are due", err)
 		due = nil
 	}
-	if err := r.runAll(ctx, due); err != nil {
+	if err := r.start(ctx, due); err != nil {
 		return err
 	}
 	if len(due) == nightPage {
@@ -118,26 +141,26 @@ func (r *nightRunning) page(ctx workflow.Context) error {
 		return nil
 	}
 	r.After = ""
-	r.done = r.Failed
+	r.Listed = r.Failed
 	r.Failed = true
 	return nil
 }
 
-func (r *nightRunning) runAll(ctx workflow.Context, due []activities.Due) error {
-	slots := workflow.NewSemaphore(ctx, int64(r.in.Concurrency))
-	running := workflow.NewWaitGroup(ctx)
+// start starts exhausts, each as soon as there is room for it.
+func (r *nightRunning) start(ctx workflow.Context, due []activities.Due) error {
 	for _, d := range due {
-		if err := slots.Acquire(ctx, 1); err != nil {
-			break
+		if err := r.slots.Acquire(ctx, 1); err != nil {
+			return err
 		}
-		running.Add(1)
+		r.started++
+		r.ended.Add(1)
+		r.Running = append(r.Running, d)
 		workflow.Go(ctx, func(ctx workflow.Context) {
-			defer running.Done()
-			defer slots.Release(1)
+			defer r.ended.Done()
+			defer r.slots.Release(1)
 			r.runOne(ctx, d)
 		})
 	}
-	running.Wait(ctx)
 	return ctx.Err()
 }
 
@@ -147,8 +170,8 @@ func (r *nightRunning) runOne(ctx workflow.Context, due activities.Due) {
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		Summary:                due.RequestID,
 		HeartbeatTimeout:       silence,
-		StartToCloseTimeout:    r.in.Timeout + time.Hour,
-		ScheduleToCloseTimeout: r.in.Timeout + time.Hour,
+		StartToCloseTimeout:    r.timeout + time.Hour,
+		ScheduleToCloseTimeout: r.timeout + time.Hour,
 		RetryPolicy:            retry(),
 	}), n.RunDue, due).Get(ctx, &outcome)
 	if temporal.IsCanceledError(err) {
@@ -157,10 +180,16 @@ func (r *nightRunning) runOne(ctx workflow.Context, due activities.Due) {
 	if err != nil {
 		outcome.Message = innermost(err)
 	}
-	r.ran++
-	s := &r.Summary
+	r.Running = slices.DeleteFunc(r.Running, func(d activities.Due) bool { return d == due })
+	r.Summary.add(due, outcome)
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("%d exhausts ran: %d SUCCESS, %d FAILED, %d CANCELLED; %d are running",
+		r.Summary.Ran, r.Summary.Success, r.Summary.Failed, r.Summary.Cancelled, len(r.Running)))
+}
+
+// add counts an exhaust that was run.
+func (s *Summary) add(due activities.Due, outcome activities.Outcome) {
 	s.Ran++
-	if r.Failed {
+	if due.Status == exhaust.Failed {
 		s.Retried++
 	}
 	s.Bytes += outcome.Bytes
@@ -183,12 +212,6 @@ func (r *nightRunning) runOne(ctx workflow.Context, due activities.Due) {
 
 // clean deletes what has expired. What it cannot delete the next night will.
 func (r *nightRunning) clean(ctx workflow.Context) error {
-	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		HeartbeatTimeout:       silence,
-		StartToCloseTimeout:    time.Hour,
-		ScheduleToCloseTimeout: 2 * time.Hour,
-		RetryPolicy:            retry(),
-	})
 	for _, step := range []struct {
 		name     string
 		activity any
@@ -197,6 +220,14 @@ func (r *nightRunning) clean(ctx workflow.Context) error {
 		{"deleting staged files that were left behind", n.DeleteLeftStaging},
 	} {
 		var cleaned activities.Cleaned
+		workflow.SetCurrentDetails(ctx, step.name)
+		ctx := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+			Summary:                step.name,
+			HeartbeatTimeout:       silence,
+			StartToCloseTimeout:    time.Hour,
+			ScheduleToCloseTimeout: 2 * time.Hour,
+			RetryPolicy:            retry(),
+		})
 		err := workflow.ExecuteActivity(ctx, step.activity, r.Began).Get(ctx, &cleaned)
 		if temporal.IsCanceledError(err) {
 			return err

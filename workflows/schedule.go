@@ -61,6 +61,8 @@ func (s NightlySettings) options() client.ScheduleOptions {
 			Args:          []any{s.Input},
 			TaskQueue:     s.TaskQueue,
 			StaticSummary: "the night: exhausts that wait, retries, retention",
+			StaticDetails: "Runs every exhaust that waits for the night, retries those that FAILED for a reason that may heal, " +
+				"and deletes expired reports and staged files that were left behind. Its result is the summary.",
 		},
 	}
 }

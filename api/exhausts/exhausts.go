@@ -158,6 +158,11 @@ func receipt(job exhaust.Job) exhaust.Job {
 func (s *Exhausts) again(ctx context.Context, job exhaust.Job, how run) (exhaust.Job, error) {
 	// A workflow tells that it failed a moment before it ends, and two cannot run at a time.
 	s.await(ctx, job.ID)
+	// What was awaited may be the run that somebody else asked for at the same time.
+	now, err := s.find(ctx, job.ID)
+	if err != nil || now.Attempts != job.Attempts {
+		return now, err
+	}
 	return s.start(ctx, exhaust.Job{Request: job.Request, Attempts: job.Attempts + 1}, how)
 }
 

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path"
-	"strings"
+	"regexp"
 	"time"
 
 	"data-exhaust/blob"
@@ -27,12 +28,20 @@ func Erase(ctx context.Context, cfg config.Config, conversationID string, remove
 	if err != nil {
 		return err
 	}
-	e := eraser{jobs: registry.NewJobs(dbs.exhaust), reports: stores.reports, removed: removed}
+	temporalClient, _, err := DialTemporal(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer temporalClient.Close()
+	jobs := registry.NewJobs(dbs.exhaust)
+	e := eraser{jobs: jobs, state: newExhausts(cfg, temporalClient, jobs, stores).State, reports: stores.reports, removed: removed}
 	return e.erase(ctx, conversationID, exhaust.Erased(time.Now().In(cfg.Timezone)))
 }
 
 type eraser struct {
-	jobs    *registry.Jobs
+	jobs *registry.Jobs
+	// state asks Temporal: job_request does not know of the end of an exhaust that was terminated.
+	state   func(ctx context.Context, requestID string) (exhaust.Job, error)
 	reports blob.Store
 	removed func(name string)
 }
@@ -48,8 +57,15 @@ func (e *eraser) erase(ctx context.Context, conversationID, why string) error {
 	}
 	var running []error
 	for _, job := range jobs {
-		if !job.Status.Ended() {
-			running = append(running, fmt.Errorf("exhaust %s of tag %s is %s: wait for its end or cancel it first", job.ID, job.Tag, job.Status))
+		if job.Status.Ended() {
+			continue
+		}
+		now, err := e.state(ctx, job.ID)
+		if err != nil {
+			return fmt.Errorf("whether exhaust %s has ended: %w", job.ID, err)
+		}
+		if !now.Status.Ended() {
+			running = append(running, fmt.Errorf("exhaust %s of tag %s is %s: wait for its end or cancel it first", job.ID, job.Tag, now.Status))
 		}
 	}
 	if len(running) > 0 {
@@ -64,10 +80,9 @@ func (e *eraser) erase(ctx context.Context, conversationID, why string) error {
 		return err
 	}
 	// Reports are found by their names: also those that no row knows any more.
-	ours := func(name string) bool {
-		base := path.Base(name)
-		return strings.HasPrefix(base, conversationID+"_response_") || strings.HasPrefix(base, conversationID+"_userinfo_")
-	}
+	// The whole name counts: a_response_b is another conversation than a.
+	report := regexp.MustCompile(`^` + regexp.QuoteMeta(conversationID) + `_(response|userinfo)_[0-9]{8}\.(csv|zip)$`)
+	ours := func(name string) bool { return report.MatchString(path.Base(name)) }
 	for _, dataset := range []exhaust.Dataset{exhaust.ResponseExhaust, exhaust.PrivateExhaust} {
 		if err := e.prefix(ctx, string(dataset)+"/", ours); err != nil {
 			return err

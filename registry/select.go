@@ -35,16 +35,21 @@ type Selection struct {
 
 // Select is the exhausts wanted, by ascending id.
 func (j *Jobs) Select(ctx context.Context, s Selection) ([]exhaust.Job, error) {
-	var (
-		where []string
-		args  []any
-	)
+	query, args, err := s.query()
+	if err != nil {
+		return nil, err
+	}
+	return j.query(ctx, "select jobs in", query, args)
+}
+
+func (s Selection) query() (query string, args []any, err error) {
+	var where []string
 	and := func(condition string, value any) {
 		args = append(args, value)
 		where = append(where, fmt.Sprintf(condition, len(args)))
 	}
 	if !slices.Contains(exhaust.Statuses, s.Status) {
-		return nil, fmt.Errorf("select jobs: %q is no status", s.Status)
+		return "", nil, fmt.Errorf("select jobs: %q is no status", s.Status)
 	}
 	// As a constant, so that the planners see that the index of those to run will do.
 	where = append(where, "status = '"+string(s.Status)+"'")
@@ -80,17 +85,17 @@ func (j *Jobs) Select(ctx context.Context, s Selection) ([]exhaust.Job, error) {
 		and("dt_job_completed < $%d", instant(s.EndedBefore))
 	}
 	args = append(args, atMost(s.Limit))
-	query := fmt.Sprintf(`SELECT %s FROM job_request WHERE %s ORDER BY request_id LIMIT $%d`,
-		jobColumns, strings.Join(where, " AND "), len(args))
-	return j.query(ctx, "select jobs in", query, args)
+	return fmt.Sprintf(`SELECT %s FROM job_request WHERE %s ORDER BY request_id LIMIT $%d`,
+		jobColumns, strings.Join(where, " AND "), len(args)), args, nil
 }
+
+const withReportQuery = `SELECT ` + jobColumns + ` FROM job_request
+	WHERE report <> '' AND dt_job_completed < $1 ORDER BY dt_job_completed LIMIT $2`
 
 // WithReport is the exhausts that ended before a time and whose report is still kept, the oldest
 // first.
 func (j *Jobs) WithReport(ctx context.Context, endedBefore time.Time, limit int) ([]exhaust.Job, error) {
-	return j.query(ctx, "select jobs with a report in", `SELECT `+jobColumns+` FROM job_request
-		WHERE report <> '' AND dt_job_completed < $1 ORDER BY dt_job_completed LIMIT $2`,
-		[]any{instant(endedBefore), atMost(limit)})
+	return j.query(ctx, "select jobs with a report in", withReportQuery, []any{instant(endedBefore), atMost(limit)})
 }
 
 // DropReport records that the report of an exhaust, under the name that it had, is deleted, and why.

@@ -400,19 +400,33 @@ func (e *exhaustRun) ended(ctx workflow.Context, status exhaust.Status, message 
 
 // sentence says to the exhaust's owner why it failed.
 func (e *exhaustRun) sentence(cause error) string {
-	reason := innermost(cause)
-	var step *temporal.ActivityError
-	if errors.As(cause, &step) && step.RetryState() == enumspb.RETRY_STATE_TIMEOUT {
-		return fmt.Sprintf("gave up after %s in phase %s: %s", e.deadline.Sub(e.started), e.job.Progress.Phase, reason)
+	if gaveUp(cause) {
+		return fmt.Sprintf("gave up after %s in phase %s: %s", e.deadline.Sub(e.started), e.job.Progress.Phase, innermost(cause))
 	}
-	return reason
+	return innermost(cause)
 }
 
-// innermost is the message of the failure that the others wrap.
+// gaveUp reports whether a step was tried until the exhaust's deadline.
+func gaveUp(cause error) bool {
+	var (
+		step    *temporal.ActivityError
+		timeout *temporal.TimeoutError
+	)
+	return errors.As(cause, &step) && step.RetryState() == enumspb.RETRY_STATE_TIMEOUT || errors.As(cause, &timeout)
+}
+
+// innermost is the message of the failure that the others wrap. One that timed out has none to show.
 func innermost(err error) string {
-	var application *temporal.ApplicationError
-	if errors.As(err, &application) {
+	var (
+		application *temporal.ApplicationError
+		step        *temporal.ActivityError
+		timeout     *temporal.TimeoutError
+	)
+	switch {
+	case errors.As(err, &application):
 		return application.Message()
+	case errors.As(err, &step) && errors.As(err, &timeout):
+		return step.ActivityType().GetName() + " did not end in time"
 	}
 	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
 		err = inner

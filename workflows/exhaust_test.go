@@ -1,0 +1,467 @@
+package workflows_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"data-exhaust/activities"
+	"data-exhaust/exhaust"
+	"data-exhaust/workflows"
+)
+
+// trial is a run of the workflow without a server, in which a day of waiting takes no time.
+type trial struct {
+	*testsuite.TestWorkflowEnvironment
+	// states and statuses are what it told by memo and search attribute.
+	states   []workflows.State
+	statuses []string
+	memos    []map[string]any
+}
+
+func newTrial(s *standIn) *trial {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	t := &trial{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment()}
+	t.SetTestTimeout(time.Minute)
+	t.SetStartTime(submitted.Add(time.Second))
+	t.RegisterActivity(s)
+	t.OnUpsertMemo(mock.Anything).Run(func(args mock.Arguments) {
+		memo := args[0].(map[string]any)
+		t.memos = append(t.memos, memo)
+		t.states = append(t.states, memo[workflows.StateMemo].(workflows.State))
+	}).Return(nil)
+	t.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(args mock.Arguments) {
+		status, _ := args[0].(temporal.SearchAttributes).GetKeyword(workflows.StatusAttribute)
+		t.statuses = append(t.statuses, status)
+	}).Return(nil)
+	return t
+}
+
+func (t *trial) run(r exhaust.Request) {
+	t.ExecuteWorkflow(workflows.Exhaust, workflows.Input{Request: r, Attempts: 1, Timeout: 24 * time.Hour})
+}
+
+// phases lists what was told, each run of equal ones once.
+func (t *trial) phases() string {
+	var told []string
+	for _, s := range t.states {
+		told = append(told, string(s.Status)+" "+string(s.Progress.Phase))
+	}
+	return strings.Join(slices.Compact(told), ", ")
+}
+
+func TestAResponseExhaustIsFetchedJoinedBuiltAndSigned(t *testing.T) {
+	s := &standIn{parts: threeParts()}
+	e := newTrial(s)
+	e.run(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"))
+	var result workflows.Result
+	if err := e.GetWorkflowResult(&result); err != nil {
+		t.Fatal(err)
+	}
+	want := workflows.Result{
+		Report: "uci-response-exhaust/" + requestID + "/" + conversation + "_response_20220406.csv",
+		Progress: exhaust.Progress{
+			Phase: exhaust.Done, BytesTotal: 300, BytesRead: 300, EventsMatched: 6, RowsWritten: 5, Percent: 100,
+			LinesSkipped: 3, RowsUnknownDevice: 1, Undecryptable: 2,
+		},
+	}
+	if result != want {
+		t.Errorf("got  %+v\nwant %+v", result, want)
+	}
+	order := "ResolveConversation,PlanFetch,FetchTelemetry,JoinDevices,BuildCSV,SignURLs"
+	if got := inOrder(t, s); got != order {
+		t.Errorf("order\n got %s\nwant %s", got, order)
+	}
+	if got, want := e.phases(), "PROCESSING FETCHING, PROCESSING JOINING, PROCESSING BUILDING, PROCESSING SIGNING, SUCCESS DONE"; got != want {
+		t.Errorf("told %s, want %s", got, want)
+	}
+	if want := []string{"PROCESSING", "SUCCESS"}; !reflect.DeepEqual(e.statuses, want) {
+		t.Errorf("statuses %v, want %v", e.statuses, want)
+	}
+	var percents []int
+	for _, state := range e.states {
+		percents = append(percents, state.Progress.Percent)
+	}
+	if want := []int{0, 0, 26, 53, 80, 80, 85, 98, 100}; !reflect.DeepEqual(percents, want) {
+		t.Errorf("percent %v, want %v", percents, want)
+	}
+	if want := [][]string{{staging}}; !reflect.DeepEqual(s.removed, want) {
+		t.Errorf("removed %v, want %v", s.removed, want)
+	}
+	runs := []activities.RunRange{{Part: 0, Attempt: 1, Count: 1}, {Part: 1, Attempt: 1, Count: 1}, {Part: 2, Attempt: 1, Count: 1}}
+	if want := (activities.JoinInput{Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Runs: runs}); !reflect.DeepEqual(s.joined[0], want) {
+		t.Errorf("joined %+v, want %+v", s.joined[0], want)
+	}
+	if !reflect.DeepEqual(s.built[0].Runs, runs) || s.built[0].Staging != staging || s.built[0].Conversation.Name != "Helpdesk" {
+		t.Errorf("built %+v", s.built[0])
+	}
+	// What is recorded in the end is what was told.
+	job := s.last()
+	if got := workflows.StateOf(job); !sameState(got, e.states[len(e.states)-1]) {
+		t.Errorf("recorded %+v\ntold     %+v", got, e.states[len(e.states)-1])
+	}
+	if job.Status != exhaust.Success || job.Report != want.Report || job.Attempts != 1 || !job.CompletedAt.Equal(job.UpdatedAt) {
+		t.Errorf("recorded %+v", job)
+	}
+}
+
+func sameState(x, y workflows.State) bool {
+	a, errA := json.Marshal(x)
+	b, errB := json.Marshal(y)
+	return errA == nil && errB == nil && string(a) == string(b)
+}
+
+// inOrder is the order of the calls but for those that run beside others: that the exhaust began is
+// recorded during the first steps, and files are removed while the end is recorded.
+func inOrder(t *testing.T, s *standIn) string {
+	t.Helper()
+	names := s.names()
+	began, signed := slices.Index(names, "RecordJob PROCESSING"), slices.Index(names, "SignURLs")
+	if began < 0 || began > signed {
+		t.Errorf("it is not recorded that it began before it ended: %v", names)
+	}
+	if removed := slices.Index(names, "RemoveFiles"); removed < slices.Index(names, "BuildCSV") {
+		t.Errorf("staged files are removed too early: %v", names)
+	}
+	return strings.Join(slices.Compact(slices.DeleteFunc(names, func(name string) bool {
+		return name == "RecordJob PROCESSING" || name == "RemoveFiles"
+	})), ",")
+}
+
+// staging is where the run of a trial stages its files.
+const staging = "staging/" + requestID + "/default-test-run-id/"
+
+func TestAPrivateExhaustWithoutDaysAsksTheRegistryOnly(t *testing.T) {
+	s := &standIn{}
+	e := newTrial(s)
+	e.run(request(exhaust.PrivateExhaust, "", ""))
+	var result workflows.Result
+	if err := e.GetWorkflowResult(&result); err != nil {
+		t.Fatal(err)
+	}
+	order := "ResolveConversation,JoinDevices,BuildCSV,SignURLs"
+	if got := inOrder(t, s); got != order {
+		t.Errorf("order\n got %s\nwant %s", got, order)
+	}
+	want := activities.JoinInput{Dataset: exhaust.PrivateExhaust, ConversationID: conversation, Staging: staging, FromRegistry: true}
+	if !reflect.DeepEqual(s.joined[0], want) {
+		t.Errorf("joined %+v, want %+v", s.joined[0], want)
+	}
+	if got, want := e.phases(), "PROCESSING JOINING, PROCESSING BUILDING, PROCESSING SIGNING, SUCCESS DONE"; got != want {
+		t.Errorf("told %s, want %s", got, want)
+	}
+	if got := result.Progress; got.RowsUnknownDevice != 4 || got.Undecryptable != 2 || got.RowsWritten != 5 {
+		t.Errorf("progress %+v", got)
+	}
+}
+
+func TestAPrivateExhaustOfDaysReadsTelemetry(t *testing.T) {
+	s := &standIn{parts: threeParts()}
+	var datasets atomic.Int32
+	s.fetch = func(_ context.Context, in activities.FetchInput) (activities.Fetched, error) {
+		if in.Dataset == exhaust.PrivateExhaust {
+			datasets.Add(1)
+		}
+		return fetched(in), nil
+	}
+	e := newTrial(s)
+	e.run(request(exhaust.PrivateExhaust, "2022-03-01", ""))
+	if err := e.GetWorkflowError(); err != nil {
+		t.Fatal(err)
+	}
+	if datasets.Load() != 3 || s.joined[0].FromRegistry || len(s.joined[0].Runs) != 3 {
+		t.Errorf("%d parts fetched for it, joined %+v", datasets.Load(), s.joined[0])
+	}
+}
+
+func TestNoMoreThanSixteenPartsAreReadAtATime(t *testing.T) {
+	var now, most, all atomic.Int32
+	full := make(chan struct{})
+	s := &standIn{parts: partsOf(40), fetch: func(_ context.Context, in activities.FetchInput) (activities.Fetched, error) {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for {
+			m := most.Load()
+			if n <= m || most.CompareAndSwap(m, n) {
+				break
+			}
+		}
+		// The first sixteen wait for each other, the later ones for nobody.
+		if all.Add(1) == 16 {
+			close(full)
+		}
+		select {
+		case <-full:
+		case <-time.After(20 * time.Second):
+			return activities.Fetched{}, temporal.NewNonRetryableApplicationError("fewer than 16 run at a time", "Test", nil)
+		}
+		return fetched(in), nil
+	}}
+	e := newTrial(s)
+	e.run(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"))
+	if err := e.GetWorkflowError(); err != nil {
+		t.Fatal(err)
+	}
+	if most.Load() != 16 || s.count("FetchTelemetry") != 40 {
+		t.Errorf("at most %d at a time, %d in all; want 16 and 40", most.Load(), s.count("FetchTelemetry"))
+	}
+	// The runs are in the order of the parts, however the parts ended.
+	for i, r := range s.joined[0].Runs {
+		if r.Part != i {
+			t.Fatalf("run %d is of part %d", i, r.Part)
+		}
+	}
+}
+
+func final(kind, sentence string) func(context.Context) error {
+	return func(context.Context) error { return temporal.NewNonRetryableApplicationError(sentence, kind, nil) }
+}
+
+func TestAFailedExhaustSaysWhyAndLeavesNoFiles(t *testing.T) {
+	const corrupt = `telemetry object "2022-03-02-0.json.gz" is corrupt: its gzip data ends early`
+	days, none := request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"), request(exhaust.PrivateExhaust, "", "")
+	for _, test := range []struct {
+		name     string
+		request  exhaust.Request
+		s        *standIn
+		kind     string
+		sentence string
+		phase    exhaust.Phase
+	}{
+		{"no such conversation", days, &standIn{resolve: final(activities.NoConversation, "No data found for conversation in DB")},
+			"NoConversation", "No data found for conversation in DB", exhaust.Fetching},
+		{"a range without telemetry", days, &standIn{}, "NoData", "No data found", exhaust.Fetching},
+		{"telemetry in which nothing matches", days, &standIn{parts: threeParts(), fetch: func(_ context.Context, in activities.FetchInput) (activities.Fetched, error) {
+			return activities.Fetched{BytesRead: in.Part.Bytes}, nil
+		}}, "NoData", "No data found", exhaust.Fetching},
+		{"a corrupt object", days, &standIn{parts: threeParts(), fetch: func(ctx context.Context, in activities.FetchInput) (activities.Fetched, error) {
+			if in.Part.Number == 1 {
+				return activities.Fetched{}, final(activities.CorruptTelemetry, corrupt)(ctx)
+			}
+			return fetched(in), nil
+		}}, "CorruptTelemetry", corrupt, exhaust.Fetching},
+		{"joining", days, &standIn{parts: threeParts(), join: final("Test", "joining is wrong")}, "Test", "joining is wrong", exhaust.Joining},
+		{"building", days, &standIn{parts: threeParts(), build: final("Test", "building is wrong")}, "Test", "building is wrong", exhaust.Building},
+		{"signing", none, &standIn{sign: final("Test", "signing is wrong")}, "Test", "signing is wrong", exhaust.Signing},
+		{"recording that it began", none, &standIn{record: once(final("Test", "recording is wrong"))}, "Test", "recording is wrong", exhaust.Signing},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newTrial(test.s)
+			e.run(test.request)
+			var failure *temporal.ApplicationError
+			if err := e.GetWorkflowError(); !errors.As(err, &failure) {
+				t.Fatalf("error %v", err)
+			}
+			if failure.Message() != test.sentence || failure.Type() != test.kind || !failure.NonRetryable() {
+				t.Errorf("the workflow fails with %q of type %s, want %q of type %s", failure.Message(), failure.Type(), test.sentence, test.kind)
+			}
+			if want := []string{"PROCESSING", "FAILED"}; !reflect.DeepEqual(e.statuses, want) {
+				t.Errorf("statuses %v, want %v", e.statuses, want)
+			}
+			told := e.states[len(e.states)-1]
+			if told.Status != exhaust.Failed || told.Message != test.sentence || told.Progress.Phase != test.phase || told.Report != "" || told.Progress.Percent == 100 {
+				t.Errorf("told %+v", told)
+			}
+			if got := workflows.StateOf(test.s.last()); !sameState(got, told) {
+				t.Errorf("recorded %+v\ntold     %+v", got, told)
+			}
+			prefixes := []string{staging, string(test.request.Dataset) + "/" + requestID + "/"}
+			if got := test.s.removed[len(test.s.removed)-1]; !reflect.DeepEqual(got, prefixes) {
+				t.Errorf("removed %v, want %v", got, prefixes)
+			}
+		})
+	}
+}
+
+// once says it the first time only.
+func once(say func(context.Context) error) func(context.Context) error {
+	var said atomic.Bool
+	return func(ctx context.Context) error {
+		if said.Swap(true) {
+			return nil
+		}
+		return say(ctx)
+	}
+}
+
+func TestNobodyRegisteredIsNoData(t *testing.T) {
+	s := &standIn{}
+	e := newTrial(s)
+	e.OnActivity("JoinDevices", mock.Anything, mock.Anything).Return(activities.Joined{}, nil)
+	e.run(request(exhaust.PrivateExhaust, "", ""))
+	var failure *temporal.ApplicationError
+	if err := e.GetWorkflowError(); !errors.As(err, &failure) || failure.Message() != "No data found" || failure.Type() != activities.NoData {
+		t.Errorf("error %v", err)
+	}
+	if s.count("BuildCSV") != 0 {
+		t.Error("a file is built all the same")
+	}
+}
+
+func TestWhatCanHealIsTriedAgain(t *testing.T) {
+	var failures atomic.Int32
+	flaky := func(context.Context) error {
+		if failures.Add(1)%4 != 0 {
+			return errAway
+		}
+		return nil
+	}
+	s := &standIn{parts: threeParts(), resolve: flaky, plan: flaky, join: flaky, build: flaky, sign: flaky, record: flaky, remove: flaky}
+	s.fetch = func(ctx context.Context, in activities.FetchInput) (activities.Fetched, error) {
+		if err := flaky(ctx); err != nil {
+			return activities.Fetched{}, err
+		}
+		return fetched(in), nil
+	}
+	e := newTrial(s)
+	e.run(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"))
+	if err := e.GetWorkflowError(); err != nil {
+		t.Fatal(err)
+	}
+	if s.last().Status != exhaust.Success {
+		t.Errorf("recorded %+v", s.last())
+	}
+	if failures.Load() < 4*9 {
+		t.Errorf("only %d attempts", failures.Load())
+	}
+}
+
+func TestStagedFilesThatAreGoneAreFetchedAnewOnce(t *testing.T) {
+	gone := final(activities.StagingGone, "reading staged x: there is no such object")
+	for name, s := range map[string]*standIn{
+		"when they are joined": {parts: threeParts(), join: once(gone)},
+		"when they are read":   {parts: threeParts(), build: once(gone)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newTrial(s)
+			e.run(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"))
+			var result workflows.Result
+			if err := e.GetWorkflowResult(&result); err != nil {
+				t.Fatal(err)
+			}
+			if s.count("PlanFetch") != 2 || s.count("FetchTelemetry") != 6 || s.count("SignURLs") != 1 {
+				t.Errorf("calls %v", s.names())
+			}
+			// Nothing is counted twice.
+			want := exhaust.Progress{
+				Phase: exhaust.Done, BytesTotal: 300, BytesRead: 300, EventsMatched: 6, RowsWritten: 5, Percent: 100,
+				LinesSkipped: 3, RowsUnknownDevice: 1, Undecryptable: 2,
+			}
+			if result.Progress != want {
+				t.Errorf("progress %+v\nwant     %+v", result.Progress, want)
+			}
+			percent := 0
+			for _, state := range e.states {
+				if state.Progress.Percent < percent {
+					t.Errorf("percent went back from %d to %d", percent, state.Progress.Percent)
+				}
+				percent = state.Progress.Percent
+			}
+		})
+	}
+	t.Run("and not twice", func(t *testing.T) {
+		s := &standIn{parts: threeParts(), build: gone}
+		e := newTrial(s)
+		e.run(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"))
+		var failure *temporal.ApplicationError
+		if err := e.GetWorkflowError(); !errors.As(err, &failure) || failure.Message() != "reading staged x: there is no such object" {
+			t.Errorf("error %v", err)
+		}
+		if s.count("BuildCSV") != 2 || s.last().Status != exhaust.Failed {
+			t.Errorf("calls %v, recorded %+v", s.names(), s.last())
+		}
+	})
+}
+
+func TestTheMemoHoldsNoRequestAndNoURL(t *testing.T) {
+	s := &standIn{parts: threeParts()}
+	e := newTrial(s)
+	e.run(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"))
+	if len(e.memos) == 0 {
+		t.Fatal("nothing was told")
+	}
+	for _, memo := range e.memos {
+		text, err := json.Marshal(memo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(memo) != 1 || strings.Contains(string(text), "only-in-the-request") || strings.Contains(string(text), "http") {
+			t.Errorf("memo %s", text)
+		}
+	}
+}
+
+func TestTheStateCanBeAskedFor(t *testing.T) {
+	s := &standIn{parts: threeParts()}
+	e := newTrial(s)
+	r := request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03")
+	e.run(r)
+	answer, err := e.QueryWorkflow(workflows.StateQuery)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var job exhaust.Job
+	if err := answer.Get(&job); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(job.Request, r) || !sameState(workflows.StateOf(job), workflows.StateOf(s.last())) {
+		t.Errorf("asked %+v\nrecorded %+v", job, s.last())
+	}
+}
+
+func TestPercentIsEightyForReadingAndAHundredInTheEndOnly(t *testing.T) {
+	for _, test := range []struct {
+		p    exhaust.Progress
+		want int
+	}{
+		{exhaust.Progress{}, 0},
+		{exhaust.Progress{Phase: exhaust.Fetching}, 0},
+		{exhaust.Progress{Phase: exhaust.Fetching, BytesTotal: 3, BytesRead: 1}, 26},
+		{exhaust.Progress{Phase: exhaust.Fetching, BytesTotal: 3, BytesRead: 3}, 80},
+		{exhaust.Progress{Phase: exhaust.Fetching, BytesTotal: 3, BytesRead: 9}, 80},
+		{exhaust.Progress{Phase: exhaust.Fetching, BytesTotal: 1 << 50, BytesRead: 1 << 49}, 40},
+		{exhaust.Progress{Phase: exhaust.Joining}, 80},
+		{exhaust.Progress{Phase: exhaust.Building}, 85},
+		{exhaust.Progress{Phase: exhaust.Building, EventsMatched: 4, RowsWritten: 2}, 90},
+		{exhaust.Progress{Phase: exhaust.Building, EventsMatched: 4, RowsWritten: 9}, 95},
+		{exhaust.Progress{Phase: exhaust.Signing}, 98},
+		{exhaust.Progress{Phase: exhaust.Done}, 100},
+	} {
+		if got := workflows.Percent(test.p); got != test.want {
+			t.Errorf("%+v: %d, want %d", test.p, got, test.want)
+		}
+	}
+}
+
+func TestAStateAndItsRequestAreTheJob(t *testing.T) {
+	job := exhaust.Job{
+		Request: request(exhaust.PrivateExhaust, "2022-03-01", "2022-03-02"), Status: exhaust.Failed, Message: "why", MayHeal: true,
+		Attempts: 2, Progress: exhaust.Progress{Phase: exhaust.Joining, BytesTotal: 1, Percent: 7}, UpdatedAt: submitted.Add(time.Second),
+		CompletedAt: submitted.Add(time.Minute), ExecutionTime: time.Second, Report: "r.csv",
+	}
+	if got := workflows.StateOf(job).Job(job.Request); !reflect.DeepEqual(got, job) {
+		t.Errorf("got  %+v\nwant %+v", got, job)
+	}
+	// Whatever is added to a job has to be told, or be left out on purpose.
+	told, asked := reflect.TypeFor[workflows.State](), reflect.TypeFor[exhaust.Job]()
+	for i := range asked.NumField() {
+		name := asked.Field(i).Name
+		_, has := told.FieldByName(name)
+		if leftOut := slices.Contains([]string{"Request", "DownloadURLs", "ExpiresAt"}, name); has == leftOut {
+			t.Errorf("field %s of a job: told %v", name, has)
+		}
+	}
+}

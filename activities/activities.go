@@ -151,7 +151,9 @@ func (p *pulse) update(change func(*Heartbeat)) {
 	change(&p.now)
 }
 
-func (p *pulse) beat() {
+func (p *pulse) beat() { activity.RecordHeartbeat(p.activity, p.heartbeat()) }
+
+func (p *pulse) heartbeat() Heartbeat {
 	p.mu.Lock()
 	told := p.now
 	p.mu.Unlock()
@@ -159,12 +161,13 @@ func (p *pulse) beat() {
 	told.EventsMatched = max(told.EventsMatched, p.floor.EventsMatched)
 	told.LinesSkipped = max(told.LinesSkipped, p.floor.LinesSkipped)
 	told.RowsWritten = max(told.RowsWritten, p.floor.RowsWritten)
-	activity.RecordHeartbeat(p.activity, told)
+	return told
 }
 
 // end stops the heartbeats and gives the activity's error its last form: one that the stopping of
 // the worker caused lets another worker take over at once. An attempt that failed tells first where
-// the next one resumes.
+// the next one resumes. One after which there is no other carries the progress that was shown of it,
+// lest the exhaust's end falls behind that.
 func (p *pulse) end(err error) error {
 	p.stop(nil)
 	p.ended.Wait()
@@ -176,6 +179,14 @@ func (p *pulse) end(err error) error {
 	}
 	if errors.Is(context.Cause(p.ctx), errStopping) {
 		return temporal.NewApplicationErrorWithOptions(errStopping.Error(), Stopping, temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond})
+	}
+	shown := p.heartbeat()
+	shown.Fetch = nil
+	if errors.Is(p.activity.Err(), context.Canceled) {
+		return temporal.NewCanceledError(shown)
+	}
+	if failure, ok := err.(*temporal.ApplicationError); ok && failure.NonRetryable() {
+		return temporal.NewNonRetryableApplicationError(failure.Message(), failure.Type(), nil, shown)
 	}
 	return err
 }

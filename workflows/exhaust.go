@@ -233,6 +233,9 @@ func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (
 				runs[part.Number] = fetched.Runs
 				err = e.fetched(ctx, fetched)
 			}
+			if err != nil {
+				e.shown(err)
+			}
 			if err != nil && failure == nil {
 				failure = err
 				cancel()
@@ -263,6 +266,33 @@ func (e *exhaustRun) fetched(ctx workflow.Context, part activities.Fetched) erro
 	progress.LinesSkipped += part.LinesSkipped
 	progress.BytesTotal = max(progress.BytesTotal, progress.BytesRead)
 	return e.tell(ctx, "")
+}
+
+// shown adds the progress that a step had told by heartbeats when it failed or was cancelled.
+func (e *exhaustRun) shown(err error) {
+	var (
+		beat      activities.Heartbeat
+		cancelled *temporal.CanceledError
+		failed    *temporal.ApplicationError
+		timedOut  *temporal.TimeoutError
+		unread    error
+	)
+	switch {
+	case errors.As(err, &cancelled) && cancelled.HasDetails():
+		unread = cancelled.Details(&beat)
+	case errors.As(err, &failed) && failed.HasDetails():
+		unread = failed.Details(&beat)
+	case errors.As(err, &timedOut) && timedOut.HasLastHeartbeatDetails():
+		unread = timedOut.LastHeartbeatDetails(&beat)
+	}
+	if unread != nil {
+		return // another version's: it adds nothing
+	}
+	progress := &e.job.Progress
+	progress.BytesRead = min(progress.BytesRead+beat.BytesRead, progress.BytesTotal)
+	progress.EventsMatched += beat.EventsMatched
+	progress.LinesSkipped += beat.LinesSkipped
+	progress.RowsWritten += beat.RowsWritten
 }
 
 func summary(part activities.Part) string {
@@ -313,6 +343,7 @@ func (e *exhaustRun) build(ctx workflow.Context, conversation exhaust.Conversati
 		Completed:    completed,
 	}).Get(ctx, &built)
 	if err != nil {
+		e.shown(err)
 		return err
 	}
 	e.report = built.Report

@@ -78,7 +78,7 @@ func goRecipe(toolsDir, name string) recipe {
 		// A linter built with another Go than it reads would fail.
 		salt:  runtime.Version() + runtime.GOOS + runtime.GOARCH,
 		makes: name, program: name,
-		takes: "up to 3 minutes",
+		takes: "a few minutes",
 		make: func(ctx context.Context, into string) *exec.Cmd {
 			cmd := exec.CommandContext(ctx, "go", "build", "-C", toolsDir, "-trimpath", "-ldflags=-s -w",
 				"-o", filepath.Join(into, name), goPackages[name])

@@ -242,9 +242,9 @@ func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (
 			}
 		})
 	}
-	// Nothing may write staged files any more when they are removed: so wait, cancelled or not.
-	waitCtx, _ := workflow.NewDisconnectedContext(ctx)
-	running.Wait(waitCtx)
+	// Nothing may write staged files any more when they are removed. A cancellation does not end this
+	// waiting: the activities end by it.
+	running.Wait(ctx)
 	if failure != nil {
 		return nil, failure
 	}

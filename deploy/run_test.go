@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"database/sql"
@@ -51,6 +52,7 @@ func TestTheStackOfTheComposeFileMakesAnExhaust(t *testing.T) {
 
 	s.setUpAgain()
 	s.setUpWithoutTemporal()
+	s.refused("setup", []string{"starter", "gen"}, "has no table bot; `starter gen --create-tables` makes them in a database without UCI's")
 
 	out := s.run("setup", "starter", "gen", "--create-tables", "--days=2", "--events=400")
 	found := regexp.MustCompile(`conversation (\S+) of channel (\S+): `).FindStringSubmatch(out)
@@ -89,6 +91,7 @@ func TestTheStackOfTheComposeFileMakesAnExhaust(t *testing.T) {
 		t.Errorf("the file has %d messages, the telemetry %d", len(got), len(want))
 	}
 
+	s.loseTelemetry()
 	s.stopServices()
 }
 
@@ -353,6 +356,10 @@ func (s *stack) startOurs(service types.ServiceConfig) {
 		s.done[service.Name] = true
 		return
 	}
+	s.refused(service.Name, service.HealthCheck.Test[1:], map[string]string{
+		"api":    "the API does not answer at EXHAUST_ADDR: ",
+		"worker": "has polled task queue exhaust within 1m30s",
+	}[service.Name])
 	cmd := s.command(context.WithoutCancel(s.t.Context()), service, service.Command)
 	logFile, err := os.Create(filepath.Join(s.t.TempDir(), service.Name+".log"))
 	if err != nil {
@@ -402,6 +409,27 @@ func (s *stack) runTwiceAtOnce(setup types.ServiceConfig) {
 	}
 }
 
+// refused runs a command within a service's container that must fail and say so.
+func (s *stack) refused(service string, args []string, sentence string) {
+	s.t.Helper()
+	output, err := s.command(s.t.Context(), s.project.Services[service], args).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(output), sentence) {
+		s.t.Errorf("%s %q: %v\n%swant exit code 1 and %q", service, args, err, output, sentence)
+	}
+}
+
+// loseTelemetry sees that an API is alive, but not healthy, while something that it needs is away.
+func (s *stack) loseTelemetry() {
+	s.t.Helper()
+	if err := s.azurite.Stop(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.refused("api", []string{"starter", "health"},
+		"error: down: telemetry store; up: temporal, database, UCI database, FusionAuth database, reports store")
+	s.run("api", "starter", "health", "--alive")
+}
+
 // setUpAgain sees that a further run finds everything made.
 func (s *stack) setUpAgain() {
 	s.t.Helper()
@@ -415,13 +443,10 @@ func (s *stack) setUpAgain() {
 func (s *stack) setUpWithoutTemporal() {
 	s.t.Helper()
 	setup := s.project.Services["setup"]
-	cmd := s.command(s.t.Context(), setup, append(slices.Clone(setup.Command), "--wait=3s"))
-	cmd.Env = append(cmd.Env, "TEMPORAL_ADDRESS=127.0.0.1:1") // the last of a name counts
-	printed, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(printed), "error: Temporal namespace exhaust: ") {
-		s.t.Errorf("setup without Temporal: %v\n%s", err, printed)
-	}
+	address := s.temporal
+	defer func() { s.temporal = address }()
+	s.temporal = nobody
+	s.refused("setup", append(slices.Clone(setup.Command), "--wait=3s"), "error: Temporal namespace exhaust: ")
 }
 
 // awaitHealth runs the health check as an engine does, but more often, for as long as one would.
@@ -509,14 +534,14 @@ func (s *stack) foreign(ctx context.Context, service string, args []string) *exe
 	return cmd
 }
 
+// nobody listens there.
+const nobody = "127.0.0.1:1"
+
 // rewriter turns what holds within the stack's network into what holds on this machine.
 func (s *stack) rewriter() *strings.Replacer {
-	azurite, temporal := "127.0.0.1:1", s.temporal
+	azurite, temporal := nobody, cmp.Or(s.temporal, nobody)
 	if s.azurite != nil {
 		azurite = fmt.Sprintf("127.0.0.1:%d", s.azurite.Port)
-	}
-	if temporal == "" {
-		temporal = "127.0.0.1:1"
 	}
 	return strings.NewReplacer(
 		"@postgres:5432/", fmt.Sprintf("@127.0.0.1:%d/", s.postgres.Port),
@@ -548,10 +573,7 @@ func (s *stack) stopServices() {
 			s.t.Errorf("%s still runs %s after SIGTERM", name, grace)
 		}
 	}
-	output, err := s.check(s.project.Services["api"])
-	if err == nil || !strings.HasPrefix(output, "error: the API does not answer at EXHAUST_ADDR: ") {
-		s.t.Errorf("the health check of an API that is gone: %v\n%s", err, output)
-	}
+	s.refused("api", []string{"starter", "health", "--alive"}, "error: the API does not answer at EXHAUST_ADDR: ")
 }
 
 // messages are the ids of the messages that an exhaust over all telemetry has, found by reading

@@ -44,6 +44,10 @@ type Change struct {
 	At time.Time `json:"at"`
 	// First is the first day that the firings before the change had not covered.
 	First exhaust.Day `json:"first"`
+	// Last is the last firing by the new times that was due before the change, jitter and all. It goes
+	// as far as First; only a backfill makes it. One between it and At may still start after the
+	// change, or not at all: it has nothing to do.
+	Last time.Time `json:"last"`
 }
 
 // Submission asks for the exhaust of a window.

@@ -74,11 +74,11 @@ func (s Schedule) window(ctx context.Context, c Calendar, days *time.Location, a
 	if err != nil {
 		return Window{}, err
 	}
-	first, err := s.open(ctx, c, days, before)
+	first, err := s.open(days, before)
 	if err != nil {
 		return Window{}, err
 	}
-	open, err := s.open(ctx, c, days, at)
+	open, err := s.open(days, at)
 	return newWindow(at, first, open), err
 }
 
@@ -92,10 +92,10 @@ func (s Schedule) Windows(ctx context.Context, c Calendar, days *time.Location, 
 	if windows[0], err = s.window(ctx, c, days, times[0]); err != nil {
 		return nil, err
 	}
-	first, err := s.open(ctx, c, days, times[0])
+	first, err := s.open(days, times[0])
 	for i := 1; i < len(times) && err == nil; i++ {
 		var open exhaust.Day
-		open, err = s.open(ctx, c, days, times[i])
+		open, err = s.open(days, times[i])
 		windows[i] = newWindow(times[i], first, open)
 		first = open
 	}
@@ -108,12 +108,12 @@ func (s Schedule) Open(ctx context.Context, c Calendar, days *time.Location, at 
 	if err != nil {
 		return "", err
 	}
-	return s.open(ctx, c, days, last)
+	return s.open(days, last)
 }
 
 // open is the first day that the firing at a time leaves to those after it. It never goes back from
 // one firing to the next: so no day is in two windows, and none in no window.
-func (s Schedule) open(ctx context.Context, c Calendar, days *time.Location, firing time.Time) (exhaust.Day, error) {
+func (s Schedule) open(days *time.Location, firing time.Time) (exhaust.Day, error) {
 	zone, err := time.LoadLocation(s.Zone)
 	if err != nil {
 		return "", fmt.Errorf("time zone %q: %w", s.Zone, err)
@@ -125,18 +125,11 @@ func (s Schedule) open(ctx context.Context, c Calendar, days *time.Location, fir
 		return day, nil
 	case firing.After(change.At):
 		return max(day, change.First), nil
-	}
-	// Firings before the change are made by a backfill only. The last of them goes as far as the old
-	// cron expression had come. Jitter may hold it back until after the change: then it has nothing to
-	// do, whether Temporal still starts it or not.
-	next, err := s.after(ctx, c, firing)
-	if err != nil {
-		return "", err
-	}
-	if next.IsZero() || next.After(change.At.Add(-s.Jitter)) {
+	case firing.Before(change.Last):
+		return min(day, change.First), nil
+	default:
 		return change.First, nil
 	}
-	return min(day, change.First), nil
 }
 
 const aDay = 24 * time.Hour
@@ -166,20 +159,6 @@ func (s Schedule) Before(ctx context.Context, c Calendar, t time.Time) (time.Tim
 		}
 	}
 	return time.Time{}, fmt.Errorf("cron %q has no firing before %s", s.Cron, t.Format(time.RFC3339))
-}
-
-// after is the first firing after a time, the zero time where there is none.
-func (s Schedule) after(ctx context.Context, c Calendar, t time.Time) (time.Time, error) {
-	for _, span := range spans {
-		times, err := c.Times(ctx, s.Cron, s.Zone, t, t.Add(span))
-		if err != nil {
-			return time.Time{}, err
-		}
-		if len(times) > 0 {
-			return times[0], nil
-		}
-	}
-	return time.Time{}, nil
 }
 
 // AskedAt is when the exhaust of the window counts as asked for: at the firing, so that it is the same

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
@@ -94,29 +95,41 @@ func calendarID(cron, zone string) string {
 
 // matchingTimes are the times t of a Temporal Schedule with after < t <= until, with its jitter.
 func matchingTimes(ctx context.Context, c client.Client, namespace, id string, after, until time.Time) ([]time.Time, error) {
-	for {
-		answer, err := c.WorkflowService().ListScheduleMatchingTimes(ctx, &workflowservice.ListScheduleMatchingTimesRequest{
+	answer, err := patiently(ctx, func() (*workflowservice.ListScheduleMatchingTimesResponse, error) {
+		return c.WorkflowService().ListScheduleMatchingTimes(ctx, &workflowservice.ListScheduleMatchingTimesRequest{
 			Namespace:  namespace,
 			ScheduleId: id,
 			StartTime:  timestamppb.New(after),
 			EndTime:    timestamppb.New(until),
 		})
-		var young *serviceerror.WorkflowNotReady
-		if errors.As(err, &young) {
-			select {
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			case <-time.After(50 * time.Millisecond):
-				continue
-			}
+	})
+	if err != nil {
+		return nil, err
+	}
+	times := make([]time.Time, len(answer.GetStartTime()))
+	for i, t := range answer.GetStartTime() {
+		times[i] = t.AsTime()
+	}
+	return times, nil
+}
+
+// patiently asks Temporal again where it is only too early, because the schedule was made a moment ago,
+// or too much, because many ask the same schedule at once.
+func patiently[T any](ctx context.Context, ask func() (T, error)) (T, error) {
+	const tries = 8
+	for pause := 25 * time.Millisecond; ; pause *= 2 {
+		answer, err := ask()
+		var (
+			early *serviceerror.WorkflowNotReady
+			much  *serviceerror.ResourceExhausted
+		)
+		if !errors.As(err, &early) && !errors.As(err, &much) || pause > 25*time.Millisecond<<tries {
+			return answer, err
 		}
-		if err != nil {
-			return nil, err
+		select {
+		case <-ctx.Done():
+			return answer, err
+		case <-time.After(pause/2 + rand.N(pause)):
 		}
-		times := make([]time.Time, len(answer.GetStartTime()))
-		for i, t := range answer.GetStartTime() {
-			times[i] = t.AsTime()
-		}
-		return times, nil
 	}
 }

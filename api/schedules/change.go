@@ -12,7 +12,6 @@ import (
 
 	"data-exhaust/activities"
 	"data-exhaust/api/exhausts"
-	"data-exhaust/exhaust"
 	"data-exhaust/workflows"
 )
 
@@ -88,11 +87,14 @@ func (s *Schedules) join(ctx context.Context, old, changed activities.Schedule) 
 		return nil, err
 	}
 	if len(started) == 0 {
-		last = last.Add(-time.Millisecond)
+		last = last.Add(-time.Millisecond) // that is, the firing before it
 	}
-	var first exhaust.Day
-	first, err = old.Open(ctx, s.calendar, s.settings.Timezone, last)
-	return &activities.Change{At: now, First: first}, err
+	change := &activities.Change{At: now}
+	if change.First, err = old.Open(ctx, s.calendar, s.settings.Timezone, last); err != nil {
+		return nil, err
+	}
+	change.Last, err = changed.Before(ctx, s.calendar, now.Add(time.Millisecond-changed.Jitter))
+	return change, err
 }
 
 // margin is how far a change keeps from any firing: the clocks of the api and of Temporal differ, and

@@ -122,10 +122,11 @@ const catchUp = 365 * 24 * time.Hour
 // List is the schedules of a channel by id, at most limit of them. Temporal lists a new one a moment
 // after it was made.
 func (s *Schedules) List(ctx context.Context, channel string, limit int) ([]Schedule, error) {
-	entries, err := s.temporal.ScheduleClient().List(ctx, client.ScheduleListOptions{
-		PageSize: 1000,
-		Query:    workflows.ChannelAttribute.GetName() + " = " + quoted(channel),
-	})
+	query := workflows.ChannelAttribute.GetName() + " = " + quoted(channel)
+	if strings.ContainsAny(channel, `"\`) {
+		query = "" // Temporal on PostgreSQL or SQLite finds no value with one of these
+	}
+	entries, err := s.temporal.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: 1000, Query: query})
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -135,7 +136,8 @@ func (s *Schedules) List(ctx context.Context, channel string, limit int) ([]Sche
 		if err != nil {
 			return nil, failed(err)
 		}
-		if id, ok := strings.CutPrefix(entry.ID, workflows.RecurringScheduleID("")); ok {
+		id, ok := strings.CutPrefix(entry.ID, workflows.RecurringScheduleID(""))
+		if ok && channelOf(entry) == channel {
 			ids = append(ids, id)
 		}
 	}
@@ -157,6 +159,12 @@ func (s *Schedules) List(ctx context.Context, channel string, limit int) ([]Sche
 		return nil, err
 	}
 	return slices.DeleteFunc(found, func(schedule Schedule) bool { return schedule.ID == "" }), nil
+}
+
+func channelOf(entry *client.ScheduleListEntry) (channel string) {
+	payload := entry.SearchAttributes.GetIndexedFields()[workflows.ChannelAttribute.GetName()]
+	_ = converter.GetDefaultDataConverter().FromPayload(payload, &channel) // one without is nobody's
+	return channel
 }
 
 // quoted writes a value as Temporal's list filters take it.
@@ -321,8 +329,10 @@ func (s *Schedules) describe(ctx context.Context, channel, id string) (*workflow
 	if !idPattern.MatchString(id) {
 		return nil, Schedule{}, ErrNotFound
 	}
-	description, err := s.temporal.WorkflowService().DescribeSchedule(ctx, &workflowservice.DescribeScheduleRequest{
-		Namespace: s.namespace, ScheduleId: workflows.RecurringScheduleID(id),
+	description, err := patiently(ctx, func() (*workflowservice.DescribeScheduleResponse, error) {
+		return s.temporal.WorkflowService().DescribeSchedule(ctx, &workflowservice.DescribeScheduleRequest{
+			Namespace: s.namespace, ScheduleId: workflows.RecurringScheduleID(id),
+		})
 	})
 	if err != nil {
 		return nil, Schedule{}, failed(err)

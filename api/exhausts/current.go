@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -21,6 +22,8 @@ import (
 // the memo holds the request and the state, the heartbeats of the activities that run now what has
 // been done since.
 func (s *Exhausts) current(ctx context.Context, requestID string) (exhaust.Job, error) {
+	ctx, cancel := context.WithTimeout(ctx, describedWithin)
+	defer cancel()
 	description, err := s.temporal.DescribeWorkflowExecution(ctx, exhaust.WorkflowID(requestID), "")
 	var notFound *serviceerror.NotFound
 	if errors.As(err, &notFound) {
@@ -40,6 +43,10 @@ func (s *Exhausts) current(ctx context.Context, requestID string) (exhaust.Job, 
 	s.shown.raise(requestID, description.GetWorkflowExecutionInfo().GetExecution().GetRunId(), &job.Progress)
 	return job, nil
 }
+
+// describedWithin is how long Temporal may take to answer. It leaves time for job_request, which tells
+// of an exhaust that has ended when Temporal hangs.
+const describedWithin = 5 * time.Second
 
 func described(d *workflowservice.DescribeWorkflowExecutionResponse) (exhaust.Job, error) {
 	info := d.GetWorkflowExecutionInfo()

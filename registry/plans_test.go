@@ -55,11 +55,11 @@ func TestNoLookUpInUCIReadsABigTableWhole(t *testing.T) {
 			query string
 			args  []any
 		}{
-			"conversation":    {tables.conversationQuery(), []any{conversationID}},
+			"conversation":    {tables.conversationQuery(p.db.dialect), []any{conversationID}},
 			"users":           {tables.usersQuery(p.db.dialect), []any{list}},
 			"identities":      {tables.identitiesQuery(p.db.dialect), []any{list}},
-			"first page":      {tables.registeredQuery(), []any{conversationID, uuid.UUID{}.String(), 1000}},
-			"page in between": {tables.registeredQuery(), []any{conversationID, device(rows / 2).String(), 1000}},
+			"first page":      {tables.registeredQuery(p.db.dialect), []any{conversationID, uuid.UUID{}.String(), 1000}},
+			"page in between": {tables.registeredQuery(p.db.dialect), []any{conversationID, device(rows / 2).String(), 1000}},
 		} {
 			var scans []string
 			err := p.db.reading(ctx, func(tx *sqlxTx) (err error) {

@@ -97,7 +97,7 @@ func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Con
 	}
 	var row conversationRow
 	err = u.conversations.reading(ctx, func(tx *sqlx.Tx) error {
-		return tx.GetContext(ctx, &row, t.conversationQuery(), wanted.String())
+		return tx.GetContext(ctx, &row, t.conversationQuery(u.conversations.dialect), wanted.String())
 	})
 	owner := t.conversations.columns["ownerOrgID"]
 	switch {
@@ -142,29 +142,43 @@ func (u *UCI) Devices(ctx context.Context, ids []uuid.UUID, withUsername bool) (
 }
 
 // Registered is a page of the devices registered to a conversation, with their usernames: up to
-// limit of those whose id is greater than after, ascending, each once. A registered device without
-// a row in users has recorded no consent. A page shorter than limit is the last one.
-func (u *UCI) Registered(ctx context.Context, conversationID string, after uuid.UUID, limit int) ([]exhaust.Device, error) {
+// limit of those behind the cursor after ("" is the beginning), ascending, each once, and the cursor
+// of the next page, "" after the last. A registered device without a row in users has recorded no
+// consent; a registration of an id that is no uuid is nobody's.
+func (u *UCI) Registered(ctx context.Context, conversationID, after string, limit int) (devices []exhaust.Device, next string, err error) {
 	if limit < 1 {
-		return nil, fmt.Errorf("a page of %d registered devices: the limit is at least 1", limit)
+		return nil, "", fmt.Errorf("a page of %d registered devices: the limit is at least 1", limit)
 	}
 	wanted, ok := exhaust.ParseDeviceID(conversationID)
 	if !ok {
-		return nil, nil
+		return nil, "", nil
 	}
 	t, err := u.find(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var ids []uuid.UUID
+	if after == "" && t.registrations.columns["users_id"].kind == "uuid" {
+		after = uuid.Nil.String()
+	}
+	var registered []string
 	err = u.fusionAuth.reading(ctx, func(tx *sqlx.Tx) error {
-		return tx.SelectContext(ctx, &ids, t.registeredQuery(), wanted.String(), after.String(), limit)
+		return tx.SelectContext(ctx, &registered, t.registeredQuery(u.fusionAuth.dialect), wanted.String(), after, limit)
 	})
 	if err != nil {
-		return nil, u.failed("devices registered to conversation "+wanted.String(), t.registrations, err)
+		return nil, "", u.failed("devices registered to conversation "+wanted.String(), t.registrations, err)
 	}
-	devices, _, err := u.lookUp(ctx, t, ids, true)
-	return devices, err
+	if len(registered) == limit {
+		next = registered[limit-1]
+	}
+	ids := make([]uuid.UUID, 0, len(registered))
+	for _, text := range registered {
+		if id, ok := exhaust.ParseDeviceID(text); ok {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, compareIDs)
+	devices, _, err = u.lookUp(ctx, t, slices.Compact(ids), true)
+	return devices, next, err
 }
 
 // find looks the tables up once; failed makes the next call look again.
@@ -211,11 +225,11 @@ type conversationRow struct {
 	End   any            `db:"end_date"`
 }
 
-func (t *uciTables) conversationQuery() string {
+func (t *uciTables) conversationQuery(d Dialect) string {
 	c := t.conversations.columns
 	return fmt.Sprintf(`SELECT CAST(%s AS text) AS name, CAST(%s AS text) AS owner, %s AS start_date, %s AS end_date FROM %s WHERE %s = %s`,
 		c["name"].name, c["ownerOrgID"].name, c["startDate"].name, c["endDate"].name,
-		t.conversations.name, c["id"].name, c["id"].parameter("$1"))
+		t.conversations.name, c["id"].name, c["id"].parameter("$1", d))
 }
 
 // day reads a date, a timestamp, or a text that starts with yyyy-MM-dd.
@@ -245,11 +259,11 @@ func (u *UCI) day(t *uciTables, name string, value any) (exhaust.Day, error) {
 	return day, nil
 }
 
-func (t *uciTables) registeredQuery() string {
+func (t *uciTables) registeredQuery(d Dialect) string {
 	c := t.registrations.columns
 	return fmt.Sprintf(`SELECT DISTINCT %[2]s FROM %[1]s WHERE %[3]s = %[4]s AND %[2]s > %[5]s ORDER BY %[2]s LIMIT $3`,
 		t.registrations.name, c["users_id"].name, c["applications_id"].name,
-		c["applications_id"].parameter("$1"), c["users_id"].parameter("$2"))
+		c["applications_id"].parameter("$1", d), c["users_id"].parameter("$2", d))
 }
 
 // lookUp reads consent and, if wanted, the smallest username of ascending ids, some batches of them
@@ -319,9 +333,10 @@ func (t *uciTables) identitiesQuery(d Dialect) string {
 		c["users_id"].name, c["username"].name, t.identities.name, c["users_id"].amongIDs(d))
 }
 
-// parameter is a placeholder of the column's own type, so that its index serves.
-func (c column) parameter(placeholder string) string {
-	if c.kind == "uuid" {
+// parameter is a placeholder of the column's own type, so that its index serves. SQLite has no type
+// uuid: it would make a number of one.
+func (c column) parameter(placeholder string, d Dialect) string {
+	if c.kind == "uuid" && d == PostgreSQL {
 		return "CAST(" + placeholder + " AS uuid)"
 	}
 	return "CAST(" + placeholder + " AS text)"

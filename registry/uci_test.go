@@ -334,15 +334,81 @@ func TestRegisteredDevicesComeInPagesAscendingEachOnce(t *testing.T) {
 			return devices
 		}
 		ctx := context.Background()
-		wantDevices(t, page(1, 2, 3, 4))(p.Registered(ctx, strings.ToUpper(conversationID), uuid.UUID{}, 4))
-		wantDevices(t, page(5, 6, 7, 8))(p.Registered(ctx, conversationID, device(4), 4))
-		wantDevices(t, page(9))(p.Registered(ctx, conversationID, device(8), 4))
-		wantDevices(t, nil)(p.Registered(ctx, conversationID, device(9), 4))
-		wantDevices(t, nil)(p.Registered(ctx, "c63b6faa-11a9-4259-b941-11cd2f8446c8", uuid.UUID{}, 4))
-		wantDevices(t, nil)(p.Registered(ctx, "no-uuid", uuid.UUID{}, 4))
-		_, err := p.Registered(ctx, conversationID, uuid.UUID{}, 0)
+		for _, want := range []struct {
+			after, next string
+			page        []exhaust.Device
+		}{
+			{"", device(4).String(), page(1, 2, 3, 4)},
+			{device(4).String(), device(8).String(), page(5, 6, 7, 8)},
+			{device(8).String(), "", page(9)},
+			{device(9).String(), "", nil},
+		} {
+			got, next, err := p.Registered(ctx, strings.ToUpper(conversationID), want.after, 4)
+			wantDevices(t, want.page)(got, err)
+			if next != want.next {
+				t.Errorf("after %q the next page is behind %q, want %q", want.after, next, want.next)
+			}
+		}
+		for _, nobodys := range []string{"c63b6faa-11a9-4259-b941-11cd2f8446c8", "no-uuid"} {
+			got, next, err := p.Registered(ctx, nobodys, "", 4)
+			wantDevices(t, nil)(got, err)
+			if next != "" {
+				t.Errorf("%s has a next page", nobodys)
+			}
+		}
+		_, _, err := p.Registered(ctx, conversationID, "", 0)
 		wantError(t, err, "a page of 0 registered devices: the limit is at least 1")
 	})
+}
+
+func TestARegistrationOfAnIdThatIsNoUUIDIsNobodys(t *testing.T) {
+	db := open(t, emptyDatabase(t, SQLite))
+	if err := CreateSample(context.Background(), db); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{device(1).String(), "abc", "zzz", device(2).String()} {
+		must(t, db, `INSERT INTO user_registrations (users_id, applications_id) VALUES ('`+id+`', '`+conversationID+`')`)
+	}
+	uci, err := NewUCI(db, db, Tables{Conversations: "bot", Users: "users", Registrations: "user_registrations", Identities: "identities"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []exhaust.Device
+	for after, pages := "", 0; ; pages++ {
+		devices, next, err := uci.Registered(context.Background(), conversationID, after, 1)
+		if err != nil || pages > 10 {
+			t.Fatal(pages, err)
+		}
+		all = append(all, devices...)
+		if after = next; after == "" {
+			break
+		}
+	}
+	wantDevices(t, []exhaust.Device{{ID: device(1)}, {ID: device(2)}})(all, nil)
+}
+
+func TestSQLiteTablesMayCallTheirIdsUUID(t *testing.T) {
+	db := open(t, emptyDatabase(t, SQLite))
+	must(t, db, `CREATE TABLE bot (id uuid PRIMARY KEY, name text, ownerorgid text, startdate date, enddate date)`)
+	must(t, db, `CREATE TABLE users (id uuid PRIMARY KEY, data json)`)
+	must(t, db, `CREATE TABLE user_registrations (users_id uuid, applications_id uuid)`)
+	must(t, db, `CREATE TABLE identities (users_id uuid, username text)`)
+	must(t, db, `INSERT INTO bot VALUES ('`+conversationID+`', 'Bot', 'channel', NULL, NULL)`)
+	must(t, db, `INSERT INTO users VALUES ('`+device(1).String()+`', '{"device":{"consent":true}}')`)
+	must(t, db, `INSERT INTO user_registrations VALUES ('`+device(1).String()+`', '`+conversationID+`')`)
+	must(t, db, `INSERT INTO identities VALUES ('`+device(1).String()+`', 'one==')`)
+	uci, err := NewUCI(db, db, Tables{Conversations: "bot", Users: "users", Registrations: "user_registrations", Identities: "identities"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conversation, err := uci.Conversation(context.Background(), conversationID, "channel")
+	if want := (exhaust.Conversation{ID: conversationID, Name: "Bot", Channel: "channel"}); err != nil || conversation != want {
+		t.Errorf("got %+v, %v, want %+v", conversation, err, want)
+	}
+	want := []exhaust.Device{{ID: device(1), Consent: exhaust.ConsentGiven, Username: "one=="}}
+	devices, _, err := uci.Registered(context.Background(), conversationID, "", 10)
+	wantDevices(t, want)(devices, err)
+	wantDevices(t, want)(uci.Devices(context.Background(), []uuid.UUID{device(1)}, true))
 }
 
 func TestMoreDevicesThanOneStatementTakesAreAllFound(t *testing.T) {
@@ -358,7 +424,8 @@ func TestMoreDevicesThanOneStatementTakesAreAllFound(t *testing.T) {
 			want = append(want, exhaust.Device{ID: device(i), Consent: exhaust.ConsentGiven})
 		}
 		wantDevices(t, want)(p.Devices(context.Background(), ids, true))
-		wantDevices(t, want)(p.Registered(context.Background(), conversationID, uuid.UUID{}, n+1))
+		registered, _, err := p.Registered(context.Background(), conversationID, "", n+1)
+		wantDevices(t, want)(registered, err)
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -62,6 +63,7 @@ func withTemporal(run func() int) (code int) {
 type service struct {
 	*Exhausts
 	t       *testing.T
+	name    string // no other service of these tests has it
 	client  client.Client
 	jobs    *registry.Jobs
 	db      *registry.DB
@@ -73,9 +75,11 @@ func newService(t *testing.T) *service {
 	return newServiceAt(t, temporalServer.Address)
 }
 
+var services atomic.Int64
+
 func newServiceAt(t *testing.T, address string) *service {
 	t.Helper()
-	s := &service{t: t}
+	s := &service{t: t, name: fmt.Sprintf("%s %d", t.Name(), services.Add(1))}
 	var err error
 	s.client, err = client.NewLazyClient(client.Options{HostPort: address, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 	if err != nil {
@@ -105,7 +109,7 @@ func newServiceAt(t *testing.T, address string) *service {
 // another is the exhausts of another API process.
 func (s *service) another() *Exhausts {
 	return New(s.client, s.jobs, s.reports, Settings{
-		TaskQueue: s.t.Name(), Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour, Timeout: time.Hour,
+		TaskQueue: s.name, Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour, Timeout: time.Hour,
 		Mode: exhaust.RunNow, ReportRetention: 30 * 24 * time.Hour,
 	})
 }
@@ -139,7 +143,7 @@ func (s *service) work() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	w := worker.New(s.client, s.t.Name(), worker.Options{})
+	w := worker.New(s.client, s.name, worker.Options{})
 	w.RegisterWorkflow(workflows.Exhaust)
 	w.RegisterActivity(activities.New(
 		activities.Dependencies{UCI: uci, Jobs: s.jobs, Telemetry: none, Reports: s.reports},
@@ -154,7 +158,7 @@ func (s *service) work() {
 // submission is one that no other test sends.
 func (s *service) submission(dataset exhaust.Dataset) exhaust.Submission {
 	return exhaust.Submission{
-		Dataset: string(dataset), Tag: "tag", Channel: channel, RequestedBy: s.t.Name(),
+		Dataset: string(dataset), Tag: "tag", Channel: channel, RequestedBy: s.name,
 		DatasetConfig: json.RawMessage(`{"conversationId":"` + conversation + `"}`),
 	}
 }
@@ -178,18 +182,21 @@ func (s *service) ended(job exhaust.Job, status exhaust.Status) exhaust.Job {
 	return got
 }
 
-// runs counts the workflows that there have been of an exhaust.
-func (s *service) runs(job exhaust.Job) (n int64) {
+// wantRuns checks how many workflows there have been of an exhaust. Temporal counts them with a delay.
+func (s *service) wantRuns(job exhaust.Job, want int64) {
 	s.t.Helper()
 	query := "WorkflowId = '" + exhaust.WorkflowID(job.ID) + "'"
-	for deadline := time.Now().Add(10 * time.Second); n == 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	var got int64 = -1
+	for deadline := time.Now().Add(10 * time.Second); got != want && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		counted, err := s.client.CountWorkflow(s.t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		n = counted.GetCount()
+		got = counted.GetCount()
 	}
-	return n
+	if got != want {
+		s.t.Errorf("%d runs, want %d", got, want)
+	}
 }
 
 // together calls something from so many goroutines at once and gives all answers.
@@ -235,9 +242,7 @@ func TestFiftySubmissionsAtOnceAreOneExhaustWithOneAnswer(t *testing.T) {
 					t.Errorf("got  %+v\nwant %+v", job, first)
 				}
 			}
-			if n := s.runs(jobs[0]); n != 1 {
-				t.Errorf("%d workflows, want 1", n)
-			}
+			s.wantRuns(jobs[0], 1)
 			if working {
 				s.ended(jobs[0], exhaust.Success)
 			}
@@ -251,9 +256,11 @@ func TestFiftySubmissionsAtOnceAreOneExhaustWithOneAnswer(t *testing.T) {
 
 func TestAnExhaustThatFailedRunsOnceMoreHoweverManyAsk(t *testing.T) {
 	s := newService(t)
-	s.work()
 	job := s.submitted(s.submission(exhaust.ResponseExhaust))
-	if got := s.ended(job, exhaust.Failed); got.Message != "No data found" || got.Attempts != 0 {
+	if err := s.client.TerminateWorkflow(t.Context(), exhaust.WorkflowID(job.ID), "", "test"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.ended(job, exhaust.Failed); got.Message != "terminated by an operator" || got.Attempts != 0 {
 		t.Errorf("got %+v", got)
 	}
 	processes := []*Exhausts{s.Exhausts, s.another(), s.another()}
@@ -263,16 +270,16 @@ func TestAnExhaustThatFailedRunsOnceMoreHoweverManyAsk(t *testing.T) {
 		}
 		return processes[i%3].Submit(t.Context(), s.submission(exhaust.ResponseExhaust))
 	}) {
-		if again.ID != job.ID || again.Attempts < 1 {
+		if again.ID != job.ID || again.Status != exhaust.Submitted || again.Attempts != 1 {
 			t.Errorf("answer %d: %+v", i, again)
 		}
 	}
-	got := s.ended(job, exhaust.Failed)
-	// Whoever asks after a new run has failed as well starts one more: runs and attempts agree.
-	if n := s.runs(job); n != int64(got.Attempts)+1 {
-		t.Errorf("%d runs of %d attempts", n, got.Attempts+1)
+	s.wantRuns(job, 2)
+	s.work()
+	if got := s.ended(job, exhaust.Failed); got.Message != "No data found" || got.Attempts != 1 {
+		t.Errorf("got %+v", got)
 	}
-	if row, err := s.jobs.Job(t.Context(), job.ID); err != nil || row.Attempts != got.Attempts || row.Status != exhaust.Failed {
+	if row, err := s.jobs.Job(t.Context(), job.ID); err != nil || row.Attempts != 1 || row.Status != exhaust.Failed || row.Message != "No data found" {
 		t.Errorf("recorded %+v, %v", row, err)
 	}
 }
@@ -380,9 +387,10 @@ func TestURLsAreSignedAfreshWhenLessThanHalfOfTheirTimeIsLeft(t *testing.T) {
 	}
 }
 
-// kept is a row of job_request.
-func (s *service) kept(id string, status exhaust.Status, completed time.Time) exhaust.Job {
+// kept is a row of job_request, whose id begins with that digit.
+func (s *service) kept(digit string, status exhaust.Status, completed time.Time) exhaust.Job {
 	s.t.Helper()
+	id := strings.Repeat(digit, 24) + fmt.Sprintf("%08X", services.Load())
 	job := exhaust.Job{
 		Request: exhaust.Request{
 			ID: id, Dataset: exhaust.PrivateExhaust, Tag: "tag", Channel: channel, ConversationID: conversation,
@@ -404,17 +412,17 @@ func (s *service) kept(id string, status exhaust.Status, completed time.Time) ex
 
 func TestWhatTemporalHasForgottenIsReadFromItsRow(t *testing.T) {
 	s := newService(t)
-	made := s.kept(strings.Repeat("A", 32), exhaust.Success, time.Now().Add(-time.Hour))
+	made := s.kept("A", exhaust.Success, time.Now().Add(-time.Hour))
 	got, err := s.Read(t.Context(), "tag", channel, made.ID)
 	if err != nil || got.Status != exhaust.Success || len(got.DownloadURLs) != 1 || !strings.Contains(got.DownloadURLs[0], made.Report) {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	old := s.kept(strings.Repeat("B", 32), exhaust.Success, time.Now().Add(-31*24*time.Hour))
+	old := s.kept("B", exhaust.Success, time.Now().Add(-31*24*time.Hour))
 	got, err = s.Read(t.Context(), "tag", channel, old.ID)
 	if want := "report expired on " + old.CompletedAt.Add(30*24*time.Hour).UTC().Format(time.DateOnly); err != nil || got.Message != want || len(got.DownloadURLs) != 0 || got.Report != "" {
 		t.Errorf("got %+v, %v, want %s", got, err, want)
 	}
-	lost := s.kept(strings.Repeat("C", 32), exhaust.Processing, time.Now())
+	lost := s.kept("C", exhaust.Processing, time.Now())
 	got, err = s.Read(t.Context(), "tag", channel, lost.ID)
 	if err != nil || got.Status != exhaust.Failed || got.Message != "its workflow is gone from Temporal: submit or retry it to run it again" {
 		t.Errorf("got %+v, %v", got, err)
@@ -453,8 +461,8 @@ func TestWhileTemporalIsAwayWhatHasEndedIsReadFromItsRow(t *testing.T) {
 
 func (s *service) readsWithoutTemporal() {
 	s.t.Helper()
-	made := s.kept(strings.Repeat("A", 32), exhaust.Success, time.Now().Add(-time.Hour))
-	running := s.kept(strings.Repeat("C", 32), exhaust.Processing, time.Now())
+	made := s.kept("A", exhaust.Success, time.Now().Add(-time.Hour))
+	running := s.kept("C", exhaust.Processing, time.Now())
 	// As the handler does.
 	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
 	defer cancel()

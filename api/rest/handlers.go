@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -179,8 +181,9 @@ func (s *Server) readSearch(r *http.Request) (registry.Search, error) {
 		return registry.Search{}, err
 	}
 	search := registry.Search{Limit: limit}
-	for name, raw := range body.Request.Filters {
-		if err := s.addFilter(&search, name, raw); err != nil {
+	// In the order of their names: of several faults it is always the same one that is told.
+	for _, name := range slices.Sorted(maps.Keys(body.Request.Filters)) {
+		if err := s.addFilter(&search, name, body.Request.Filters[name]); err != nil {
 			return registry.Search{}, err
 		}
 	}

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -55,8 +56,8 @@ func (s *Server) readReplay(r *http.Request) (exhausts.Replay, error) {
 		Statuses: []exhaust.Status{exhaust.Submitted, exhaust.Failed},
 		DryRun:   body.Request.DryRun, After: body.Request.After, Limit: limit,
 	}
-	for name, raw := range body.Request.Filters {
-		if err := s.addReplayFilter(&replay, name, raw); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(body.Request.Filters)) {
+		if err := s.addReplayFilter(&replay, name, body.Request.Filters[name]); err != nil {
 			return exhausts.Replay{}, err
 		}
 	}

@@ -54,14 +54,15 @@ const FilesPath = "/files/reports"
 func NewHandler(o Options) http.Handler {
 	s := &Server{exhausts: o.Exhausts, schedules: o.Schedules, checks: o.Checks, files: o.Files, timezone: o.Timezone, urlTTL: o.URLTTL, log: o.Log}
 	router := mux.NewRouter()
-	v1 := router.PathPrefix("/dataset/v1/request").Subrouter()
-	v1.HandleFunc("/submit", s.submit).Methods(http.MethodPost)
-	v1.HandleFunc("/read/{tag}", s.read).Methods(http.MethodGet)
-	v1.HandleFunc("/list/{tag}", s.listTag).Methods(http.MethodGet)
-	v1.HandleFunc("/search", s.search).Methods(http.MethodPost)
-	v1.HandleFunc("/cancel/{tag}", s.cancel).Methods(http.MethodPost)
-	v1.HandleFunc("/retry/{tag}", s.retry).Methods(http.MethodPost)
-	v1.HandleFunc("/replay", s.replay).Methods(http.MethodPost)
+	// Whole paths, and no subrouter: with one, a wrong method would be answered as a wrong path.
+	const requests = "/dataset/v1/request"
+	router.HandleFunc(requests+"/submit", s.submit).Methods(http.MethodPost)
+	router.HandleFunc(requests+"/read/{tag}", s.read).Methods(http.MethodGet)
+	router.HandleFunc(requests+"/list/{tag}", s.listTag).Methods(http.MethodGet)
+	router.HandleFunc(requests+"/search", s.search).Methods(http.MethodPost)
+	router.HandleFunc(requests+"/cancel/{tag}", s.cancel).Methods(http.MethodPost)
+	router.HandleFunc(requests+"/retry/{tag}", s.retry).Methods(http.MethodPost)
+	router.HandleFunc(requests+"/replay", s.replay).Methods(http.MethodPost)
 	s.routeSchedules(router)
 	router.HandleFunc("/health", s.health).Methods(http.MethodGet)
 	if s.files != nil {

@@ -60,6 +60,11 @@ func prepare(t *testing.T, s *stack, settings ...string) *deployment {
 		"EXHAUST_REPORTS_STORE="+d.reports.url(),
 		"UCI_ENCRYPTION_SECRET="+secret,
 	)
+	if raced {
+		// Temporal's SDK takes a workflow for stuck that computes for a second, which the race detector
+		// makes of a tenth of it.
+		d.env = append(d.env, "TEMPORAL_DEBUG=true")
+	}
 	d.env = append(d.env, settings...)
 	return d
 }

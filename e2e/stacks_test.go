@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -131,7 +130,7 @@ func startEmbedded(ctx context.Context) (s *stack, err error) {
 	s.stopLater(s.temporal.Stop)
 	file := filepath.Join(scratch, "embedded.db")
 	s.env = []string{"TEMPORAL_ADDRESS=" + s.temporal.Address, "EXHAUST_DATABASE_URL=sqlite://" + file}
-	if err := runOnce(ctx, s.env, "starter", "migrate"); err != nil {
+	if err := runOnce(ctx, s.env, "starter", "setup"); err != nil {
 		return s, err
 	}
 	if s.jobs, err = s.open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)"); err != nil {
@@ -192,7 +191,7 @@ func startProduction(ctx context.Context) (s *stack, err error) {
 			return s, fmt.Errorf("database %s: %w", name, err)
 		}
 	}
-	if err := runOnce(ctx, s.env, "starter", "migrate"); err != nil {
+	if err := runOnce(ctx, s.env, "starter", "setup"); err != nil {
 		return s, err
 	}
 	s.jobs = databases["exhaust"]
@@ -338,25 +337,4 @@ func (s store) names(t *testing.T) []string {
 		}
 	}
 	return names
-}
-
-func (s store) read(t *testing.T, name string) []byte {
-	t.Helper()
-	if s.blobs == nil {
-		content, err := os.ReadFile(filepath.Join(s.folder, filepath.FromSlash(name)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return content
-	}
-	answer, err := s.blobs.DownloadStream(t.Context(), s.container, s.prefix+"/"+name, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	var content bytes.Buffer
-	if _, err := content.ReadFrom(answer.Body); err != nil {
-		t.Fatal(err)
-	}
-	return content.Bytes()
 }

@@ -1,0 +1,233 @@
+package night
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+)
+
+var india = time.FixedZone("IST", 5*3600+30*60)
+
+// reportName is contract section 6's, of bot's exhaust that was completed today.
+func reportName(j job) string {
+	completed := time.UnixMilli(*j.JobStats.Completed).In(india).Format("20060102")
+	return fmt.Sprintf("uci-response-exhaust/%s/%s_response_%s.csv", j.RequestID, bot, completed)
+}
+
+// complete moves the time at which an exhaust was completed and its file's name with it, as if all had
+// happened then.
+func (d *deployment) completedAgo(t *testing.T, j job, ago time.Duration) (until time.Time, name string) {
+	t.Helper()
+	at := time.Now().Add(-ago)
+	name = strings.Replace(reportName(j), time.UnixMilli(*j.JobStats.Completed).In(india).Format("20060102"), at.In(india).Format("20060102"), 1)
+	rename := func(name string) string { return filepath.Join(d.dir, "reports", filepath.FromSlash(name)) }
+	if err := os.Rename(rename(reportName(j)), rename(name)); err != nil {
+		t.Fatal(err)
+	}
+	d.exec(t, `UPDATE job_request SET dt_job_completed = $1, report = $2 WHERE request_id = $3`,
+		at.UTC().Format("2006-01-02 15:04:05.000"), name, j.RequestID)
+	return at.Add(720 * time.Hour), name
+}
+
+func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
+	d := deploy(t)
+	expired, retried, kept := d.make(t, "expired"), d.make(t, "retried"), d.make(t, "kept")
+	const month = 720 * time.Hour
+	until, name := d.completedAgo(t, expired, month+48*time.Hour)
+	_, retriedName := d.completedAgo(t, retried, month+time.Minute)
+	_, keptName := d.completedAgo(t, kept, month-5*time.Minute)
+	sentence := "report expired on " + until.In(india).Format(time.DateOnly)
+	wantExpired := func(when string) {
+		t.Helper()
+		got := d.read(t, "expired", expired.RequestID)
+		if got.Status != "SUCCESS" || got.StatusMessage != sentence || got.DownloadURLs == nil || len(got.DownloadURLs) != 0 {
+			t.Errorf("%s it reads %+v, want %q and no URL", when, got, sentence)
+		}
+		list := d.mustCall(t, http.MethodGet, "list/expired", "")
+		if !contains(string(list.result), `"statusMessage":"`+sentence+`"`) || !contains(string(list.result), `"downloadUrls":[]`) {
+			t.Errorf("%s the list is %s", when, list.result)
+		}
+	}
+
+	wantExpired("before the night")
+	// Made again before the night has deleted the old file, which no row names any more then.
+	if got := d.mustCall(t, http.MethodPost, "retry/retried?requestId="+retried.RequestID, "").job(t); got.Status != "SUBMITTED" || got.Attempts != 1 {
+		t.Errorf("the retry answers %+v", got)
+	}
+	again := d.end(t, "retried", retried.RequestID)
+	if again.Status != "SUCCESS" || again.StatusMessage != "" || len(again.DownloadURLs) != 1 || again.Attempts != 1 {
+		t.Errorf("made again it is %+v", again)
+	}
+
+	if s := d.night(t); s.Deleted.Reports != 1 || s.Ran != 0 || len(s.Problems) != 0 {
+		t.Errorf("the summary is %+v", s)
+	}
+	want := []string{keptName, reportName(again)}
+	slices.Sort(want)
+	if got := d.files(t); !slices.Equal(got, want) {
+		t.Errorf("the store holds\n%q, want\n%q without %s and %s", got, want, name, retriedName)
+	}
+	if got := d.read(t, "kept", kept.RequestID); got.StatusMessage != "" || len(got.DownloadURLs) != 1 {
+		t.Errorf("what is not due yet reads %+v", got)
+	}
+	wantExpired("after the night")
+	d.forget(t, expired.RequestID)
+	wantExpired("when Temporal has forgotten it")
+
+	j := d.mustCall(t, http.MethodPost, "retry/expired?requestId="+expired.RequestID, "").job(t)
+	if j.Status != "SUBMITTED" || j.Attempts != 1 {
+		t.Errorf("the retry answers %+v", j)
+	}
+	j = d.end(t, "expired", expired.RequestID)
+	if j.Status != "SUCCESS" || j.StatusMessage != "" || len(j.DownloadURLs) != 1 {
+		t.Fatalf("made again it is %+v", j)
+	}
+	if got := d.file(t, reportName(j)); got != report {
+		t.Errorf("the report is\n%s", got)
+	}
+	refused := d.mustCall(t, http.MethodPost, "retry/kept?requestId="+kept.RequestID, "")
+	if want := "the exhaust is SUCCESS: only a FAILED or CANCELLED one, or one whose report has expired, can be retried"; refused.sentence != want {
+		t.Errorf("retrying what is kept answers %d %q", refused.status, refused.sentence)
+	}
+}
+
+// forget deletes an exhaust's workflow, as Temporal's retention would.
+func (d *deployment) forget(t *testing.T, requestID string) {
+	t.Helper()
+	execution := &commonpb.WorkflowExecution{WorkflowId: "exhaust-" + requestID}
+	_, err := d.client.WorkflowService().DeleteWorkflowExecution(t.Context(), &workflowservice.DeleteWorkflowExecutionRequest{
+		Namespace: d.namespace, WorkflowExecution: execution,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, "the workflow is forgotten", func() bool {
+		_, err := d.client.DescribeWorkflowExecution(t.Context(), execution.GetWorkflowId(), "")
+		_, absent := err.(*serviceerror.NotFound)
+		return absent
+	})
+}
+
+func TestANightDeletesStagedFilesThatAreADayOldUnlessTheirExhaustRuns(t *testing.T) {
+	d := deploy(t)
+	made := d.make(t, "made")
+	runs, terminated := d.park(t, "runs", bot, day), d.park(t, "terminated", bot, day)
+	if err := d.client.TerminateWorkflow(t.Context(), "exhaust-"+terminated.RequestID, "", "the machine was on fire"); err != nil {
+		t.Fatal(err)
+	}
+	staged := func(id string, age time.Duration) string {
+		name := "staging/" + id + "/a-run/part"
+		d.write(t, "reports/"+name, "x")
+		d.age(t, name, age)
+		return name
+	}
+	const old, young = 25 * time.Hour, 23 * time.Hour
+	gone := []string{staged(made.RequestID, old), staged(terminated.RequestID, old), staged("NOBODYS", old)}
+	// The night runs what waits, so for it to be running there has to be one that the night does not wait for.
+	d.exec(t, `UPDATE job_request SET status = 'PROCESSING' WHERE request_id = $1`, runs.RequestID)
+	kept := []string{staged(runs.RequestID, old), staged("YOUNG", young), reportName(made)}
+
+	s := d.night(t)
+	if s.Deleted.Staged != len(gone) || len(s.Problems) != 0 {
+		t.Errorf("the summary is %+v", s)
+	}
+	slices.Sort(kept)
+	if got := d.files(t); !slices.Equal(got, kept) {
+		t.Errorf("the store holds\n%q, want\n%q", got, kept)
+	}
+	// The night has met the one that was terminated, and told job_request what it could not tell itself.
+	if want := []outcome{{RequestID: terminated.RequestID, Status: "FAILED", Message: "terminated by an operator"}}; !slices.Equal(s.Failures, want) {
+		t.Errorf("the failures are %+v, want %+v", s.Failures, want)
+	}
+	if d.count(t, "status = 'FAILED' AND err_message = 'terminated by an operator' AND request_id = '"+terminated.RequestID+"'") != 1 {
+		t.Error("job_request does not know that it was terminated")
+	}
+	if s := d.night(t); s.Ran != 0 {
+		t.Errorf("the next night meets it again: %+v", s)
+	}
+}
+
+func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
+	d := deploy(t)
+	// A conversation whose name begins like a report of the other.
+	const short, long = "bot", "bot_response_b"
+	d.exec(t, `ALTER TABLE bot ALTER id TYPE text`)
+	for i, id := range []string{short, long} {
+		d.exec(t, `INSERT INTO bot VALUES ($1, 'Bot', $2, NULL, NULL)`, id, channel)
+		d.write(t, fmt.Sprintf("telemetry/%s-bot%d.jsonl", day, i), strings.ReplaceAll(event(1), bot, id)+"\n")
+	}
+	var names []string
+	var ids []string
+	for _, o := range []struct{ tag, conversation string }{{"one", short}, {"two", short}, {"other", long}} {
+		j := d.end(t, o.tag, d.submit(t, o.tag, o.conversation, day, "").RequestID)
+		if j.Status != "SUCCESS" {
+			t.Fatalf("%+v", j)
+		}
+		ids = append(ids, j.RequestID)
+		names = append(names, strings.Replace(reportName(j), bot, o.conversation, 1))
+	}
+	for _, name := range []string{
+		"staging/" + ids[0] + "/a-run/part", "staging/" + ids[2] + "/a-run/part",
+		"slices/bot/2022-03-01-0.jsonl.zst", "slices/bot_response_b/2022-03-01-0.jsonl.zst",
+		"uci-response-exhaust/FORGOTTEN/bot_response_20210101.csv",
+		"uci-private-exhaust/FORGOTTEN/bot_userinfo_20210101.csv",
+	} {
+		d.write(t, "reports/"+name, "x")
+	}
+	kept := []string{names[2], "slices/bot_response_b/2022-03-01-0.jsonl.zst", "staging/" + ids[2] + "/a-run/part"}
+	slices.Sort(kept)
+
+	waits := d.park(t, "waits", short, day)
+	all := d.files(t)
+	got := d.starter(t, "erase", "--conversation", short)
+	want := ran{code: 1, stderr: "error: exhaust " + waits.RequestID + " of tag waits is SUBMITTED: wait for its end or cancel it first\n"}
+	if got != want {
+		t.Errorf("while one waits:\n%+v, want\n%+v", got, want)
+	}
+	if got := d.files(t); !slices.Equal(got, all) {
+		t.Errorf("it removed something before it refused: left are %q", got)
+	}
+	// Terminated, it cannot tell job_request of its end: Temporal knows.
+	if err := d.client.TerminateWorkflow(t.Context(), "exhaust-"+waits.RequestID, "", "of no use"); err != nil {
+		t.Fatal(err)
+	}
+
+	got = d.starter(t, "erase", "--conversation", short)
+	removed := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(kept, name) })
+	lines := strings.Split(strings.TrimSuffix(got.stdout, "\n"), "\n")
+	slices.Sort(lines)
+	var wantLines []string
+	for _, name := range removed {
+		wantLines = append(wantLines, "removed "+name)
+	}
+	if got.code != 0 || got.stderr != "7 files removed\n" || !slices.Equal(lines, wantLines) {
+		t.Errorf("it ended with %d and said\n%s%s, want\n%s", got.code, got.stdout, got.stderr, strings.Join(wantLines, "\n"))
+	}
+	if got := d.files(t); !slices.Equal(got, kept) {
+		t.Errorf("left are\n%q, want\n%q", got, kept)
+	}
+	sentence := "report erased on " + time.Now().In(india).Format(time.DateOnly)
+	for i, tag := range []string{"one", "two"} {
+		if j := d.read(t, tag, ids[i]); j.Status != "SUCCESS" || j.StatusMessage != sentence || len(j.DownloadURLs) != 0 {
+			t.Errorf("%s reads %+v, want %q", tag, j, sentence)
+		}
+	}
+	if j := d.read(t, "other", ids[2]); j.StatusMessage != "" || len(j.DownloadURLs) != 1 {
+		t.Errorf("the other conversation's reads %+v", j)
+	}
+	if got := d.starter(t, "erase", "--conversation", short); got != (ran{stderr: "0 files removed\n"}) {
+		t.Errorf("once more: %+v", got)
+	}
+	if got := d.starter(t, "erase"); got != (ran{code: 2, stderr: "error: --conversation is needed\n"}) {
+		t.Errorf("without a conversation: %+v", got)
+	}
+}

@@ -34,6 +34,9 @@ end, shows them as a table, and ends with exit code 3 where one FAILED.`,
 		Example: `  starter replay --failed --from 2022-03-01 --to 2022-03-07 --dry-run
   starter replay --submitted --channel 01309282781705830427`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if failedOnly && queue {
+				return usage("--failed and --submitted exclude each other; without them both are replayed")
+			}
 			wanted := map[string]string{}
 			for name, value := range filters {
 				if *value != "" {
@@ -79,7 +82,6 @@ end, shows them as a table, and ends with exit code 3 where one FAILED.`,
 	f.BoolVar(&failedOnly, "failed", false, "only those that FAILED")
 	f.BoolVar(&queue, "submitted", false, "only those that wait for the night")
 	f.BoolVar(&dryRun, "dry-run", false, "show what would run, and run nothing")
-	command.MarkFlagsMutuallyExclusive("failed", "submitted")
 	return command
 }
 

@@ -99,10 +99,10 @@ func TestReplayRunsAllThatMatchAndShowsThem(t *testing.T) {
 	}{
 		{[]string{"--from", "yesterday"}, 2, "error: filters.requestedFrom \"yesterday\" is not a day: a real day as yyyy-MM-dd is accepted\n"},
 		{[]string{"--dataset", "x"}, 2, "error: filters.dataset \"x\" is unknown: uci-response-exhaust or uci-private-exhaust is accepted\n"},
-		{[]string{"--failed", "--submitted"}, 2, ""},
+		{[]string{"--failed", "--submitted"}, 2, "error: --failed and --submitted exclude each other; without them both are replayed\n"},
 	} {
 		got := d.starter(t, append([]string{"replay"}, c.args...)...)
-		if got.code != c.code || got.stdout != "" || c.stderr != "" && got.stderr != c.stderr {
+		if got != (ran{code: c.code, stderr: c.stderr}) {
 			t.Errorf("%v: %+v", c.args, got)
 		}
 	}

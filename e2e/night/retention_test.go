@@ -23,7 +23,7 @@ func reportName(j job) string {
 	return fmt.Sprintf("uci-response-exhaust/%s/%s_response_%s.csv", j.RequestID, bot, completed)
 }
 
-// complete moves the time at which an exhaust was completed and its file's name with it, as if all had
+// completedAgo moves the time at which an exhaust was completed and its file's name with it, as if all had
 // happened then.
 func (d *deployment) completedAgo(t *testing.T, j job, ago time.Duration) (until time.Time, name string) {
 	t.Helper()
@@ -158,16 +158,9 @@ func TestANightDeletesStagedFilesThatAreADayOldUnlessTheirExhaustRuns(t *testing
 
 func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 	d := deploy(t)
-	// A conversation whose name begins like a report of the other.
-	const short, long = "bot", "bot_response_b"
-	d.exec(t, `ALTER TABLE bot ALTER id TYPE text`)
-	for i, id := range []string{short, long} {
-		d.exec(t, `INSERT INTO bot VALUES ($1, 'Bot', $2, NULL, NULL)`, id, channel)
-		d.write(t, fmt.Sprintf("telemetry/%s-bot%d.jsonl", day, i), strings.ReplaceAll(event(1), bot, id)+"\n")
-	}
-	var names []string
-	var ids []string
-	for _, o := range []struct{ tag, conversation string }{{"one", short}, {"two", short}, {"other", long}} {
+	d.write(t, "telemetry/"+day+"-1.jsonl", strings.ReplaceAll(event(1), bot, silent)+"\n")
+	var names, ids []string
+	for _, o := range []struct{ tag, conversation string }{{"one", bot}, {"two", bot}, {"other", silent}} {
 		j := d.end(t, o.tag, d.submit(t, o.tag, o.conversation, day, "").RequestID)
 		if j.Status != "SUCCESS" {
 			t.Fatalf("%+v", j)
@@ -175,20 +168,24 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 		ids = append(ids, j.RequestID)
 		names = append(names, strings.Replace(reportName(j), bot, o.conversation, 1))
 	}
-	for _, name := range []string{
-		"staging/" + ids[0] + "/a-run/part", "staging/" + ids[2] + "/a-run/part",
-		"slices/bot/2022-03-01-0.jsonl.zst", "slices/bot_response_b/2022-03-01-0.jsonl.zst",
-		"uci-response-exhaust/FORGOTTEN/bot_response_20210101.csv",
-		"uci-private-exhaust/FORGOTTEN/bot_userinfo_20210101.csv",
-	} {
+	kept := []string{
+		names[2], "staging/" + ids[2] + "/a-run/part", "slices/" + silent + "/2022-03-01-0.jsonl.zst",
+		// Of a conversation whose name begins like a report of the one to erase.
+		"slices/" + bot + "_response_b/2022-03-01-0.jsonl.zst",
+		"uci-response-exhaust/OTHERS/" + bot + "_response_b_response_20210101.csv",
+	}
+	for _, name := range append([]string{
+		"staging/" + ids[0] + "/a-run/part", "slices/" + bot + "/2022-03-01-0.jsonl.zst",
+		"uci-response-exhaust/FORGOTTEN/" + bot + "_response_20210101.csv",
+		"uci-private-exhaust/FORGOTTEN/" + bot + "_userinfo_20210101.csv",
+	}, kept[1:]...) {
 		d.write(t, "reports/"+name, "x")
 	}
-	kept := []string{names[2], "slices/bot_response_b/2022-03-01-0.jsonl.zst", "staging/" + ids[2] + "/a-run/part"}
 	slices.Sort(kept)
 
-	waits := d.park(t, "waits", short, day)
+	waits := d.park(t, "waits", bot, day)
 	all := d.files(t)
-	got := d.starter(t, "erase", "--conversation", short)
+	got := d.starter(t, "erase", "--conversation", bot)
 	want := ran{code: 1, stderr: "error: exhaust " + waits.RequestID + " of tag waits is SUBMITTED: wait for its end or cancel it first\n"}
 	if got != want {
 		t.Errorf("while one waits:\n%+v, want\n%+v", got, want)
@@ -201,7 +198,7 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	got = d.starter(t, "erase", "--conversation", short)
+	got = d.starter(t, "erase", "--conversation", bot)
 	removed := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(kept, name) })
 	lines := strings.Split(strings.TrimSuffix(got.stdout, "\n"), "\n")
 	slices.Sort(lines)
@@ -209,7 +206,7 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 	for _, name := range removed {
 		wantLines = append(wantLines, "removed "+name)
 	}
-	if got.code != 0 || got.stderr != "7 files removed\n" || !slices.Equal(lines, wantLines) {
+	if got.code != 0 || got.stderr != "6 files removed\n" || !slices.Equal(lines, wantLines) {
 		t.Errorf("it ended with %d and said\n%s%s, want\n%s", got.code, got.stdout, got.stderr, strings.Join(wantLines, "\n"))
 	}
 	if got := d.files(t); !slices.Equal(got, kept) {
@@ -224,7 +221,7 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 	if j := d.read(t, "other", ids[2]); j.StatusMessage != "" || len(j.DownloadURLs) != 1 {
 		t.Errorf("the other conversation's reads %+v", j)
 	}
-	if got := d.starter(t, "erase", "--conversation", short); got != (ran{stderr: "0 files removed\n"}) {
+	if got := d.starter(t, "erase", "--conversation", bot); got != (ran{stderr: "0 files removed\n"}) {
 		t.Errorf("once more: %+v", got)
 	}
 	if got := d.starter(t, "erase"); got != (ran{code: 2, stderr: "error: --conversation is needed\n"}) {

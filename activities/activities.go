@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,8 +25,9 @@ import (
 type Activities struct {
 	deps     Dependencies
 	settings Settings
-	// scans bounds how many objects are scanned at a time: each takes a core and some memory.
-	scans chan struct{}
+	// scans and builds bound how much is read and written at a time: each takes a core and some
+	// memory.
+	scans, builds slots
 }
 
 // Dependencies are the stores that the activities read and write.
@@ -40,7 +42,7 @@ type Dependencies struct {
 type UCI interface {
 	Conversation(ctx context.Context, id, channel string) (exhaust.Conversation, error)
 	Devices(ctx context.Context, ids []uuid.UUID, withUsername bool) ([]exhaust.Device, error)
-	Registered(ctx context.Context, conversationID string, after uuid.UUID, limit int) ([]exhaust.Device, error)
+	Registered(ctx context.Context, conversationID, after string, limit int) (devices []exhaust.Device, next string, err error)
 }
 
 // Jobs is what the activities record of an exhaust.
@@ -63,7 +65,28 @@ type Settings struct {
 
 // New makes the activities that a worker registers.
 func New(deps Dependencies, settings Settings) *Activities {
-	return &Activities{deps: deps, settings: settings, scans: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	cores := runtime.GOMAXPROCS(0)
+	return &Activities{deps: deps, settings: settings, scans: make(slots, cores), builds: make(slots, cores)}
+}
+
+// slots bounds how many do something at a time.
+type slots chan struct{}
+
+// take waits for a slot and gives the function that frees it.
+func (s slots) take(ctx context.Context, p *pulse) (free func(), err error) {
+	select {
+	case s <- struct{}{}:
+		return func() { <-s }, nil
+	default:
+	}
+	p.idle.Store(true)
+	defer p.idle.Store(false)
+	select {
+	case s <- struct{}{}:
+		return func() { <-s }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // Failure types, which a workflow can tell apart.
@@ -99,6 +122,9 @@ type Heartbeat struct {
 // heartbeatEvery is short so that a progress bar moves and a cancellation is heard of soon.
 const heartbeatEvery = 500 * time.Millisecond
 
+// idleTicks is how many of these an activity that waits lets pass: hundreds may wait at a time.
+const idleTicks = 6
+
 // pulse sends heartbeats until it is stopped.
 type pulse struct {
 	// activity is the activity's own context, which the stopping of the worker does not end.
@@ -109,6 +135,9 @@ type pulse struct {
 	floor    Heartbeat
 	stop     context.CancelCauseFunc
 	ended    sync.WaitGroup
+	// idle is set while the activity waits for its turn, has nothing to tell, and only has to show
+	// that it lives.
+	idle atomic.Bool
 }
 
 var errStopping = errors.New("the worker is stopping")
@@ -129,7 +158,7 @@ func startPulse(own context.Context) (context.Context, *pulse) {
 	p.ended.Go(func() {
 		ticker := time.NewTicker(heartbeatEvery)
 		defer ticker.Stop()
-		for {
+		for ticks := 1; ; ticks++ {
 			select {
 			case <-ctx.Done():
 				return
@@ -137,7 +166,9 @@ func startPulse(own context.Context) (context.Context, *pulse) {
 				cancel(errStopping)
 				return
 			case <-ticker.C:
-				p.beat()
+				if !p.idle.Load() || ticks%idleTicks == 0 {
+					p.beat()
+				}
 			}
 		}
 	})

@@ -1,8 +1,11 @@
 package activities
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -18,6 +21,7 @@ type BuildInput struct {
 	Conversation exhaust.Conversation `json:"conversation"`
 	Staging      string               `json:"staging"`
 	Runs         []RunRange           `json:"runs,omitempty"`
+	RepeatRuns   int                  `json:"repeatRuns,omitempty"`
 	// Completed is when the exhaust was completed, for the file's name.
 	Completed time.Time `json:"completed"`
 }
@@ -40,6 +44,11 @@ func (a *Activities) BuildCSV(ctx context.Context, in BuildInput) (Built, error)
 }
 
 func (a *Activities) build(ctx context.Context, in BuildInput, pulse *pulse) (built Built, err error) {
+	free, err := a.builds.take(ctx, pulse)
+	if err != nil {
+		return Built{}, err
+	}
+	defer free()
 	built.Report = in.Request.ReportName(exhaust.DayOf(in.Completed.In(a.settings.Timezone)))
 	file, err := a.deps.Reports.Create(ctx, built.Report, "text/csv; charset=utf-8")
 	if err != nil {
@@ -131,33 +140,30 @@ func (b *builder) response(ctx context.Context, a *Activities) error {
 	if err := b.csv.Write(exhaust.ResponseColumns); err != nil {
 		return err
 	}
-	repeats, err := a.readRepeats(ctx, b.in.Staging)
-	if err != nil {
-		return err
-	}
 	known, err := readConsents(ctx, b.store, devicesName(b.in.Staging))
 	if err != nil {
 		return err
 	}
+	repeats := b.openRepeats(ctx)
+	defer repeats.close()
 	var (
 		event  rowReader
 		last   string // mid of the event before
 		lastAt int64
 	)
 	each := func(record []byte) error {
+		repeated, err := repeats.begin(record)
+		if err != nil || repeated {
+			return err
+		}
 		if err := event.read(record); err != nil {
 			return err
 		}
 		mid := event.row.MessageID
-		if mid != "" {
-			if mid == last && event.time == lastAt {
-				return nil
-			}
-			last, lastAt = mid, event.time
-			if kept, ok := repeats[mid]; ok && event.time != kept {
-				return nil
-			}
+		if mid != "" && mid == last && event.time == lastAt {
+			return nil
 		}
+		last, lastAt = mid, event.time
 		consent, ok := known.of(event.row.DeviceID)
 		if !ok {
 			b.built.RowsUnknownDevice++
@@ -167,6 +173,51 @@ func (b *builder) response(ctx context.Context, a *Activities) error {
 	}
 	names := runNames(b.in.Staging, b.in.Runs, rowsRun)
 	return runs.Merge(ctx, b.store, names, scratchName(b.in.Staging, rowsRun), each)
+}
+
+// repeats goes through the staged repeats beside the rows; both are in output order.
+type repeats struct {
+	next  func() ([]byte, error, bool)
+	close func()
+	// repeat is how the next row begins that is dropped; nil after the last.
+	repeat []byte
+	begun  bool
+}
+
+func (b *builder) openRepeats(ctx context.Context) *repeats {
+	var names []string
+	for i := range b.in.RepeatRuns {
+		names = append(names, repeatsName(b.in.Staging, i))
+	}
+	var r repeats
+	r.next, r.close = iter.Pull2(func(yield func([]byte, error) bool) {
+		stopped := errors.New("stopped")
+		err := runs.Merge(ctx, b.store, names, scratchName(b.in.Staging, "repeats"), func(record []byte) error {
+			if !yield(record, nil) {
+				return stopped
+			}
+			return nil
+		})
+		if err != nil && err != stopped {
+			yield(nil, err)
+		}
+	})
+	return &r
+}
+
+// begin reports whether a row begins as a repeat does.
+func (r *repeats) begin(row []byte) (bool, error) {
+	for !r.begun || r.repeat != nil && bytes.Compare(r.repeat, row) < 0 && !bytes.HasPrefix(row, r.repeat) {
+		repeat, err, ok := r.next()
+		if err != nil {
+			return false, err
+		}
+		r.begun = true
+		if r.repeat = append(r.repeat[:0], repeat...); !ok {
+			r.repeat = nil
+		}
+	}
+	return r.repeat != nil && bytes.HasPrefix(row, r.repeat), nil
 }
 
 // consents is what is known of devices, in 17 bytes each.

@@ -7,7 +7,7 @@ import (
 	"io"
 	"sync/atomic"
 
-	"go.temporal.io/sdk/activity"
+	"github.com/google/uuid"
 
 	"data-exhaust/activities/runs"
 	"data-exhaust/blob"
@@ -33,11 +33,12 @@ type Fetched struct {
 	LinesSkipped  int64      `json:"linesSkipped"`
 }
 
-// RunRange names staged runs: those of one attempt at one part.
+// RunRange names staged runs: those of one attempt at one part. An attempt goes by a random name
+// rather than by its number, which starts anew when an operator resets the activity.
 type RunRange struct {
-	Part    int   `json:"part"`
-	Attempt int32 `json:"attempt"`
-	Count   int   `json:"count"`
+	Part    int    `json:"part"`
+	Attempt string `json:"attempt"`
+	Count   int    `json:"count"`
 }
 
 // FetchResume is where another attempt at a part goes on: after an object all of whose events are
@@ -64,17 +65,16 @@ func (a *Activities) FetchTelemetry(ctx context.Context, in FetchInput) (Fetched
 }
 
 func (a *Activities) fetch(ctx context.Context, in FetchInput, pulse *pulse) (Fetched, error) {
-	select {
-	case a.scans <- struct{}{}:
-		defer func() { <-a.scans }()
-	case <-ctx.Done():
-		return Fetched{}, ctx.Err()
+	free, err := a.scans.take(ctx, pulse)
+	if err != nil {
+		return Fetched{}, err
 	}
+	defer free()
 	f := &fetch{
 		in:      in,
 		store:   a.deps.Reports,
 		pulse:   pulse,
-		attempt: activity.GetInfo(ctx).Attempt,
+		attempt: uuid.NewString()[:8],
 		scanner: telemetry.NewScanner(telemetry.Filter{
 			Channel: in.Channel, ConversationID: in.ConversationID, PdataID: a.settings.PdataID,
 		}),
@@ -134,7 +134,7 @@ type fetch struct {
 	in      FetchInput
 	store   blob.Store
 	pulse   *pulse
-	attempt int32
+	attempt string
 	scanner *telemetry.Scanner
 	rows    runs.Buffer
 	index   runs.Buffer
@@ -234,7 +234,7 @@ const (
 )
 
 func (r RunRange) name(staging string, number int, kind string) string {
-	return fmt.Sprintf("%sp%04d-a%d-%05d.%s", staging, r.Part, r.Attempt, number, kind)
+	return fmt.Sprintf("%sp%04d-%s-%05d.%s", staging, r.Part, r.Attempt, number, kind)
 }
 
 // runNames lists the runs of a kind.

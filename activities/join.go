@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -30,41 +29,55 @@ type Joined struct {
 	Known int64 `json:"known"`
 	// Unknown are those that it does not.
 	Unknown int64 `json:"unknown"`
+	// RepeatRuns counts the staged runs of repeats.
+	RepeatRuns int `json:"repeatRuns,omitempty"`
 }
 
-// lookup is how many devices are asked for at a time.
-const lookup = 5000
+// lookup is how many devices are asked for at a time. The registry looks up parts of them side by
+// side.
+const lookup = 20_000
 
 // JoinDevices finds the exhaust's devices and stages what the registry knows of them, ascending by
 // id, as well as the messages that were repeated at another time, which BuildCSV has to drop.
 func (a *Activities) JoinDevices(ctx context.Context, in JoinInput) (Joined, error) {
 	ctx, pulse := startPulse(ctx)
-	join := a.joinTelemetry
-	if in.FromRegistry {
-		join = a.joinRegistered
-	}
-	joined, err := join(ctx, in)
+	joined, err := a.joinDevices(ctx, in, pulse)
 	return joined, pulse.end(staged(err))
 }
 
+func (a *Activities) joinDevices(ctx context.Context, in JoinInput, pulse *pulse) (Joined, error) {
+	free, err := a.builds.take(ctx, pulse)
+	if err != nil {
+		return Joined{}, err
+	}
+	defer free()
+	if in.FromRegistry {
+		return a.joinRegistered(ctx, in)
+	}
+	return a.joinTelemetry(ctx, in)
+}
+
 func devicesName(staging string) string { return staging + "devices" }
-func repeatsName(staging string) string { return staging + "repeats" }
+func repeatsName(staging string, run int) string {
+	return fmt.Sprintf("%srepeats-%05d", staging, run)
+}
 func scratchName(staging, kind string) string {
 	return staging + "merge-" + kind + "-"
 }
 
 func (a *Activities) joinRegistered(ctx context.Context, in JoinInput) (joined Joined, err error) {
 	err = runs.Write(ctx, a.deps.Reports, devicesName(in.Staging), func(add func([]byte) error) error {
-		var after uuid.UUID
-		for {
-			devices, err := a.deps.UCI.Registered(ctx, in.ConversationID, after, lookup)
-			if err != nil || len(devices) == 0 {
+		for after := ""; ; {
+			devices, next, err := a.deps.UCI.Registered(ctx, in.ConversationID, after, lookup)
+			if err != nil {
 				return err
 			}
 			joined.Known += int64(len(devices))
-			after = devices[len(devices)-1].ID
 			if err := addDevices(add, devices); err != nil {
 				return err
+			}
+			if after = next; after == "" {
+				return nil
 			}
 		}
 	})
@@ -73,7 +86,7 @@ func (a *Activities) joinRegistered(ctx context.Context, in JoinInput) (joined J
 
 func (a *Activities) joinTelemetry(ctx context.Context, in JoinInput) (joined Joined, err error) {
 	var known, others idSet
-	if err := a.readIndex(ctx, in, &known, &others); err != nil {
+	if joined.RepeatRuns, err = a.readIndex(ctx, in, &known, &others); err != nil {
 		return Joined{}, err
 	}
 	ids := known.sorted()
@@ -97,40 +110,59 @@ func (a *Activities) joinTelemetry(ctx context.Context, in JoinInput) (joined Jo
 }
 
 // readIndex merges the index of all runs: it gathers the devices of the events that are kept and
-// stages the repeated messages. Devices whose id the registry could know go to uuids, others to
-// others.
-func (a *Activities) readIndex(ctx context.Context, in JoinInput, uuids, others *idSet) error {
-	return runs.Write(ctx, a.deps.Reports, repeatsName(in.Staging), func(addRepeat func([]byte) error) error {
-		var (
-			event    indexReader
-			mid      []byte // of the event kept last
-			keptAt   int64
-			repeated bool // mid is staged as repeated
-			repeat   []byte
-		)
-		each := func(record []byte) error {
-			if err := event.read(record); err != nil {
-				return err
-			}
-			if len(event.mid) > 0 && bytes.Equal(event.mid, mid) {
-				if repeated || event.time == keptAt {
-					return nil
-				}
-				repeated = true
-				repeat = runs.AppendTime(repeat[:0], keptAt)
-				return addRepeat(append(repeat, mid...))
-			}
-			mid, keptAt, repeated = append(mid[:0], event.mid...), event.time, false
-			if id, ok := exhaust.ParseDeviceID(string(event.device)); ok {
-				uuids.add(id)
-			} else {
-				others.add(hashID(event.device))
-			}
+// stages the repeats, which are the rows that BuildCSV has to drop. Devices whose id the registry
+// could know go to uuids, others to others. It gives the number of runs of repeats.
+func (a *Activities) readIndex(ctx context.Context, in JoinInput, uuids, others *idSet) (int, error) {
+	var (
+		event   indexReader
+		mid     []byte // of the event kept last
+		keptAt  int64
+		repeats runs.Buffer
+		repeat  []byte
+		stored  int
+	)
+	store := func() error {
+		if repeats.Len() == 0 {
 			return nil
 		}
-		names := runNames(in.Staging, in.Runs, indexRun)
-		return runs.Merge(ctx, a.deps.Reports, names, scratchName(in.Staging, indexRun), each)
-	})
+		if err := repeats.Store(ctx, a.deps.Reports, repeatsName(in.Staging, stored)); err != nil {
+			return err
+		}
+		repeats.Reset()
+		stored++
+		return nil
+	}
+	each := func(record []byte) error {
+		if err := event.read(record); err != nil {
+			return err
+		}
+		if len(event.mid) > 0 && bytes.Equal(event.mid, mid) {
+			if event.time == keptAt {
+				return nil // beside the row that is kept, where BuildCSV sees it
+			}
+			repeat = appendRepeat(repeat[:0], event.time, mid)
+			repeats.Add(repeat)
+			if repeats.Size() < bufferBytes {
+				return nil
+			}
+			return store()
+		}
+		mid, keptAt = append(mid[:0], event.mid...), event.time
+		if id, ok := exhaust.ParseDeviceID(string(event.device)); ok {
+			uuids.add(id)
+		} else {
+			others.add(hashID(event.device))
+		}
+		return nil
+	}
+	names := runNames(in.Staging, in.Runs, indexRun)
+	if err := runs.Merge(ctx, a.deps.Reports, names, scratchName(in.Staging, indexRun), each); err != nil {
+		return 0, err
+	}
+	if err := store(); err != nil {
+		return 0, err
+	}
+	return stored, nil
 }
 
 // hashID stands for an id of any form in a set of ids: two that differ have, for all that can
@@ -187,17 +219,4 @@ func readDevice(record []byte) (exhaust.Device, error) {
 		Consent:  exhaust.Consent(record[16]),
 		Username: string(record[17:]),
 	}, nil
-}
-
-// readRepeats loads the repeated messages: mid to the time of the event that is kept.
-func (a *Activities) readRepeats(ctx context.Context, staging string) (map[string]int64, error) {
-	repeats := map[string]int64{}
-	err := runs.Read(ctx, a.deps.Reports, repeatsName(staging), func(record []byte) error {
-		if len(record) < 8 {
-			return fmt.Errorf("a staged repeat is damaged")
-		}
-		repeats[string(record[8:])] = int64(binary.BigEndian.Uint64(record) ^ 1<<63)
-		return nil
-	})
-	return repeats, err
 }

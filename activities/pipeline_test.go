@@ -49,9 +49,9 @@ func TestAnExhaustIsWhatASimpleProgramMakesOfTheSameTelemetry(t *testing.T) {
 				ranges = append(ranges, fetched.Runs...)
 			}
 			random.Shuffle(len(ranges), func(i, j int) { ranges[i], ranges[j] = ranges[j], ranges[i] })
-			must[activities.Joined](r, r.JoinDevices, activities.JoinInput{Dataset: dataset, ConversationID: conversation, Staging: in.Staging, Runs: ranges})
+			joined := must[activities.Joined](r, r.JoinDevices, activities.JoinInput{Dataset: dataset, ConversationID: conversation, Staging: in.Staging, Runs: ranges})
 			build := buildInput(dataset, ranges)
-			build.Staging = in.Staging
+			build.Staging, build.RepeatRuns = in.Staging, joined.RepeatRuns
 			built := must[activities.Built](r, r.BuildCSV, build)
 			got := rows(t, r.report(built.Report))
 			want := r.naive(t, lines, dataset)

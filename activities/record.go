@@ -2,7 +2,10 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"golang.org/x/sync/errgroup"
 
 	"data-exhaust/exhaust"
 )
@@ -19,15 +22,32 @@ func (a *Activities) RemoveFiles(ctx context.Context, prefixes []string) error {
 	return pulse.end(a.removeFiles(ctx, prefixes))
 }
 
+// removals is how many files are removed at a time.
+const removals = 16
+
 func (a *Activities) removeFiles(ctx context.Context, prefixes []string) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(removals)
+	if err := a.listFiles(ctx, prefixes, func(name string) {
+		group.Go(func() error {
+			if err := a.deps.Reports.Delete(ctx, name); err != nil {
+				return fmt.Errorf("removing file %s: %w", name, err)
+			}
+			return nil
+		})
+	}); err != nil {
+		return errors.Join(err, group.Wait())
+	}
+	return group.Wait()
+}
+
+func (a *Activities) listFiles(ctx context.Context, prefixes []string, each func(name string)) error {
 	for _, prefix := range prefixes {
 		for object, err := range a.deps.Reports.List(ctx, prefix, "") {
 			if err != nil {
 				return fmt.Errorf("listing the files under %s: %w", prefix, err)
 			}
-			if err := a.deps.Reports.Delete(ctx, object.Name); err != nil {
-				return fmt.Errorf("removing file %s: %w", object.Name, err)
-			}
+			each(object.Name)
 		}
 	}
 	return nil

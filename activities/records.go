@@ -6,11 +6,12 @@ import (
 	"data-exhaust/telemetry"
 )
 
-// Two kinds of records are staged of an event. Output order is time, then mid (contract section 3);
+// Two kinds of records are staged of an event, and one of an event that is dropped. Output order is time, then mid (contract section 3);
 // device and cells settle what remains, so that the same input gives the same bytes.
 //
 //	rows:  time, mid, device, the other cells
 //	index: mid, time, device
+//	repeats: time, mid: how the row begins that is dropped
 //
 // The first record of a mid in the index is the one of its events that is kept.
 
@@ -28,6 +29,11 @@ func appendIndex(record []byte, event *telemetry.Event) []byte {
 	record = runs.AppendText(record, event.MessageID)
 	record = runs.AppendTime(record, event.Time)
 	return runs.AppendText(record, event.DeviceID)
+}
+
+// appendRepeat begins as appendRow does.
+func appendRepeat(record []byte, at int64, mid []byte) []byte {
+	return runs.AppendText(runs.AppendTime(record, at), string(mid))
 }
 
 // cells are those of a row that no key holds.

@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"time"
 
 	"data-exhaust/exhaust"
 	"data-exhaust/registry"
@@ -19,9 +18,9 @@ type Resolved struct {
 }
 
 // ResolveConversation finds the conversation in the request's channel and settles the days: those of
-// the request, else the conversation's own, else yesterday (contract section 3). now is the
-// workflow's time.
-func (a *Activities) ResolveConversation(ctx context.Context, request exhaust.Request, now time.Time) (Resolved, error) {
+// the request, else the conversation's own, else yesterday (contract section 3), as of the day of
+// submission: the same exhaust covers the same days whenever it runs.
+func (a *Activities) ResolveConversation(ctx context.Context, request exhaust.Request) (Resolved, error) {
 	conversation, err := a.deps.UCI.Conversation(ctx, request.ConversationID, request.Channel)
 	if errors.Is(err, registry.ErrNoConversation) {
 		return Resolved{}, final(NoConversation, "No data found for conversation in DB")
@@ -33,10 +32,14 @@ func (a *Activities) ResolveConversation(ctx context.Context, request exhaust.Re
 	if !request.UsesTelemetry() {
 		return resolved, nil
 	}
-	today := exhaust.DayOf(now.In(a.settings.Timezone))
+	today := exhaust.DayOf(request.SubmittedAt.In(a.settings.Timezone))
 	yesterday := today.Add(-1)
 	resolved.StartDate = firstDay(request.StartDate, conversation.StartDate, yesterday)
-	resolved.EndDate = firstDay(request.EndDate, min(firstDay(conversation.EndDate, yesterday), today))
+	resolved.EndDate = firstDay(request.EndDate, min(conversation.EndDate, today))
+	if resolved.EndDate == "" {
+		// The last whole day, unless it is today alone that is asked for.
+		resolved.EndDate = max(yesterday, min(resolved.StartDate, today))
+	}
 	if resolved.StartDate > resolved.EndDate {
 		return Resolved{}, final(BadRange, "the exhaust would start on %s, after its end on %s: give startDate and endDate", resolved.StartDate, resolved.EndDate)
 	}

@@ -267,7 +267,9 @@ func (r *rig) joinAndBuild(dataset exhaust.Dataset, ranges []activities.RunRange
 	joined := must[activities.Joined](r, r.JoinDevices, activities.JoinInput{
 		Dataset: dataset, ConversationID: conversation, Staging: staging, Runs: ranges,
 	})
-	return joined, must[activities.Built](r, r.BuildCSV, buildInput(dataset, ranges))
+	in := buildInput(dataset, ranges)
+	in.RepeatRuns = joined.RepeatRuns
+	return joined, must[activities.Built](r, r.BuildCSV, in)
 }
 
 // report reads a file of the reports store.

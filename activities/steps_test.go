@@ -57,7 +57,8 @@ func TestTheDaysAreThoseOfTheRequestElseOfTheConversationElseYesterday(t *testin
 		t.Run(test.name, func(t *testing.T) {
 			ask := request(test.dataset)
 			ask.ConversationID, ask.StartDate, ask.EndDate = test.conversation, test.start, test.end
-			got, err := run[activities.Resolved](r, r.ResolveConversation, ask, now)
+			ask.SubmittedAt = now
+			got, err := run[activities.Resolved](r, r.ResolveConversation, ask)
 			if test.fails != "" {
 				failure := applicationError(t, err)
 				if !failure.NonRetryable() || failure.Type() != activities.BadRange || failure.Message() != test.fails {
@@ -87,7 +88,7 @@ func TestAConversationOfAnotherChannelIsNoData(t *testing.T) {
 	} {
 		ask := request(exhaust.ResponseExhaust)
 		edit(&ask)
-		_, err := run[activities.Resolved](r, r.ResolveConversation, ask, time.Now())
+		_, err := run[activities.Resolved](r, r.ResolveConversation, ask)
 		failure := applicationError(t, err)
 		if !failure.NonRetryable() || failure.Type() != activities.NoConversation || failure.Message() != "No data found for conversation in DB" {
 			t.Errorf("got %v", failure)
@@ -120,7 +121,7 @@ func TestRepeatedMessagesAreOneEventTheFirstInTime(t *testing.T) {
 		ranges = append(ranges, must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(part)).Runs...)
 	}
 	joined, built := r.joinAndBuild(exhaust.ResponseExhaust, ranges)
-	if want := (activities.Joined{Known: 2, Unknown: 1}); joined != want {
+	if want := (activities.Joined{Known: 2, Unknown: 1, RepeatRuns: 1}); joined != want {
 		t.Errorf("joined %+v, want %+v", joined, want)
 	}
 	if want := (activities.Built{Report: responseReport, RowsWritten: 5, RowsUnknownDevice: 1}); built != want {
@@ -160,7 +161,7 @@ func TestAPrivateExhaustOfDaysListsWhoConversed(t *testing.T) {
 		}
 	}
 	joined, built := r.joinAndBuild(exhaust.PrivateExhaust, fetched.Runs)
-	if want := (activities.Joined{Known: 4, Unknown: 2}); joined != want {
+	if want := (activities.Joined{Known: 4, Unknown: 2, RepeatRuns: 1}); joined != want {
 		t.Errorf("joined %+v, want %+v", joined, want)
 	}
 	if want := (activities.Built{Report: privateReport, RowsWritten: 4, Undecryptable: 1}); built != want {
@@ -267,12 +268,13 @@ func TestABuildThatFailsLeavesNoFile(t *testing.T) {
 
 func TestStagedFilesThatAreGoneAreTold(t *testing.T) {
 	r := newRig(t)
-	r.put("2022-03-01-0.json", answer("a", "2022-03-01T10:00:00Z", device(1)))
+	r.put("2022-03-01-0.json", answer("a", "2022-03-01T10:00:00Z", device(1)), answer("a", "2022-03-01T11:00:00Z", device(1)))
 	fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
-	must[activities.Joined](r, r.JoinDevices, activities.JoinInput{
+	joined := must[activities.Joined](r, r.JoinDevices, activities.JoinInput{
 		Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Runs: fetched.Runs,
 	})
-	for _, gone := range []string{"p0000-a1-00000.index", "p0000-a1-00000.rows", "devices", "repeats"} {
+	parts := "p0000-" + r.stagedAttempt(staging) + "-00000"
+	for _, gone := range []string{parts + ".index", parts + ".rows", "devices", "repeats-00000"} {
 		path := filepath.Join(r.reportsDir, staging, gone)
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -281,12 +283,14 @@ func TestStagedFilesThatAreGoneAreTold(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		if gone == "p0000-a1-00000.index" {
+		if gone == parts+".index" {
 			_, err = run[activities.Joined](r, r.JoinDevices, activities.JoinInput{
 				Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Runs: fetched.Runs,
 			})
 		} else {
-			_, err = run[activities.Built](r, r.BuildCSV, buildInput(exhaust.ResponseExhaust, fetched.Runs))
+			in := buildInput(exhaust.ResponseExhaust, fetched.Runs)
+			in.RepeatRuns = joined.RepeatRuns
+			_, err = run[activities.Built](r, r.BuildCSV, in)
 		}
 		failure := applicationError(t, err)
 		if !failure.NonRetryable() || failure.Type() != activities.StagingGone || !strings.Contains(failure.Message(), staging+gone) {

@@ -47,6 +47,9 @@ type Request struct {
 	StartDate   Day       `json:"startDate,omitempty"`
 	EndDate     Day       `json:"endDate,omitempty"`
 	SubmittedAt time.Time `json:"submittedAt"`
+	// AllowEmpty makes an exhaust without any event a SUCCESS whose file has a header only. It is no
+	// part of what the exhaust is.
+	AllowEmpty bool `json:"allowEmpty,omitempty"`
 }
 
 // ChannelTag is the stored tag, "tag:channel", as answers show it.

@@ -203,6 +203,14 @@ func (r Request) UsesTelemetry() bool {
 	return r.Dataset == ResponseExhaust || r.StartDate != "" || r.EndDate != ""
 }
 
+// FirstPhase is the phase that the exhaust begins with.
+func (r Request) FirstPhase() Phase {
+	if r.UsesTelemetry() {
+		return Fetching
+	}
+	return Joining
+}
+
 // ReportName is the name of the exhaust's file in the reports store when it is completed on day.
 func (r Request) ReportName(completed Day) string {
 	kind := "response"

@@ -100,7 +100,7 @@ func (j *Jobs) Search(ctx context.Context, s Search) ([]exhaust.Job, error) {
 }
 
 const jobColumns = `request_id, tag, job_id, status, request_data, requested_by, requested_channel,
-	output_format, conversation_id, start_date, end_date, dt_job_submitted, dt_job_updated,
+	output_format, conversation_id, start_date, end_date, allow_empty, dt_job_submitted, dt_job_updated,
 	dt_job_completed, execution_time, iteration, err_message, may_heal, progress, report, download_urls, dt_urls_expire`
 
 const newestFirst = ` ORDER BY dt_job_submitted DESC, request_id `
@@ -217,6 +217,7 @@ type jobRow struct {
 	ConversationID string        `db:"conversation_id"`
 	StartDate      string        `db:"start_date"`
 	EndDate        string        `db:"end_date"`
+	AllowEmpty     bool          `db:"allow_empty"`
 	SubmittedAt    instant       `db:"dt_job_submitted"`
 	UpdatedAt      instant       `db:"dt_job_updated"`
 	CompletedAt    instant       `db:"dt_job_completed"`
@@ -252,6 +253,7 @@ func rowOf(job exhaust.Job) (jobRow, error) {
 		ConversationID: job.ConversationID,
 		StartDate:      string(job.StartDate),
 		EndDate:        string(job.EndDate),
+		AllowEmpty:     job.AllowEmpty,
 		SubmittedAt:    instant(job.SubmittedAt),
 		UpdatedAt:      instant(job.UpdatedAt),
 		CompletedAt:    instant(job.CompletedAt),
@@ -280,6 +282,7 @@ func (r jobRow) job() (exhaust.Job, error) {
 			StartDate:      exhaust.Day(r.StartDate),
 			EndDate:        exhaust.Day(r.EndDate),
 			SubmittedAt:    time.Time(r.SubmittedAt),
+			AllowEmpty:     r.AllowEmpty,
 		},
 		Status:        exhaust.Status(r.Status),
 		Message:       r.Message,

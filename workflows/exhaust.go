@@ -24,8 +24,6 @@ type Input struct {
 	Timeout time.Duration `json:"timeout"`
 	// Wait keeps the exhaust SUBMITTED until RunSignal comes, from the night or from an operator.
 	Wait bool `json:"wait,omitempty"`
-	// AllowEmpty makes an exhaust without any event a SUCCESS whose file has a header only.
-	AllowEmpty bool `json:"allowEmpty,omitempty"`
 }
 
 // RunSignal runs an exhaust that waits for the night.
@@ -68,7 +66,6 @@ var a *activities.Activities
 // exhaustRun is one run of an exhaust.
 type exhaustRun struct {
 	timeout  time.Duration
-	empty    bool // is allowed
 	job      exhaust.Job
 	deadline time.Time
 	started  time.Time
@@ -86,12 +83,12 @@ func newExhaust(ctx workflow.Context, in Input) *exhaustRun {
 			Request:   in.Request,
 			Status:    exhaust.Submitted,
 			Attempts:  in.Attempts,
+			Progress:  exhaust.Progress{Phase: in.Request.FirstPhase()},
 			UpdatedAt: in.Request.SubmittedAt,
 		},
 		started:  now,
 		timeout:  in.Timeout,
 		deadline: now.Add(in.Timeout),
-		empty:    in.AllowEmpty,
 		staging:  fmt.Sprintf("staging/%s/%s/", in.Request.ID, run),
 	}
 }
@@ -154,20 +151,17 @@ func (e *exhaustRun) make(ctx workflow.Context, resolved activities.Resolved) er
 			return err
 		}
 	}
-	if err := e.join(ctx, runs); err != nil {
+	joined, err := e.join(ctx, runs)
+	if err != nil {
 		return err
 	}
-	return e.build(ctx, resolved.Conversation, runs)
+	return e.build(ctx, resolved.Conversation, runs, joined.RepeatRuns)
 }
 
 // begin tells that the exhaust is being worked on. job_request is told at the same time as the first
 // step runs.
 func (e *exhaustRun) begin(ctx workflow.Context) error {
 	e.job.Status = exhaust.Processing
-	e.job.Progress.Phase = exhaust.Fetching
-	if !e.job.UsesTelemetry() {
-		e.job.Progress.Phase = exhaust.Joining
-	}
 	if err := e.tell(ctx, "looking up the conversation"); err != nil {
 		return err
 	}
@@ -177,7 +171,7 @@ func (e *exhaustRun) begin(ctx workflow.Context) error {
 
 func (e *exhaustRun) resolve(ctx workflow.Context) (resolved activities.Resolved, err error) {
 	err = workflow.ExecuteActivity(e.short(ctx, "conversation "+e.job.ConversationID),
-		a.ResolveConversation, e.job.Request, workflow.Now(ctx)).Get(ctx, &resolved)
+		a.ResolveConversation, e.job.Request).Get(ctx, &resolved)
 	return resolved, err
 }
 
@@ -248,7 +242,7 @@ func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (
 	if failure != nil {
 		return nil, failure
 	}
-	if progress.EventsMatched == 0 && !e.empty {
+	if progress.EventsMatched == 0 && !e.job.AllowEmpty {
 		return nil, noData()
 	}
 	var all []activities.RunRange
@@ -303,13 +297,12 @@ func summary(part activities.Part) string {
 	return fmt.Sprintf("%s: %d objects, %.1f MB", days, part.Objects, float64(part.Bytes)/1e6)
 }
 
-func (e *exhaustRun) join(ctx workflow.Context, runs []activities.RunRange) error {
+func (e *exhaustRun) join(ctx workflow.Context, runs []activities.RunRange) (joined activities.Joined, err error) {
 	e.job.Progress.Phase = exhaust.Joining
 	if err := e.tell(ctx, "looking up devices"); err != nil {
-		return err
+		return joined, err
 	}
-	var joined activities.Joined
-	err := workflow.ExecuteActivity(e.long(ctx, "devices"), a.JoinDevices, activities.JoinInput{
+	err = workflow.ExecuteActivity(e.long(ctx, "devices"), a.JoinDevices, activities.JoinInput{
 		Dataset:        e.job.Dataset,
 		ConversationID: e.job.ConversationID,
 		Staging:        e.staging,
@@ -317,18 +310,18 @@ func (e *exhaustRun) join(ctx workflow.Context, runs []activities.RunRange) erro
 		FromRegistry:   !e.job.UsesTelemetry(),
 	}).Get(ctx, &joined)
 	if err != nil {
-		return err
+		return joined, err
 	}
-	if !e.job.UsesTelemetry() && joined.Known == 0 && !e.empty {
-		return noData()
+	if !e.job.UsesTelemetry() && joined.Known == 0 && !e.job.AllowEmpty {
+		return joined, noData()
 	}
 	if e.job.Dataset == exhaust.PrivateExhaust {
 		e.job.Progress.RowsUnknownDevice = joined.Unknown
 	}
-	return nil
+	return joined, nil
 }
 
-func (e *exhaustRun) build(ctx workflow.Context, conversation exhaust.Conversation, runs []activities.RunRange) error {
+func (e *exhaustRun) build(ctx workflow.Context, conversation exhaust.Conversation, runs []activities.RunRange, repeatRuns int) error {
 	e.job.Progress.Phase = exhaust.Building
 	if err := e.tell(ctx, "writing the CSV"); err != nil {
 		return err
@@ -340,6 +333,7 @@ func (e *exhaustRun) build(ctx workflow.Context, conversation exhaust.Conversati
 		Conversation: conversation,
 		Staging:      e.staging,
 		Runs:         runs,
+		RepeatRuns:   repeatRuns,
 		Completed:    completed,
 	}).Get(ctx, &built)
 	if err != nil {
@@ -374,10 +368,13 @@ func (e *exhaustRun) finish(ctx workflow.Context) error {
 		return err
 	}
 	e.job = made
+	if err := e.tell(ctx, fmt.Sprintf("%d rows", made.Progress.RowsWritten)); err != nil {
+		return err
+	}
 	if err := removed.Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Warn("staged files are left behind", "staging", e.staging, "error", err)
 	}
-	return e.tell(ctx, fmt.Sprintf("%d rows", made.Progress.RowsWritten))
+	return nil
 }
 
 // fail ends the exhaust as FAILED or CANCELLED and gives the error that ends the workflow.
@@ -465,10 +462,11 @@ func innermost(err error) string {
 	return err.Error()
 }
 
-// mayHeal reports whether a failure is not one for good.
+// mayHeal reports whether a failure is not one for good. Staged files that were gone are staged anew
+// by the next run.
 func mayHeal(cause error) bool {
 	var application *temporal.ApplicationError
-	return !errors.As(cause, &application) || !application.NonRetryable()
+	return !errors.As(cause, &application) || !application.NonRetryable() || application.Type() == activities.StagingGone
 }
 
 func noData() error {

@@ -101,7 +101,7 @@ func TestAResponseExhaustIsFetchedJoinedBuiltAndSigned(t *testing.T) {
 	if want := [][]string{{staging}}; !reflect.DeepEqual(s.removed, want) {
 		t.Errorf("removed %v, want %v", s.removed, want)
 	}
-	runs := []activities.RunRange{{Part: 0, Attempt: 1, Count: 1}, {Part: 1, Attempt: 1, Count: 1}, {Part: 2, Attempt: 1, Count: 1}}
+	runs := []activities.RunRange{{Part: 0, Attempt: "a", Count: 1}, {Part: 1, Attempt: "a", Count: 1}, {Part: 2, Attempt: "a", Count: 1}}
 	if want := (activities.JoinInput{Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Runs: runs}); !reflect.DeepEqual(s.joined[0], want) {
 		t.Errorf("joined %+v, want %+v", s.joined[0], want)
 	}

@@ -88,7 +88,7 @@ func (s *standIn) count(name string) (n int) {
 	return n
 }
 
-func (s *standIn) ResolveConversation(ctx context.Context, r exhaust.Request, _ time.Time) (activities.Resolved, error) {
+func (s *standIn) ResolveConversation(ctx context.Context, r exhaust.Request) (activities.Resolved, error) {
 	err := s.called(ctx, "ResolveConversation", s.resolve)
 	resolved := activities.Resolved{Conversation: exhaust.Conversation{ID: r.ConversationID, Name: "Helpdesk", Channel: r.Channel}}
 	if r.UsesTelemetry() {
@@ -112,7 +112,7 @@ func (s *standIn) FetchTelemetry(ctx context.Context, in activities.FetchInput) 
 // fetched is a part of which two events matched.
 func fetched(in activities.FetchInput) activities.Fetched {
 	return activities.Fetched{
-		Runs:      []activities.RunRange{{Part: in.Part.Number, Attempt: 1, Count: 1}},
+		Runs:      []activities.RunRange{{Part: in.Part.Number, Attempt: "a", Count: 1}},
 		BytesRead: in.Part.Bytes, EventsMatched: 2, LinesSkipped: 1,
 	}
 }

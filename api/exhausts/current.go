@@ -46,7 +46,7 @@ func (s *Exhausts) current(ctx context.Context, requestID string) (exhaust.Job, 
 
 // describedWithin is how long Temporal may take to answer. It leaves time for job_request, which tells
 // of an exhaust that has ended when Temporal hangs.
-const describedWithin = 5 * time.Second
+const describedWithin = 3 * time.Second
 
 func described(d *workflowservice.DescribeWorkflowExecutionResponse) (exhaust.Job, error) {
 	info := d.GetWorkflowExecutionInfo()

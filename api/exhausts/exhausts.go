@@ -123,8 +123,6 @@ type run struct {
 	now bool
 	// evenIfMade runs one again that has succeeded.
 	evenIfMade bool
-	// allowEmpty makes one without any event a SUCCESS.
-	allowEmpty bool
 }
 
 func (s *Exhausts) submit(ctx context.Context, request exhaust.Request, how run) (exhaust.Job, error) {
@@ -173,6 +171,7 @@ func (s *Exhausts) start(ctx context.Context, job exhaust.Job, how run) (exhaust
 		reuse = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	}
 	job.Status = exhaust.Submitted
+	job.Progress.Phase = job.FirstPhase()
 	job.UpdatedAt = time.Now().Truncate(time.Millisecond)
 	if job.Attempts == 0 {
 		job.UpdatedAt = job.SubmittedAt
@@ -191,7 +190,7 @@ func (s *Exhausts) start(ctx context.Context, job exhaust.Job, how run) (exhaust
 		},
 		StaticSummary: fmt.Sprintf("%s of %s for %s", job.Dataset, job.ConversationID, job.ChannelTag()),
 	}, workflows.Exhaust, workflows.Input{
-		Request: job.Request, Attempts: job.Attempts, Timeout: s.settings.Timeout, Wait: how.wait, AllowEmpty: how.allowEmpty,
+		Request: job.Request, Attempts: job.Attempts, Timeout: s.settings.Timeout, Wait: how.wait,
 	})
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return s.current(ctx, job.ID)
@@ -251,6 +250,7 @@ func (s *Exhausts) find(ctx context.Context, requestID string) (exhaust.Job, err
 	}
 	job.Status = exhaust.Failed
 	job.Message = workflowGone
+	job.CompletedAt = job.UpdatedAt
 	return job, nil
 }
 
@@ -315,11 +315,14 @@ func (s *Exhausts) Search(ctx context.Context, search registry.Search) ([]exhaus
 	return s.refreshed(ctx, jobs)
 }
 
+// atOnce bounds how many exhausts are looked at, or run, at a time for one request.
+const atOnce = 16
+
 // refreshed brings jobs up to date: those that job_request does not know to have ended with their
 // workflow's state, those that succeeded with URLs that work.
 func (s *Exhausts) refreshed(ctx context.Context, jobs []exhaust.Job) ([]exhaust.Job, error) {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(16)
+	group.SetLimit(atOnce)
 	for i := range jobs {
 		group.Go(func() error {
 			if !jobs[i].Status.Ended() {

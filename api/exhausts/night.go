@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.temporal.io/api/serviceerror"
+	"golang.org/x/sync/errgroup"
 
 	"data-exhaust/exhaust"
 	"data-exhaust/registry"
@@ -95,10 +96,13 @@ func (s *Exhausts) Replay(ctx context.Context, r Replay) (jobs []exhaust.Job, ne
 	if r.DryRun {
 		return jobs, next, nil
 	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
 	for i, job := range jobs {
-		if jobs[i], err = s.Run(ctx, job.ID, job.Status, job.Attempts); err != nil {
-			return nil, "", err
-		}
+		group.Go(func() (err error) {
+			jobs[i], err = s.Run(ctx, job.ID, job.Status, job.Attempts)
+			return err
+		})
 	}
-	return jobs, next, nil
+	return jobs, next, group.Wait()
 }

@@ -17,7 +17,8 @@ func (s *Exhausts) SubmitAt(ctx context.Context, submission exhaust.Submission, 
 		return exhaust.Job{}, err
 	}
 	request.SubmittedAt = time.Now().Truncate(time.Millisecond)
-	return s.submit(ctx, request, run{allowEmpty: allowEmpty})
+	request.AllowEmpty = allowEmpty
+	return s.submit(ctx, request, run{})
 }
 
 // State is how an exhaust stands, as its workflow or, later, job_request knows it.

@@ -85,7 +85,7 @@ func Worker(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 const (
 	// maxActivities is high because most of them wait: scanning, which takes a core and memory, is
 	// bounded by the activities themselves.
-	maxActivities = 64
+	maxActivities = 256
 	// heartbeatThrottle is how often, at the most, an activity's progress is told to Temporal.
 	heartbeatThrottle = time.Second
 	// stopWithin bounds how long a worker that stops waits for its activities to hand back.
@@ -107,6 +107,7 @@ func newActivities(ctx context.Context, cfg config.Config, dbs *databases, store
 		Users:         cfg.UsersTable,
 		Registrations: cfg.RegistrationsTable,
 		Identities:    cfg.IdentitiesTable,
+		Zone:          cfg.Timezone,
 	})
 	if err != nil {
 		return nil, err

@@ -1,7 +1,7 @@
 -- job_request keeps what stays of an exhaust for good. Its columns are named as in Sunbird's table
 -- of the same name. The types are those that PostgreSQL and SQLite share: times are UTC with
 -- milliseconds, execution_time is milliseconds, download_urls and progress are JSON, request_data
--- is the datasetConfig byte for byte.
+-- is the datasetConfig, compact.
 
 -- +goose Up
 CREATE TABLE job_request (
@@ -16,6 +16,7 @@ CREATE TABLE job_request (
     conversation_id   TEXT NOT NULL,
     start_date        TEXT NOT NULL, -- '' where the request left it to the registry
     end_date          TEXT NOT NULL,
+    allow_empty       BOOLEAN NOT NULL, -- without any event it is a success
     dt_job_submitted  TIMESTAMP NOT NULL,
     dt_job_updated    TIMESTAMP,
     dt_job_completed  TIMESTAMP,

@@ -2,21 +2,29 @@ package schedules_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
 
 	"data-exhaust/activities"
 	"data-exhaust/api/schedules"
 	"data-exhaust/exhaust"
+	"data-exhaust/workflows"
 )
 
 func TestAScheduleIsATemporalScheduleAndAnswersShowIt(t *testing.T) {
@@ -185,6 +193,7 @@ func TestChangingWhenAScheduleFiresNeitherRepeatsNorLosesADay(t *testing.T) {
 		{"to the east", "0 20 * * *", "America/Los_Angeles", "0s", `{"zone":"Pacific/Auckland"}`},
 		{"without the jitter that holds a firing back", pending, kolkata, "23h", `{"jitter":"0s"}`},
 		{"to a jitter that holds a firing back", "0 2 1 * *", kolkata, "0s", `{"cron":"` + pending + `","jitter":"23h"}`},
+		{"to a weekly firing that is held back", "0 2 * * *", kolkata, "0s", `{"cron":"` + fmt.Sprintf("%d %d * * %d", ago.Minute(), ago.Hour(), ago.Weekday()) + `","jitter":"23h"}`},
 		{"from a firing held back to weekly", pending, kolkata, "23h", `{"cron":"0 2 * * 1","jitter":null}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -194,26 +203,36 @@ func TestChangingWhenAScheduleFiresNeitherRepeatsNorLosesADay(t *testing.T) {
 			held := listed(t, s.ScheduleID, time.Now().AddDate(0, 0, -90), time.Now())
 			okay[schedule](t, channel, "PATCH", base+"/"+s.ScheduleID, `{"request":`+c.change+`}`)
 			after := definition(t, s.ScheduleID)
-			starts := listed(t, s.ScheduleID, after.Change.At, after.Change.At.AddDate(0, 0, 90))
+			starts := listed(t, s.ScheduleID, time.Now().AddDate(0, 0, -90), time.Now().AddDate(0, 0, 90))
+			at := after.Change.At
 
-			// What Temporal starts in fact: of the old those that had started, of the new those still to come.
+			// What Temporal starts in fact: by the old times until the change, by the new ones from then on.
 			var made []activities.Window
-			for _, w := range windowsAround(t, before, after.Change.At) {
-				if held[len(held)-1].Before(w.Firing) || w.Firing.After(after.Change.At) {
-					break
+			for _, w := range windowsAround(t, before, at) {
+				if start := firstFrom(held, w.Firing); !start.IsZero() && !start.After(at) {
+					made = append(made, w)
 				}
-				made = append(made, w)
 			}
-			for _, w := range windowsAround(t, after, after.Change.At) {
-				if !w.Firing.Add(after.Jitter).Before(starts[0]) && (w.Firing.After(after.Change.At) || !starts[0].Before(w.Firing) && starts[0].Before(w.Firing.Add(after.Jitter))) {
+			for _, w := range windowsAround(t, after, at) {
+				if start := firstFrom(starts, w.Firing); start.After(at) {
 					made = append(made, w)
 				}
 			}
 			follow(t, "windows made", made)
 			// What a backfill makes with the new times, now.
-			follow(t, "windows of a backfill", windowsAround(t, after, after.Change.At))
+			follow(t, "windows of a backfill", windowsAround(t, after, at))
 		})
 	}
+}
+
+// firstFrom is the first of these times that is not before another: when the firing of that time starts.
+func firstFrom(times []time.Time, at time.Time) time.Time {
+	for _, t := range times {
+		if !t.Before(at) {
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 // windowsAround are a schedule's windows of 60 days before a time and 60 days after it.
@@ -433,45 +452,155 @@ func TestABackfillMakesEachWindowOnceHoweverOftenItIsAsked(t *testing.T) {
 	for _, day := range days {
 		want.Windows = append(want.Windows, window{day, day})
 	}
-	made := func() map[string]string {
+	backfillOnce := func() {
+		t.Helper()
 		if got := okay[backfill](t, channel, "POST", base+"/"+s.ScheduleID+"/backfill", body); !reflect.DeepEqual(got, want) {
 			t.Fatalf("the backfill answered %v, want %v", got, want)
 		}
-		eventually(t, "the month is made", func() bool {
-			ended := 0
-			for _, j := range jobs(t, s) {
-				if j.Status == "SUCCESS" {
-					ended++
-				}
-			}
-			return ended >= len(days)
-		})
+	}
+	made := func() map[string]string {
 		byDay := map[string]string{}
 		for _, j := range jobs(t, s) {
-			byDay[j.DatasetConfig["startDate"]+" "+j.DatasetConfig["endDate"]] = fmt.Sprint(j.RequestID, " ", j.Status, " attempt ", j.Attempts, " rows ", j.Progress.RowsWritten)
+			byDay[j.DatasetConfig["startDate"]+" "+j.DatasetConfig["endDate"]+" "+j.RequestID] =
+				fmt.Sprint(j.Status, " attempt ", j.Attempts, " rows ", j.Progress.RowsWritten)
 		}
 		return byDay
 	}
-	first := made()
+	// Twice at once, of which Temporal starts a firing that still runs once, and again when all is made.
+	backfillOnce()
+	backfillOnce()
+	var first map[string]string
+	eventually(t, "the month is made", func() bool {
+		return len(closed(t, s.ScheduleID)) >= len(days) && !strings.Contains(fmt.Sprint(read(t, s.ScheduleID).Firings), "RUNNING")
+	})
+	first = made()
 	if len(first) != len(days) {
-		t.Errorf("%d windows were made, want %d", len(first), len(days))
+		t.Errorf("%d exhausts were made, want %d", len(first), len(days))
 	}
-	for _, day := range days {
+	for key, got := range first {
 		rows := 1
-		if day[8:] == "13" {
+		if key[8:10] == "13" {
 			rows = 0
 		}
-		got := first[string(day+" "+day)]
-		if len(got) < 32 || got[32:] != fmt.Sprintf(" SUCCESS attempt 0 rows %d", rows) {
-			t.Errorf("%s: got %q, want SUCCESS at the first attempt with %d rows", day, got, rows)
+		if key[:10] != key[11:21] || got != fmt.Sprintf("SUCCESS attempt 0 rows %d", rows) {
+			t.Errorf("%s: got %s, want a day's SUCCESS at the first attempt with %d rows", key, got, rows)
 		}
 	}
-	// Both firings of each day have ended before it is looked at again.
+	before := len(closed(t, s.ScheduleID))
+	backfillOnce()
+	eventually(t, "the last backfill's firings have ended", func() bool { return len(closed(t, s.ScheduleID)) >= before+len(days) })
 	if again := made(); !reflect.DeepEqual(again, first) {
-		t.Errorf("after the second backfill there is\n%v\nwant the same as after the first\n%v", again, first)
+		t.Errorf("after the last backfill there is\n%v\nwant the same as after the first\n%v", again, first)
 	}
-	eventually(t, "the second backfill's firings have ended", func() bool { return len(closed(t, s.ScheduleID)) == 2*len(days) })
-	if again := made(); !reflect.DeepEqual(again, first) {
-		t.Errorf("after all firings there is\n%v\nwant the same as after the first backfill\n%v", again, first)
+}
+
+func TestAWebhookTellsOfAFileEvenWhereTheReceiverFailsAtFirstAndTheScheduleIsDeleted(t *testing.T) {
+	t.Parallel()
+	type delivery struct {
+		header http.Header
+		body   []byte
+	}
+	var (
+		got     = make(chan delivery, 10)
+		answers = make(chan int, 10)
+	)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- delivery{r.Header, body}
+		w.WriteHeader(<-answers)
+	}))
+	defer receiver.Close()
+	s := create(t, "0 6 * * *", kolkata, fmt.Sprintf(`"tag":"told","webhook":%q`, receiver.URL+"/hook?token=T0KEN"))
+	if s.Webhook != strings.TrimPrefix(receiver.URL, "http://") {
+		t.Errorf("the answer shows the webhook %s", s.Webhook)
+	}
+	okay[schedule](t, channel, "POST", base+"/"+s.ScheduleID+"/trigger", "")
+	first := <-got
+	// The firing runs. Without its schedule it goes on.
+	okay[struct{}](t, channel, "DELETE", base+"/"+s.ScheduleID, "")
+	answers <- 500
+	second := <-got
+	answers <- 200
+	var result workflows.Firing
+	firings := closed(t, s.ScheduleID)
+	eventually(t, "the firing has ended", func() bool { firings = closed(t, s.ScheduleID); return len(firings) == 1 })
+	if err := temporalClient.GetWorkflow(t.Context(), firings[0], "").Get(t.Context(), &result); err != nil {
+		t.Fatal(err)
+	}
+	if result.Webhook != "delivered to "+s.Webhook || result.Rows != 2 {
+		t.Errorf("the firing came to %+v", result)
+	}
+	if first.header.Get("X-Exhaust-Delivery") != result.RequestID+"-0" || second.header.Get("X-Exhaust-Delivery") != result.RequestID+"-0" {
+		t.Errorf("the deliveries are %s and %s, want %s-0", first.header.Get("X-Exhaust-Delivery"), second.header.Get("X-Exhaust-Delivery"), result.RequestID)
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	fmt.Fprintf(mac, "%s.%s", second.header.Get("X-Exhaust-Timestamp"), second.body)
+	if want := "sha256=" + hex.EncodeToString(mac.Sum(nil)); second.header.Get("X-Exhaust-Signature") != want {
+		t.Errorf("the signature is %s, want %s", second.header.Get("X-Exhaust-Signature"), want)
+	}
+	var body map[string]any
+	if err := json.Unmarshal(second.body, &body); err != nil {
+		t.Fatal(err)
+	}
+	delete(body, "ts")
+	yesterday := string(today().Add(-1))
+	want := map[string]any{
+		"event": "exhaust.ready", "scheduleId": s.ScheduleID, "requestId": result.RequestID, "tag": "told", "channel": channel,
+		"dataset": "uci-response-exhaust", "status": "SUCCESS", "from": yesterday, "to": yesterday, "rows": 2.0,
+		"readUrl": api + "/dataset/v1/request/read/told?requestId=" + result.RequestID,
+	}
+	if !reflect.DeepEqual(body, want) {
+		t.Errorf("the body is %v\nwant %v", body, want)
+	}
+	// The link leads to the file.
+	read := okay[job](t, channel, "GET", strings.TrimPrefix(want["readUrl"].(string), api), "")
+	if read.Status != "SUCCESS" || len(read.DownloadURLs) != 1 {
+		t.Errorf("the read link answers %+v", read)
+	}
+	// The token is nowhere to be seen.
+	history, err := json.Marshal(events(t, firings[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(history) < 1000 || strings.Contains(string(history), "T0KEN") || strings.Contains(serviceLog.String(), "T0KEN") {
+		t.Error("the webhook's token stands in the history or in the log")
+	}
+}
+
+// events are what a workflow's history says, payloads decoded.
+func events(t *testing.T, workflowID string) (all []string) {
+	t.Helper()
+	iterator := temporalClient.GetWorkflowHistory(t.Context(), workflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for iterator.HasNext() {
+		event, err := iterator.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, event.String())
+	}
+	return all
+}
+
+func TestAWebhookIsRefusedWhereItCannotBeSigned(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		secret string
+		url    string
+		want   string
+	}{
+		{"", "https://example.org/token", "webhook cannot be used: the service has no EXHAUST_WEBHOOK_SECRET to sign it with"},
+		{secret, "http://127.0.0.1:8080/token", "webhook goes to 127.0.0.1: only public addresses are accepted, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true"},
+		{secret, "http://LocalHost./token", "webhook goes to LocalHost.: only public addresses are accepted, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true"},
+		{secret, "http://[fd00:ec2::254]/token", "webhook goes to fd00:ec2::254: only public addresses are accepted, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true"},
+	} {
+		service := schedules.New(temporalClient, "default", schedules.Settings{TaskQueue: "nobody", Timezone: zone(t, kolkata), MaxDays: 366, WebhookSecret: c.secret})
+		_, err := service.Create(t.Context(), schedules.Draft{
+			Submission: exhaust.Submission{Dataset: "uci-response-exhaust", Channel: channel, DatasetConfig: []byte(`{"conversationId":"c"}`)},
+			Cron:       "0 6 * * *", Webhook: c.url,
+		})
+		var invalid *exhaust.Invalid
+		if !errors.As(err, &invalid) || invalid.Sentence != c.want {
+			t.Errorf("%s: got %v, want %s", c.url, err, c.want)
+		}
 	}
 }

@@ -62,7 +62,11 @@ func TestTheWindowsOfAYearHoldEachDayOnce(t *testing.T) {
 			}()
 			begin := midnight(walk.from, zone(t, walk.zone))
 			end := midnight(walk.until.Add(1), zone(t, walk.zone))
-			times := listed(t, made.ID, begin.AddDate(-9, 0, 0), end)
+			back := 1 // year, or the leap years before
+			if walk.longest > 1000 {
+				back = 9
+			}
+			times := listed(t, made.ID, begin.AddDate(-back, 0, -40), end)
 			got := walked{}
 			for _, at := range times {
 				if at.Before(begin) || !at.Before(end) {

@@ -176,7 +176,7 @@ func (s *Exhausts) start(ctx context.Context, job exhaust.Job, how run) (exhaust
 	if job.Attempts == 0 {
 		job.UpdatedAt = job.SubmittedAt
 	}
-	_, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+	_, err := s.temporal.ExecuteWorkflow(ofAttempt(ctx, job), client.StartWorkflowOptions{
 		ID:                       exhaust.WorkflowID(job.ID),
 		TaskQueue:                s.settings.TaskQueue,
 		WorkflowIDReusePolicy:    reuse,

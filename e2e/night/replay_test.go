@@ -181,8 +181,8 @@ func TestTheReplayCallGoesPageByPage(t *testing.T) {
 func TestRetriesThatArriveTogetherRunAnExhaustOnce(t *testing.T) {
 	d := deploy(t)
 	j := d.end(t, "x", d.submit(t, "x", unknown, day, "").RequestID)
-	for round := 1; round <= 5; round++ {
-		answers := make(chan string, 8)
+	for round := 1; round <= 20; round++ {
+		answers := make(chan string, 16)
 		for range cap(answers) {
 			go func() {
 				a, err := d.call(t.Context(), http.MethodPost, "retry/x?requestId="+j.RequestID, "")

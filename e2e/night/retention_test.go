@@ -9,10 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	commonpb "go.temporal.io/api/common/v1"
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 )
 
 var india = time.FixedZone("IST", 5*3600+30*60)
@@ -80,7 +76,14 @@ func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
 		t.Errorf("what is not due yet reads %+v", got)
 	}
 	wantExpired("after the night")
-	d.forget(t, expired.RequestID)
+	// In another namespace Temporal knows nothing of it, as after its retention.
+	d.namespace += "b"
+	d.env = append(d.env, "TEMPORAL_NAMESPACE="+d.namespace)
+	if out := d.starter(t, "setup"); out.code != 0 {
+		t.Fatalf("setup: %+v", out)
+	}
+	d.startAPI(t)
+	d.startWorker(t)
 	wantExpired("when Temporal has forgotten it")
 
 	j := d.mustCall(t, http.MethodPost, "retry/expired?requestId="+expired.RequestID, "").job(t)
@@ -100,29 +103,16 @@ func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
 	}
 }
 
-// forget deletes an exhaust's workflow, as Temporal's retention would.
-func (d *deployment) forget(t *testing.T, requestID string) {
-	t.Helper()
-	execution := &commonpb.WorkflowExecution{WorkflowId: "exhaust-" + requestID}
-	_, err := d.client.WorkflowService().DeleteWorkflowExecution(t.Context(), &workflowservice.DeleteWorkflowExecutionRequest{
-		Namespace: d.namespace, WorkflowExecution: execution,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, 30*time.Second, "the workflow is forgotten", func() bool {
-		_, err := d.client.DescribeWorkflowExecution(t.Context(), execution.GetWorkflowId(), "")
-		_, absent := err.(*serviceerror.NotFound)
-		return absent
-	})
-}
-
 func TestANightDeletesStagedFilesThatAreADayOldUnlessTheirExhaustRuns(t *testing.T) {
 	d := deploy(t)
 	made := d.make(t, "made")
-	runs, terminated := d.park(t, "runs", bot, day), d.park(t, "terminated", bot, day)
-	if err := d.client.TerminateWorkflow(t.Context(), "exhaust-"+terminated.RequestID, "", "the machine was on fire"); err != nil {
-		t.Fatal(err)
+	runs := d.park(t, "runs", bot, day)
+	// One that was terminated while it waited, and one while it ran.
+	waited, terminated := d.park(t, "waited", bot, day), d.park(t, "terminated", bot, day)
+	for _, id := range []string{waited.RequestID, terminated.RequestID} {
+		if err := d.client.TerminateWorkflow(t.Context(), "exhaust-"+id, "", "the machine was on fire"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	staged := func(id string, age time.Duration) string {
 		name := "staging/" + id + "/a-run/part"
@@ -132,8 +122,8 @@ func TestANightDeletesStagedFilesThatAreADayOldUnlessTheirExhaustRuns(t *testing
 	}
 	const old, young = 25 * time.Hour, 23 * time.Hour
 	gone := []string{staged(made.RequestID, old), staged(terminated.RequestID, old), staged("NOBODYS", old)}
-	// The night runs what waits, so for it to be running there has to be one that the night does not wait for.
-	d.exec(t, `UPDATE job_request SET status = 'PROCESSING' WHERE request_id = $1`, runs.RequestID)
+	// What is PROCESSING the night does not run, so one that waits can stand for it.
+	d.exec(t, `UPDATE job_request SET status = 'PROCESSING' WHERE request_id IN ($1, $2)`, runs.RequestID, terminated.RequestID)
 	kept := []string{staged(runs.RequestID, old), staged("YOUNG", young), reportName(made)}
 
 	s := d.night(t)
@@ -144,12 +134,14 @@ func TestANightDeletesStagedFilesThatAreADayOldUnlessTheirExhaustRuns(t *testing
 	if got := d.files(t); !slices.Equal(got, kept) {
 		t.Errorf("the store holds\n%q, want\n%q", got, kept)
 	}
-	// The night has met the one that was terminated, and told job_request what it could not tell itself.
-	if want := []outcome{{RequestID: terminated.RequestID, Status: "FAILED", Message: "terminated by an operator"}}; !slices.Equal(s.Failures, want) {
+	// What the terminated ones could not tell job_request themselves, the night has.
+	if want := []outcome{{RequestID: waited.RequestID, Status: "FAILED", Message: "terminated by an operator"}}; !slices.Equal(s.Failures, want) {
 		t.Errorf("the failures are %+v, want %+v", s.Failures, want)
 	}
-	if d.count(t, "status = 'FAILED' AND err_message = 'terminated by an operator' AND request_id = '"+terminated.RequestID+"'") != 1 {
-		t.Error("job_request does not know that it was terminated")
+	for _, id := range []string{waited.RequestID, terminated.RequestID} {
+		if d.count(t, "status = 'FAILED' AND err_message = 'terminated by an operator' AND request_id = '"+id+"'") != 1 {
+			t.Errorf("job_request does not know that %s was terminated", id)
+		}
 	}
 	if s := d.night(t); s.Ran != 0 {
 		t.Errorf("the next night meets it again: %+v", s)

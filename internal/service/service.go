@@ -13,7 +13,9 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	sdklog "go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
 
+	"data-exhaust/api/exhausts"
 	"data-exhaust/api/rest"
 	"data-exhaust/blob"
 	"data-exhaust/config"
@@ -31,6 +33,7 @@ func DialTemporal(log *slog.Logger) (client.Client, string, error) {
 		options.Namespace = client.DefaultNamespace
 	}
 	options.Logger = sdklog.NewStructuredLogger(log)
+	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(exhausts.StartOnce))
 	c, err := client.NewLazyClient(options)
 	if err != nil {
 		return nil, "", fmt.Errorf("the TEMPORAL_ settings: %w", err)

@@ -31,6 +31,8 @@ type Fetched struct {
 	BytesRead     int64      `json:"bytesRead"`
 	EventsMatched int64      `json:"eventsMatched"`
 	LinesSkipped  int64      `json:"linesSkipped"`
+	// Objects are those that were read.
+	Objects int `json:"objects"`
 }
 
 // RunRange names staged runs: those of one attempt at one part. An attempt goes by a random name
@@ -90,6 +92,10 @@ func (a *Activities) fetch(ctx context.Context, in FetchInput, pulse *pulse) (Fe
 		if err := f.object(ctx, a.deps.Telemetry, object); err != nil {
 			return Fetched{}, err
 		}
+	}
+	if missing := in.Part.Objects - f.done.Objects; missing > 0 {
+		// Their events would be missing without a word.
+		return Fetched{}, fmt.Errorf("%d of the %d telemetry objects from %s to %s are no longer listed", missing, in.Part.Objects, in.Part.Begin.Day, in.Part.End.Day)
 	}
 	if err := f.stage(ctx); err != nil {
 		return Fetched{}, err
@@ -169,6 +175,7 @@ func (f *fetch) object(ctx context.Context, store blob.Store, object positioned)
 	f.done.BytesRead += counted.read.Load()
 	f.done.EventsMatched += counts.Matched
 	f.done.LinesSkipped += counts.Skipped
+	f.done.Objects++
 	f.pulse.update(func(h *Heartbeat) {
 		h.BytesRead, h.EventsMatched, h.LinesSkipped = f.done.BytesRead, f.done.EventsMatched, f.done.LinesSkipped
 	})

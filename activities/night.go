@@ -143,6 +143,33 @@ type Cleaned struct {
 	Reports int `json:"reports"`
 	// Staged are files that exhausts left behind which no longer run.
 	Staged int `json:"staged"`
+	// Unnamed are reports that no exhaust names: it came to nothing just after it had written one.
+	Unnamed int `json:"unnamed"`
+}
+
+// SettleEnded records the end of exhausts that could not do so themselves.
+func (n *Night) SettleEnded(ctx context.Context) error {
+	ctx, pulse := startPulse(ctx)
+	return pulse.end(n.settleEnded(ctx))
+}
+
+func (n *Night) settleEnded(ctx context.Context) error {
+	const page = 500
+	for after := ""; ; {
+		jobs, err := n.jobs.Select(ctx, registry.Selection{Status: exhaust.Processing, After: after, Limit: page})
+		if err != nil {
+			return err
+		}
+		for _, job := range jobs {
+			if _, err := n.runs(ctx, job.ID); err != nil {
+				return err
+			}
+			after = job.ID
+		}
+		if len(jobs) < page {
+			return nil
+		}
+	}
 }
 
 // DeleteExpired deletes the reports that have been kept for longer than the retention at a time.
@@ -211,6 +238,42 @@ func (n *Night) deleteLeftStaging(ctx context.Context, now time.Time) (cleaned C
 			return cleaned, fmt.Errorf("deleting staged %s: %w", object.Name, err)
 		}
 		cleaned.Staged++
+	}
+	return cleaned, nil
+}
+
+// DeleteUnnamed deletes reports that are older than a day and that their exhaust, which has ended,
+// does not name; and those older than the retention of which nothing is recorded at all.
+func (n *Night) DeleteUnnamed(ctx context.Context, now time.Time) (Cleaned, error) {
+	ctx, pulse := startPulse(ctx)
+	cleaned, err := n.deleteUnnamed(ctx, now)
+	return cleaned, pulse.end(err)
+}
+
+func (n *Night) deleteUnnamed(ctx context.Context, now time.Time) (cleaned Cleaned, err error) {
+	for _, dataset := range []exhaust.Dataset{exhaust.ResponseExhaust, exhaust.PrivateExhaust} {
+		prefix := string(dataset) + "/"
+		for object, err := range n.reports.List(ctx, prefix, "") {
+			if err != nil {
+				return cleaned, fmt.Errorf("listing reports: %w", err)
+			}
+			if object.Modified.After(now.Add(-stagingKept)) {
+				continue
+			}
+			requestID, _, _ := strings.Cut(strings.TrimPrefix(object.Name, prefix), "/")
+			job, err := n.jobs.Job(ctx, requestID)
+			switch unrecorded := errors.Is(err, registry.ErrNoJob); {
+			case err != nil && !unrecorded:
+				return cleaned, err
+			case unrecorded && object.Modified.After(now.Add(-n.retention)),
+				!unrecorded && (!job.Status.Ended() || job.Report == object.Name):
+				continue
+			}
+			if err := n.reports.Delete(ctx, object.Name); err != nil {
+				return cleaned, fmt.Errorf("deleting report %s: %w", object.Name, err)
+			}
+			cleaned.Unnamed++
+		}
 	}
 	return cleaned, nil
 }

@@ -115,6 +115,7 @@ func cutAtRandom(random *rand.Rand, parts []activities.Part, names []string) []a
 	}
 	for i := range cut {
 		cut[i].Number = i
+		cut[i].Objects = 0 // how many each has of its objects is not known
 	}
 	return cut
 }

@@ -50,7 +50,7 @@ func TestAnswersAreTheContractsEnvelopesWithoutAnyWorker(t *testing.T) {
 				"requestedBy":"user_id","jobStats":{"dtJobSubmitted":%d,"dtJobCompleted":null,"executionTime":null},"status":"SUBMITTED",
 				"dataset":"uci-response-exhaust","requestId":%q,"requestedChannel":%q`,
 				j.JobStats.Submitted, tag, c.channel, j.ExpiresAt, j.JobStats.Submitted, o.requestID(j.JobStats.Submitted), c.channel)
-			info := shown + `,"statusMessage":"","progress":{"phase":"","bytesTotal":0,"bytesRead":0,"eventsMatched":0,"rowsWritten":0,"percent":0,
+			info := shown + `,"statusMessage":"","progress":{"phase":"FETCHING","bytesTotal":0,"bytesRead":0,"eventsMatched":0,"rowsWritten":0,"percent":0,
 				"linesSkipped":0,"rowsUnknownDevice":0,"undecryptable":0}`
 			success := func(call, result string) string {
 				return `{"id":"ekstep.analytics.dataset.request.` + call + `","ver":"1.0","params":{"status":"successful","client_key":null},

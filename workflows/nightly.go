@@ -18,6 +18,8 @@ type NightInput struct {
 	Concurrency int `json:"concurrency"`
 	// Timeout is how long one exhaust may take (EXHAUST_TIMEOUT).
 	Timeout time.Duration `json:"timeout"`
+	// Schedule is the cron expression and the zone by which the night comes, for people to see.
+	Schedule string `json:"schedule,omitempty"`
 	// Carried is what earlier runs of the same night have done; nil in the first.
 	Carried *Night `json:"carried,omitempty"`
 }
@@ -130,7 +132,7 @@ func (r *nightRunning) page(ctx workflow.Context) error {
 		return err
 	}
 	if err != nil {
-		r.problem("listing the exhausts that are due", err)
+		r.problem(fmt.Sprintf("listing the exhausts that are due: those behind %q were not run", r.After), err)
 		due = nil
 	}
 	if err := r.start(ctx, due); err != nil {
@@ -212,23 +214,24 @@ func (s *Summary) add(due activities.Due, outcome activities.Outcome) {
 
 // clean deletes what has expired. What it cannot delete the next night will.
 func (r *nightRunning) clean(ctx workflow.Context) error {
+	err := workflow.ExecuteActivity(cleaningStep(ctx, "ends that were not recorded"), n.SettleEnded).Get(ctx, nil)
+	if temporal.IsCanceledError(err) {
+		return err
+	}
+	if err != nil {
+		r.problem("recording ends that were not recorded", err)
+	}
 	for _, step := range []struct {
 		name     string
 		activity any
 	}{
 		{"deleting expired reports", n.DeleteExpired},
 		{"deleting staged files that were left behind", n.DeleteLeftStaging},
+		{"deleting reports that no exhaust names", n.DeleteUnnamed},
 	} {
 		var cleaned activities.Cleaned
 		workflow.SetCurrentDetails(ctx, step.name)
-		ctx := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-			Summary:                step.name,
-			HeartbeatTimeout:       silence,
-			StartToCloseTimeout:    time.Hour,
-			ScheduleToCloseTimeout: 2 * time.Hour,
-			RetryPolicy:            retry(),
-		})
-		err := workflow.ExecuteActivity(ctx, step.activity, r.Began).Get(ctx, &cleaned)
+		err := workflow.ExecuteActivity(cleaningStep(ctx, step.name), step.activity, r.Began).Get(ctx, &cleaned)
 		if temporal.IsCanceledError(err) {
 			return err
 		}
@@ -237,8 +240,19 @@ func (r *nightRunning) clean(ctx workflow.Context) error {
 		}
 		r.Summary.Deleted.Reports += cleaned.Reports
 		r.Summary.Deleted.Staged += cleaned.Staged
+		r.Summary.Deleted.Unnamed += cleaned.Unnamed
 	}
 	return nil
+}
+
+func cleaningStep(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		Summary:                summary,
+		HeartbeatTimeout:       silence,
+		StartToCloseTimeout:    time.Hour,
+		ScheduleToCloseTimeout: 2 * time.Hour,
+		RetryPolicy:            retry(),
+	})
 }
 
 func (r *nightRunning) problem(doing string, err error) {

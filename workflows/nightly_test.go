@@ -116,11 +116,14 @@ func (w *nightWorld) env() *testsuite.TestWorkflowEnvironment {
 	env.SetStartTime(nightBegan)
 	env.SetTestTimeout(time.Minute)
 	env.RegisterWorkflow(workflows.Nightly)
+	settle := w.cleaning("settle", activities.Cleaned{})
 	for name, f := range map[string]any{
 		"ListDue":           w.listDue,
 		"RunDue":            w.runDue,
 		"DeleteExpired":     w.cleaning("expired", activities.Cleaned{Reports: 3}),
 		"DeleteLeftStaging": w.cleaning("staging", activities.Cleaned{Staged: 4}),
+		"DeleteUnnamed":     w.cleaning("unnamed", activities.Cleaned{Unnamed: 5}),
+		"SettleEnded":       func(ctx context.Context) error { _, err := settle(ctx, nightBegan); return err },
 	} {
 		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
@@ -174,7 +177,7 @@ func TestANightRunsWhatWaitsThenWhatFailedThenCleansAndSumsUp(t *testing.T) {
 	want := []string{
 		"list failed=false after=", "run w00000", "run w00001",
 		"list failed=true after=", "run f00000",
-		"expired", "staging",
+		"settle", "expired", "staging", "unnamed",
 	}
 	// The next listing needs no room, so it may come before the last of those that wait is run.
 	if got := w.log; !sameButForTheSecondListing(got, want) {
@@ -185,7 +188,7 @@ func TestANightRunsWhatWaitsThenWhatFailedThenCleansAndSumsUp(t *testing.T) {
 		Began: nightBegan, Ended: nightBegan,
 		Ran: 3, Retried: 1, Success: 2, Failed: 1, Bytes: 3000, Rows: 20,
 		Slowest: &failure, Failures: []activities.Outcome{failure},
-		Deleted: activities.Cleaned{Reports: 3, Staged: 4},
+		Deleted: activities.Cleaned{Reports: 3, Staged: 4, Unnamed: 5},
 	}
 	if !reflect.DeepEqual(summary, wantSummary) {
 		t.Errorf("the summary is\n%+v\nwant\n%+v", summary, wantSummary)
@@ -202,7 +205,7 @@ func sameButForTheSecondListing(got, want []string) bool {
 
 func TestANightWithoutAnythingDueCleansAllTheSame(t *testing.T) {
 	summary, _ := newNightWorld(0, 0).night(t, 8)
-	want := workflows.Summary{Began: nightBegan, Ended: nightBegan, Deleted: activities.Cleaned{Reports: 3, Staged: 4}}
+	want := workflows.Summary{Began: nightBegan, Ended: nightBegan, Deleted: activities.Cleaned{Reports: 3, Staged: 4, Unnamed: 5}}
 	if !reflect.DeepEqual(summary, want) {
 		t.Errorf("the summary is\n%+v\nwant\n%+v", summary, want)
 	}
@@ -293,7 +296,7 @@ func TestTenThousandExhaustsAreRunOnceEachInRunsOfBoundedHistory(t *testing.T) {
 	summary.Failures, summary.Slowest = nil, nil
 	want := workflows.Summary{
 		Began: nightBegan, Ended: nightBegan, Ran: 10_000, Retried: 1_000, Success: 9_900, Failed: 100,
-		Bytes: 10_000_000, Rows: 100_000, Deleted: activities.Cleaned{Reports: 3, Staged: 4},
+		Bytes: 10_000_000, Rows: 100_000, Deleted: activities.Cleaned{Reports: 3, Staged: 4, Unnamed: 5},
 	}
 	if !reflect.DeepEqual(summary, want) {
 		t.Errorf("the summary is\n%+v\nwant\n%+v", summary, want)
@@ -353,13 +356,13 @@ func TestAStepOfTheNightThatFailsIsToldAndTheOthersAreDone(t *testing.T) {
 			summary.Ran, summary.Success, summary.Retried)
 	}
 	want := []string{
-		"listing the exhausts that are due: the database is away",
+		`listing the exhausts that are due: those behind "w00199" were not run: the database is away`,
 		"deleting expired reports: the store is away",
 	}
 	if !slices.Equal(summary.Problems, want) {
 		t.Errorf("the problems are %q, want %q", summary.Problems, want)
 	}
-	if summary.Deleted != (activities.Cleaned{Staged: 4}) {
+	if summary.Deleted != (activities.Cleaned{Staged: 4, Unnamed: 5}) {
 		t.Errorf("deleted: %+v", summary.Deleted)
 	}
 }

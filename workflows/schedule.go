@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 )
 
@@ -36,6 +38,9 @@ func EnsureNightly(ctx context.Context, c client.Client, s NightlySettings) erro
 	err = c.ScheduleClient().GetHandle(ctx, NightlySchedule).Update(ctx, client.ScheduleUpdateOptions{
 		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 			schedule := in.Description.Schedule
+			if s.followedBy(schedule.Action) {
+				return nil, temporal.ErrSkipScheduleUpdate
+			}
 			schedule.Spec = &wanted.Spec
 			schedule.Action = wanted.Action
 			schedule.Policy = &client.SchedulePolicies{Overlap: wanted.Overlap, CatchupWindow: wanted.CatchupWindow}
@@ -48,6 +53,28 @@ func EnsureNightly(ctx context.Context, c client.Client, s NightlySettings) erro
 	return nil
 }
 
+// followedBy reports whether an existing schedule's action is of these settings. An update that
+// changes nothing is left out: it could undo what an operator does at the same moment.
+func (s NightlySettings) followedBy(action client.ScheduleAction) bool {
+	existing, ok := action.(*client.ScheduleWorkflowAction)
+	if !ok || existing.TaskQueue != s.TaskQueue || len(existing.Args) != 1 {
+		return false
+	}
+	payload, ok := existing.Args[0].(*commonpb.Payload)
+	if !ok {
+		return false
+	}
+	var input NightInput
+	return converter.GetDefaultDataConverter().FromPayload(payload, &input) == nil && input == s.input()
+}
+
+// input names the schedule as well, so that it can be compared.
+func (s NightlySettings) input() NightInput {
+	input := s.Input
+	input.Schedule = s.Cron + " " + s.Timezone
+	return input
+}
+
 func (s NightlySettings) options() client.ScheduleOptions {
 	return client.ScheduleOptions{
 		ID:            NightlySchedule,
@@ -58,7 +85,7 @@ func (s NightlySettings) options() client.ScheduleOptions {
 		Action: &client.ScheduleWorkflowAction{
 			ID:            "nightly",
 			Workflow:      Nightly,
-			Args:          []any{s.Input},
+			Args:          []any{s.input()},
 			TaskQueue:     s.TaskQueue,
 			StaticSummary: "the night: exhausts that wait, retries, retention",
 			StaticDetails: "Runs every exhaust that waits for the night, retries those that FAILED for a reason that may heal, " +

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -32,7 +33,8 @@ func API(ctx context.Context, cfg config.Config, log *slog.Logger, serving func(
 		return err
 	}
 	defer dbs.Close()
-	handler, err := newHandler(ctx, cfg, temporalClient, namespace, dbs, log)
+	var searchable atomic.Bool
+	handler, err := newHandler(ctx, cfg, temporalClient, &searchable, namespace, dbs, log)
 	if err != nil {
 		return err
 	}
@@ -51,7 +53,9 @@ func API(ctx context.Context, cfg config.Config, log *slog.Logger, serving func(
 		// A worker registers them too; whichever comes first. The api serves meanwhile.
 		if err := registerSearchAttributes(ctx, temporalClient, namespace); err != nil && ctx.Err() == nil {
 			log.Warn("search attributes could not be registered", "error", err)
+			return
 		}
+		searchable.Store(true)
 	}()
 	select {
 	case err := <-served:
@@ -70,7 +74,9 @@ func API(ctx context.Context, cfg config.Config, log *slog.Logger, serving func(
 // shutdownWithin bounds how long requests that are under way may take when the API stops.
 const shutdownWithin = 15 * time.Second
 
-func newHandler(ctx context.Context, cfg config.Config, temporalClient client.Client, namespace string, dbs *databases, log *slog.Logger) (http.Handler, error) {
+// newHandler makes the service's handler. searchable tells whether Temporal knows the search
+// attributes, without which nothing can be submitted.
+func newHandler(ctx context.Context, cfg config.Config, temporalClient client.Client, searchable *atomic.Bool, namespace string, dbs *databases, log *slog.Logger) (http.Handler, error) {
 	jobs := registry.NewJobs(dbs.exhaust)
 	if err := migrated(ctx, jobs); err != nil {
 		return nil, err
@@ -81,6 +87,9 @@ func newHandler(ctx context.Context, cfg config.Config, temporalClient client.Cl
 	}
 	checks := []rest.Check{
 		{Name: exhausts.TemporalDependency, Ping: func(ctx context.Context) error {
+			if !searchable.Load() {
+				return errors.New("its search attributes are not registered yet")
+			}
 			_, err := temporalClient.CheckHealth(ctx, &client.CheckHealthRequest{})
 			return err
 		}},

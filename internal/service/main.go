@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -23,7 +24,12 @@ func Main(run func(ctx context.Context, cfg config.Config, log *slog.Logger) err
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	if err := run(ctx, cfg, log); err != nil {
+	err = run(ctx, cfg, log)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		// It was told to stop while it was still starting.
+		return 0
+	}
+	if err != nil {
 		log.Error("ended", "error", err)
 		return 1
 	}

@@ -35,7 +35,7 @@ CREATE INDEX job_request_of_channel ON job_request (requested_channel, job_id, s
 CREATE INDEX job_request_of_status ON job_request (job_id, status, dt_job_submitted DESC, request_id);
 CREATE INDEX job_request_of_conversation ON job_request (conversation_id, request_id);
 -- The night goes through these by id; they are few beside those that SUCCEEDED.
-CREATE INDEX job_request_to_run ON job_request (status, request_id) WHERE status IN ('SUBMITTED', 'FAILED', 'CANCELLED');
+CREATE INDEX job_request_to_run ON job_request (status, request_id) WHERE status <> 'SUCCESS';
 CREATE INDEX job_request_with_report ON job_request (dt_job_completed) WHERE report <> '';
 
 -- +goose Down

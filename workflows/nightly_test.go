@@ -116,6 +116,14 @@ func (w *nightWorld) env() *testsuite.TestWorkflowEnvironment {
 	env.SetStartTime(nightBegan)
 	env.SetTestTimeout(time.Minute)
 	env.RegisterWorkflow(workflows.Nightly)
+	w.register(env)
+	return env
+}
+
+// register registers what stands in for the activities.
+func (w *nightWorld) register(r interface {
+	RegisterActivityWithOptions(any, activity.RegisterOptions)
+}) {
 	settle := w.cleaning("settle", activities.Cleaned{})
 	for name, f := range map[string]any{
 		"ListDue":           w.listDue,
@@ -125,9 +133,8 @@ func (w *nightWorld) env() *testsuite.TestWorkflowEnvironment {
 		"DeleteUnnamed":     w.cleaning("unnamed", activities.Cleaned{Unnamed: 5}),
 		"SettleEnded":       func(ctx context.Context) error { _, err := settle(ctx, nightBegan); return err },
 	} {
-		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+		r.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
-	return env
 }
 
 // night runs a whole night, all runs of its workflow, and gives the number of activities of each.

@@ -1,0 +1,151 @@
+package workflows_test
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+
+	"data-exhaust/activities"
+	"data-exhaust/exhaust"
+	"data-exhaust/workflows"
+)
+
+const nightDir = "testdata/night"
+
+// nightRecording is a night of which a history is kept.
+type nightRecording struct {
+	world  *nightWorld
+	in     workflows.NightInput
+	cancel bool
+}
+
+func nightRecordings() map[string]nightRecording {
+	in := workflows.NightInput{Concurrency: 2, Timeout: time.Hour}
+	quietNight := newNightWorld(0, 0)
+
+	busy := newNightWorld(7, 3)
+	busy.outcome = func(d activities.Due) (activities.Outcome, error) {
+		o := succeeded(d)
+		switch d.RequestID {
+		case "w00002":
+			o.Status, o.Message, o.Rows = exhaust.Failed, "No data found", 0
+		case "w00004":
+			return o, temporal.NewNonRetryableApplicationError("its memo has no request", "Broken", nil)
+		}
+		return o, nil
+	}
+	busy.clean = func(step string) error {
+		if step == "expired" {
+			return temporal.NewNonRetryableApplicationError("the store is away", "Broken", nil)
+		}
+		return nil
+	}
+
+	continued := newNightWorld(4, 1)
+	carrying := in
+	carrying.Carried = &workflows.Night{
+		Began: nightBegan, After: "w00001",
+		Running: []activities.Due{{RequestID: "w00000", Status: exhaust.Submitted}, {RequestID: "w00001", Status: exhaust.Submitted}},
+		Summary: workflows.Summary{Began: nightBegan, Ran: 998, Success: 998},
+	}
+
+	cancelled := newNightWorld(5, 0)
+	cancelled.outcome = func(d activities.Due) (activities.Outcome, error) {
+		if d.RequestID == "w00001" {
+			return activities.Outcome{}, errors.New("not yet")
+		}
+		return succeeded(d), nil
+	}
+	return map[string]nightRecording{
+		"quiet":     {world: quietNight, in: in},
+		"busy":      {world: busy, in: in},
+		"continued": {world: continued, in: carrying},
+		"cancelled": {world: cancelled, in: in, cancel: true},
+	}
+}
+
+// TestRecordNights runs each kind of night on a real server. Today's histories replay too, and with
+// -record they are kept.
+func TestRecordNights(t *testing.T) {
+	c := connect(t)
+	for name, recording := range nightRecordings() {
+		t.Run(name, func(t *testing.T) {
+			w := worker.New(c, t.Name(), worker.Options{Identity: "worker"})
+			w.RegisterWorkflow(workflows.Nightly)
+			recording.world.register(w)
+			if err := w.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer w.Stop()
+			run, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "nightly-" + name, TaskQueue: t.Name()}, workflows.Nightly, recording.in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if recording.cancel {
+				recording.world.awaitRun(t, "w00001")
+				if err := c.CancelWorkflow(t.Context(), run.GetID(), ""); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := run.Get(t.Context(), nil); (err != nil) != recording.cancel {
+				t.Fatal(err)
+			}
+			h := history(t, c, run)
+			if err := nightReplayer(t).ReplayWorkflowHistory(quiet, h); err != nil {
+				t.Error(err)
+			}
+			if !*record {
+				return
+			}
+			text, err := temporalproto.CustomJSONMarshalOptions{Indent: "  "}.Marshal(h)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(nightDir, name+".json"), append(text, '\n'), 0o644)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// awaitRun waits until an exhaust has been asked for.
+func (w *nightWorld) awaitRun(t *testing.T, id string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		w.mu.Lock()
+		asked := w.ran[id] > 0
+		w.mu.Unlock()
+		if asked {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s was not run within 30 s", id)
+		}
+	}
+}
+
+// TestRecordedNightsReplay fails where a change of the workflow would break a night that runs while it
+// is rolled out.
+func TestRecordedNightsReplay(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(nightRecordings())) {
+		if err := nightReplayer(t).ReplayWorkflowHistoryFromJSONFile(quiet, filepath.Join(nightDir, name+".json")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func nightReplayer(t *testing.T) worker.WorkflowReplayer {
+	t.Helper()
+	r := worker.NewWorkflowReplayer()
+	r.RegisterWorkflow(workflows.Nightly)
+	return r
+}

@@ -183,7 +183,7 @@ var settings = []setting{
 	},
 	{
 		name:       "EXHAUST_PUBLIC_URL",
-		about:      "Where clients reach the API; the download URLs of a `file://` reports store begin with it.",
+		about:      "Where clients reach the API; the download URLs of a `file://` reports store begin with it. Workers sign such URLs too: give them the same.",
 		example:    "https://exhaust.example.org",
 		derived:    localURL,
 		derivation: "`http://` and `EXHAUST_ADDR`, with `127.0.0.1` where that is every address",

@@ -160,7 +160,7 @@ func newCancel() *cobra.Command {
 }
 
 func newRetry() *cobra.Command {
-	return newOne("retry TAG REQUESTID", "Run an exhaust again that FAILED or was CANCELLED", (*apiClient).retry)
+	return newOne("retry TAG REQUESTID", "Run an exhaust again that FAILED or was CANCELLED, or whose report has expired", (*apiClient).retry)
 }
 
 // newOne makes a command that calls the API for one exhaust and shows it.

@@ -16,7 +16,8 @@ func newErase() *cobra.Command {
 		Long: `Remove all files held of a conversation: reports, staged files, slices. The name of each is printed.
 
 The rows of job_request stay, without a report. It is refused while an exhaust of the conversation
-has not ended. It works on the stores and the database of the settings, not through the API.`,
+has not ended, which Temporal is asked. It works on the stores and the database of the settings, not
+through the API. Delete the conversation's schedules first: they would make its reports again.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if conversation == "" {
 				return usage("--conversation is needed")

@@ -102,6 +102,7 @@ func newSubmit() *cobra.Command {
 	f.StringVar(&request.conversation, "conversation", "", "the conversation's id")
 	f.StringVar(&request.start, "start", "", "first day, yyyy-MM-dd")
 	f.StringVar(&request.end, "end", "", "last day, yyyy-MM-dd")
+	f.StringVar(&request.runAt, "run-at", "", "now or nightly (default: EXHAUST_MODE of the service)")
 	f.StringVar(&request.tag, "tag", "", "your own name for the request (default: a new one)")
 	f.StringVar(&request.by, "requested-by", os.Getenv("USER"), "who asks")
 	f.StringVar(&file, "file", "", "send this JSON file instead of the flags' request; - is standard input")
@@ -112,7 +113,7 @@ func newSubmit() *cobra.Command {
 }
 
 // submission is what submit's flags ask for.
-type submission struct{ dataset, conversation, start, end, tag, by string }
+type submission struct{ dataset, conversation, start, end, tag, by, runAt string }
 
 func (s submission) body(file string, stdin io.Reader) ([]byte, error) {
 	switch file {
@@ -140,14 +141,18 @@ func (s submission) json() ([]byte, error) {
 	if tag == "" {
 		tag = uuid.NewString()
 	}
+	request := map[string]any{
+		"dataset": s.dataset, "tag": tag, "requestedBy": s.by, "datasetConfig": config, "output_format": "csv",
+	}
+	if s.runAt != "" {
+		request["runAt"] = s.runAt
+	}
 	return json.Marshal(map[string]any{
-		"id":     "ekstep.analytics.job.request.submit",
-		"ver":    "1.0",
-		"ts":     time.Now().Format(time.RFC3339),
-		"params": map[string]string{"msgid": uuid.NewString()},
-		"request": map[string]any{
-			"dataset": s.dataset, "tag": tag, "requestedBy": s.by, "datasetConfig": config, "output_format": "csv",
-		},
+		"id":      "ekstep.analytics.job.request.submit",
+		"ver":     "1.0",
+		"ts":      time.Now().Format(time.RFC3339),
+		"params":  map[string]string{"msgid": uuid.NewString()},
+		"request": request,
 	})
 }
 

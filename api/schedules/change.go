@@ -71,22 +71,30 @@ func (s *Schedules) update(ctx context.Context, description *workflowservice.Des
 	return failed(err)
 }
 
-// join finds out how far the firings have come now that a schedule is about to fire at other times.
+// join finds out how far the firings have come now that a schedule is about to fire at other times; it
+// is nil where there was none.
 func (s *Schedules) join(ctx context.Context, old, changed activities.Schedule) (*activities.Change, error) {
 	now, err := s.quiet(ctx, old, changed)
 	if err != nil {
 		return nil, err
+	}
+	started := func(since time.Time) (bool, error) {
+		starts, err := matchingTimes(ctx, s.temporal, s.namespace, workflows.RecurringScheduleID(old.ID), since.Add(-time.Millisecond), now)
+		return len(starts) > 0, err
+	}
+	if old.Change == nil {
+		if ever, err := started(old.CreatedAt); err != nil || !ever {
+			return nil, err // there is nothing to go on from
+		}
 	}
 	last, err := old.Before(ctx, s.calendar, now)
 	if err != nil {
 		return nil, err
 	}
 	// With jitter the last firing may still be to come, and then it will not.
-	started, err := matchingTimes(ctx, s.temporal, s.namespace, workflows.RecurringScheduleID(old.ID), last.Add(-time.Millisecond), now)
-	if err != nil {
+	if was, err := started(last); err != nil {
 		return nil, err
-	}
-	if len(started) == 0 {
+	} else if !was {
 		last = last.Add(-time.Millisecond) // that is, the firing before it
 	}
 	change := &activities.Change{At: now}

@@ -271,6 +271,11 @@ func (s *Schedules) Backfill(ctx context.Context, channel, id, first, last strin
 	case firings > maxBackfill:
 		return nil, invalid("the schedule fires more than %d times from %s to %s: ask for fewer days", maxBackfill, from, to)
 	}
+	for _, window := range windows {
+		if err := exhaust.CheckSpan(window.From, window.To, s.settings.MaxDays); err != nil {
+			return nil, err
+		}
+	}
 	// Temporal goes by the times with jitter, which never reach the next firing.
 	end := windows[len(windows)-1].Firing
 	next, err := s.calendar.Times(ctx, schedule.Cron, schedule.Zone, end, end.Add(9*366*24*time.Hour))

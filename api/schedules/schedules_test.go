@@ -3,6 +3,7 @@ package schedules_test
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -199,6 +200,7 @@ func TestChangingWhenAScheduleFiresNeitherRepeatsNorLosesADay(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := create(t, c.cron, c.zone, `"jitter":"`+c.jitter+`"`)
+			age(t, s.ScheduleID)
 			before := definition(t, s.ScheduleID)
 			held := listed(t, s.ScheduleID, time.Now().AddDate(0, 0, -90), time.Now())
 			okay[schedule](t, channel, "PATCH", base+"/"+s.ScheduleID, `{"request":`+c.change+`}`)
@@ -222,6 +224,46 @@ func TestChangingWhenAScheduleFiresNeitherRepeatsNorLosesADay(t *testing.T) {
 			// What a backfill makes with the new times, now.
 			follow(t, "windows of a backfill", windowsAround(t, after, at))
 		})
+	}
+}
+
+// age makes a schedule one of a year ago, which has fired since.
+func age(t *testing.T, id string) {
+	t.Helper()
+	s := definition(t, id)
+	s.CreatedAt = s.CreatedAt.AddDate(-1, 0, 0)
+	input, err := converter.GetDefaultDataConverter().ToPayloads(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := temporalClient.WorkflowService().DescribeSchedule(t.Context(), &workflowservice.DescribeScheduleRequest{
+		Namespace: "default", ScheduleId: "exhaust-schedule-" + id,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Schedule.Action.GetStartWorkflow().Input = input
+	if _, err := temporalClient.WorkflowService().UpdateSchedule(t.Context(), &workflowservice.UpdateScheduleRequest{
+		Namespace: "default", ScheduleId: "exhaust-schedule-" + id, Schedule: d.Schedule,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if definition(t, id).CreatedAt != s.CreatedAt {
+		t.Fatal("the schedule did not age")
+	}
+}
+
+func TestAScheduleThatHasNotFiredYetIsChangedAsIfMadeSo(t *testing.T) {
+	t.Parallel()
+	s := create(t, "0 2 1 1 *", kolkata, "")
+	okay[schedule](t, channel, "PATCH", base+"/"+s.ScheduleID, `{"request":{"cron":"0 2 1 * *"}}`)
+	days := daysOfLastMonth()
+	got := okay[struct {
+		Windows []struct{ From, To exhaust.Day }
+	}](t, channel, "POST", base+"/"+s.ScheduleID+"/backfill",
+		fmt.Sprintf(`{"request":{"from":%q,"to":%q}}`, days[3], days[3])).Windows
+	if len(got) != 1 || got[0].From != days[0] || got[0].To != days[len(days)-1] {
+		t.Errorf("got %v, want last month", got)
 	}
 }
 
@@ -481,6 +523,12 @@ func TestABackfillMakesEachWindowOnceHoweverOftenItIsAsked(t *testing.T) {
 		rows := 1
 		if key[8:10] == "13" {
 			rows = 0
+		}
+		// Contract section 1; the day of submission is that of the window's firing.
+		sum := md5.Sum(fmt.Appendf(nil, "schedule-%s|uci-response-exhaust|me|%s|%s|csv|{\"conversationId\":%q,\"endDate\":%q,\"startDate\":%q}",
+			s.ScheduleID, channel, exhaust.Day(key[:10]).Add(1), conversation, key[:10], key[:10]))
+		if want := fmt.Sprintf("%X", sum); key[22:] != want {
+			t.Errorf("the exhaust of %s has the requestId %s, want %s", key[:10], key[22:], want)
 		}
 		if key[:10] != key[11:21] || got != fmt.Sprintf("SUCCESS attempt 0 rows %d", rows) {
 			t.Errorf("%s: got %s, want a day's SUCCESS at the first attempt with %d rows", key, got, rows)

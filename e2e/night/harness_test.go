@@ -551,7 +551,7 @@ type summary struct {
 	Bytes                                          int64
 	Slowest                                        *outcome
 	Failures                                       []outcome
-	Deleted                                        struct{ Reports, Staged int }
+	Deleted                                        struct{ Reports, Staged, Unnamed int }
 	Problems                                       []string
 }
 

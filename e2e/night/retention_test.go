@@ -103,7 +103,7 @@ func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
 	}
 }
 
-func TestANightDeletesStagedFilesThatAreADayOldUnlessTheirExhaustRuns(t *testing.T) {
+func TestANightDeletesStagedAndUnnamedFilesThatAreADayOldUnlessTheirExhaustRuns(t *testing.T) {
 	d := deploy(t)
 	made := d.make(t, "made")
 	runs := d.park(t, "runs", bot, day)
@@ -124,10 +124,22 @@ func TestANightDeletesStagedFilesThatAreADayOldUnlessTheirExhaustRuns(t *testing
 	gone := []string{staged(made.RequestID, old), staged(terminated.RequestID, old), staged("NOBODYS", old)}
 	// What is PROCESSING the night does not run, so one that waits can stand for it.
 	d.exec(t, `UPDATE job_request SET status = 'PROCESSING' WHERE request_id IN ($1, $2)`, runs.RequestID, terminated.RequestID)
-	kept := []string{staged(runs.RequestID, old), staged("YOUNG", young), reportName(made)}
+	report := func(id string, age time.Duration) string {
+		name := "uci-response-exhaust/" + id + "/" + bot + "_response_20210101.csv"
+		d.write(t, "reports/"+name, "x")
+		d.age(t, name, age)
+		return name
+	}
+	const month = 30 * 24 * time.Hour
+	report(made.RequestID, old) // it names another
+	report("NOBODYS", month+time.Hour)
+	kept := []string{
+		staged(runs.RequestID, old), staged("YOUNG", young), reportName(made),
+		report(runs.RequestID, old), report(waited.RequestID, young), report("UNRECORDED", month-time.Hour),
+	}
 
 	s := d.night(t)
-	if s.Deleted.Staged != len(gone) || len(s.Problems) != 0 {
+	if s.Deleted.Staged != len(gone) || s.Deleted.Unnamed != 2 || len(s.Problems) != 0 {
 		t.Errorf("the summary is %+v", s)
 	}
 	slices.Sort(kept)

@@ -232,33 +232,31 @@ func TestTheLookUpsOfAConversationGoThroughItsIndex(t *testing.T) {
 		must(t, jobs.db, `UPDATE job_request SET conversation_id = 'c-' || request_id`)
 		must(t, jobs.db, `ANALYZE`)
 		// Those of other statuses are few, whatever index leads to them.
-		for _, status := range []exhaust.Status{exhaust.Success, exhaust.Processing} {
-			query, args, err := Selection{Status: status, ConversationID: "c-J000000007"}.query()
+		query, args, err := Selection{Status: exhaust.Success, ConversationID: "c-J000000007"}.query()
+		if err != nil {
+			t.Fatal(err)
+		}
+		explain := "EXPLAIN "
+		if jobs.db.dialect == SQLite {
+			explain = "EXPLAIN QUERY PLAN "
+		}
+		rows, err := jobs.db.sqlx.Queryx(explain+query, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plan string
+		for rows.Next() {
+			columns, err := rows.SliceScan()
 			if err != nil {
 				t.Fatal(err)
 			}
-			explain := "EXPLAIN "
-			if jobs.db.dialect == SQLite {
-				explain = "EXPLAIN QUERY PLAN "
-			}
-			rows, err := jobs.db.sqlx.Queryx(explain+query, args...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var plan string
-			for rows.Next() {
-				columns, err := rows.SliceScan()
-				if err != nil {
-					t.Fatal(err)
-				}
-				plan += fmt.Sprintf("%s\n", columns[len(columns)-1])
-			}
-			if err := rows.Err(); err != nil {
-				t.Fatal(err)
-			}
-			if !strings.Contains(plan, "job_request_of_conversation") {
-				t.Errorf("%s: the plan is\n%s", status, plan)
-			}
+			plan += fmt.Sprintf("%s\n", columns[len(columns)-1])
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(plan, "job_request_of_conversation") {
+			t.Errorf("the plan is\n%s", plan)
 		}
 	})
 }

@@ -70,9 +70,10 @@ type exhaustRun struct {
 	deadline time.Time
 	started  time.Time
 	staging  string
-	report   string          // as soon as it may exist
+	report   string          // the file's name, once it is written
 	told     exhaust.Status  // as search attribute
 	begun    workflow.Future // the record of PROCESSING
+	removed  workflow.Future // the removal of what was staged
 }
 
 func newExhaust(ctx workflow.Context, in Input) *exhaustRun {
@@ -359,7 +360,7 @@ func (e *exhaustRun) finish(ctx workflow.Context) error {
 	}
 	// From here on the exhaust is made: a cancellation comes too late.
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	removed := workflow.ExecuteActivity(e.cleaning(ctx), a.RemoveFiles, []string{e.staging})
+	e.removed = workflow.ExecuteActivity(e.cleaning(ctx), a.RemoveFiles, []string{e.staging})
 	made := e.ended(ctx, exhaust.Success, "")
 	made.Progress.Phase = exhaust.Done
 	made.Progress.Percent = Percent(made.Progress)
@@ -371,7 +372,7 @@ func (e *exhaustRun) finish(ctx workflow.Context) error {
 	if err := e.tell(ctx, fmt.Sprintf("%d rows", made.Progress.RowsWritten)); err != nil {
 		return err
 	}
-	if err := removed.Get(ctx, nil); err != nil {
+	if err := e.removed.Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Warn("staged files are left behind", "staging", e.staging, "error", err)
 	}
 	return nil
@@ -394,6 +395,9 @@ func (e *exhaustRun) fail(ctx workflow.Context, cause error) error {
 	}
 	if e.begun != nil {
 		_ = e.begun.Get(ctx, nil) // only so that it cannot overtake the record of the end
+	}
+	if e.removed != nil {
+		_ = e.removed.Get(ctx, nil) // what it has left the removal below takes
 	}
 	e.deadline = workflow.Now(ctx).Add(graceful)
 	// A report may have been written, whole, just before the exhaust came to nothing.

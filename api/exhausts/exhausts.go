@@ -172,9 +172,9 @@ func (s *Exhausts) start(ctx context.Context, job exhaust.Job, how run) (exhaust
 	}
 	job.Status = exhaust.Submitted
 	job.Progress.Phase = job.FirstPhase()
-	job.UpdatedAt = time.Now().Truncate(time.Millisecond)
-	if job.Attempts == 0 {
-		job.UpdatedAt = job.SubmittedAt
+	job.UpdatedAt = job.SubmittedAt
+	if job.Attempts > 0 {
+		job.UpdatedAt = time.Now().Truncate(time.Millisecond)
 	}
 	_, err := s.temporal.ExecuteWorkflow(ofAttempt(ctx, job), client.StartWorkflowOptions{
 		ID:                       exhaust.WorkflowID(job.ID),
@@ -197,6 +197,16 @@ func (s *Exhausts) start(ctx context.Context, job exhaust.Job, how run) (exhaust
 	}
 	if err != nil {
 		return exhaust.Job{}, &Unavailable{TemporalDependency, err}
+	}
+	// Of several that start an attempt at the same time all are told that they did (StartOnce). The
+	// request of one of them counts, and all answer with it.
+	started, err := s.current(ctx, job.ID)
+	if err != nil || started.Attempts != job.Attempts {
+		return started, err
+	}
+	job.Request = started.Request
+	if job.Attempts == 0 {
+		job.UpdatedAt = job.SubmittedAt
 	}
 	// The workflow records itself too: it runs even where this row could not be written.
 	if err := s.jobs.Submit(ctx, job); err != nil {

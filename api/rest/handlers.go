@@ -55,24 +55,35 @@ func readSubmission(r *http.Request) (exhaust.Submission, error) {
 		return exhaust.Submission{}, err
 	}
 	request := body.Request
-	switch string(request.EncryptionKey) {
-	case "", "null", `""`:
-	default:
+	if given(request.EncryptionKey) {
 		return exhaust.Submission{}, invalid("encryptionKey is not supported yet: leave it out, and the file is a CSV without encryption")
-	}
-	channel := r.Header.Get("X-Channel-ID")
-	if channel == "" {
-		channel = request.RequestedChannel
 	}
 	return exhaust.Submission{
 		Dataset:       request.Dataset,
 		Tag:           request.Tag,
-		Channel:       channel,
+		Channel:       channelOf(r, request.RequestedChannel),
 		RequestedBy:   request.RequestedBy,
 		DatasetConfig: request.DatasetConfig,
 		OutputFormat:  request.OutputFormat,
 		RunAt:         request.RunAt,
 	}, nil
+}
+
+// given reports whether a field of a body has a value.
+func given(raw json.RawMessage) bool {
+	switch string(raw) {
+	case "", "null", `""`:
+		return false
+	}
+	return true
+}
+
+// channelOf is the header's channel, else the body's.
+func channelOf(r *http.Request, requestedChannel string) string {
+	if channel := r.Header.Get("X-Channel-ID"); channel != "" {
+		return channel
+	}
+	return requestedChannel
 }
 
 func (s *Server) read(w http.ResponseWriter, r *http.Request) {

@@ -75,24 +75,18 @@ func readDraft(r *http.Request) (schedules.Draft, error) {
 		return schedules.Draft{}, err
 	}
 	request := body.Request
-	switch string(request.EncryptionKey) {
-	case "", "null", `""`:
-	default:
+	if given(request.EncryptionKey) {
 		return schedules.Draft{}, invalid("encryptionKey has no place in a schedule: it is kept nowhere, so a firing could not use it")
 	}
 	paused, ok := request.Paused.(bool)
 	if !ok && request.Paused != nil {
 		return schedules.Draft{}, invalid("paused is not a boolean: true or false is accepted")
 	}
-	channel := r.Header.Get("X-Channel-ID")
-	if channel == "" {
-		channel = request.RequestedChannel
-	}
 	return schedules.Draft{
 		Submission: exhaust.Submission{
 			Dataset:       request.Dataset,
 			Tag:           request.Tag,
-			Channel:       channel,
+			Channel:       channelOf(r, request.RequestedChannel),
 			RequestedBy:   request.RequestedBy,
 			DatasetConfig: request.DatasetConfig,
 			OutputFormat:  request.OutputFormat,

@@ -1,18 +1,16 @@
 package activities
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
-	"data-exhaust/activities/runs"
+	"data-exhaust/activities/segments"
 	"data-exhaust/exhaust"
+	"data-exhaust/report"
 )
 
 // BuildInput says which file to write.
@@ -20,8 +18,9 @@ type BuildInput struct {
 	Request      exhaust.Request      `json:"request"`
 	Conversation exhaust.Conversation `json:"conversation"`
 	Staging      string               `json:"staging"`
-	Runs         []RunRange           `json:"runs,omitempty"`
-	RepeatRuns   int                  `json:"repeatRuns,omitempty"`
+	Segments     []SegmentRange       `json:"runs,omitempty"`
+	// RepeatSegments counts the staged segments of repeats.
+	RepeatSegments int `json:"repeatRuns,omitempty"`
 	// Completed is when the exhaust was completed, for the file's name.
 	Completed time.Time `json:"completed"`
 }
@@ -38,13 +37,14 @@ type Built struct {
 // BuildCSV merges what was staged into the exhaust's file. The file appears whole or not at all, and
 // the same input gives the same bytes.
 func (a *Activities) BuildCSV(ctx context.Context, in BuildInput) (Built, error) {
-	ctx, pulse := startPulse(ctx)
-	built, err := a.build(ctx, in, pulse)
-	return built, pulse.end(staged(err))
+	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Built, error) {
+		built, err := a.build(ctx, in, h)
+		return built, stagingError(err)
+	})
 }
 
-func (a *Activities) build(ctx context.Context, in BuildInput, pulse *pulse) (built Built, err error) {
-	free, err := a.builds.take(ctx, pulse)
+func (a *Activities) build(ctx context.Context, in BuildInput, h *heartbeater) (built Built, err error) {
+	free, err := a.builds.take(ctx, h)
 	if err != nil {
 		return Built{}, err
 	}
@@ -59,25 +59,19 @@ func (a *Activities) build(ctx context.Context, in BuildInput, pulse *pulse) (bu
 			_ = file.Abort() // the error that led here is the one to tell
 		}
 	}()
-	b := &builder{
-		in:    in,
-		store: a.deps.Reports,
-		csv:   exhaust.NewCSVWriter(file, a.settings.Dialect),
-		pulse: pulse,
-		built: &built,
-	}
+	b := &builder{in: in, settings: a.settings, store: a.deps.Reports, csv: report.NewCSVWriter(file, a.settings.Dialect), beats: h, built: &built}
 	if in.Request.Dataset == exhaust.PrivateExhaust {
-		err = b.private(ctx, a.settings)
+		err = b.writePrivate(ctx)
 	} else {
-		err = b.response(ctx, a)
+		err = b.writeResponse(ctx)
+	}
+	if err == nil {
+		err = b.csv.Flush()
+	}
+	if err == nil {
+		err = file.Commit()
 	}
 	if err != nil {
-		return Built{}, fmt.Errorf("writing report %s: %w", built.Report, err)
-	}
-	if err := b.csv.Flush(); err != nil {
-		return Built{}, fmt.Errorf("writing report %s: %w", built.Report, err)
-	}
-	if err := file.Commit(); err != nil {
 		return Built{}, fmt.Errorf("writing report %s: %w", built.Report, err)
 	}
 	return built, a.removeOthers(ctx, in.Request.ReportPrefix(), built.Report)
@@ -101,42 +95,43 @@ func (a *Activities) removeOthers(ctx context.Context, prefix, report string) er
 }
 
 type builder struct {
-	in    BuildInput
-	store runs.Store
-	csv   *exhaust.CSVWriter
-	pulse *pulse
-	built *Built
+	in       BuildInput
+	settings Settings
+	store    segments.Store
+	csv      *report.CSVWriter
+	beats    *heartbeater
+	built    *Built
 }
 
-// row writes one row and counts it.
-func (b *builder) row(cells []string) error {
+// write writes one row and counts it.
+func (b *builder) write(cells []string) error {
 	b.built.RowsWritten++
 	if b.built.RowsWritten%1024 == 0 {
-		b.pulse.update(func(h *Heartbeat) { h.RowsWritten = b.built.RowsWritten })
+		b.beats.update(func(h *Heartbeat) { h.RowsWritten = b.built.RowsWritten })
 	}
 	return b.csv.Write(cells)
 }
 
-func (b *builder) private(ctx context.Context, settings Settings) error {
+func (b *builder) writePrivate(ctx context.Context) error {
 	if err := b.csv.Write(exhaust.PrivateColumns); err != nil {
 		return err
 	}
-	return runs.Read(ctx, b.store, devicesName(b.in.Staging), func(record []byte) error {
+	return segments.Read(ctx, b.store, devicesName(b.in.Staging), func(record []byte) error {
 		device, err := readDevice(record)
 		if err != nil {
 			return err
 		}
-		shown, undecryptable := device.Reveal(settings.Cipher, settings.AssumeConsent)
+		shown, undecryptable := device.Reveal(b.settings.Cipher, b.settings.AssumeConsent)
 		if undecryptable {
 			b.built.Undecryptable++
 		}
-		return b.row([]string{
+		return b.write([]string{
 			b.in.Conversation.ID, b.in.Conversation.Name, shown, device.Username, device.ID.String(),
 		})
 	})
 }
 
-func (b *builder) response(ctx context.Context, a *Activities) error {
+func (b *builder) writeResponse(ctx context.Context) error {
 	if err := b.csv.Write(exhaust.ResponseColumns); err != nil {
 		return err
 	}
@@ -144,80 +139,14 @@ func (b *builder) response(ctx context.Context, a *Activities) error {
 	if err != nil {
 		return err
 	}
-	repeats := b.openRepeats(ctx)
-	defer repeats.close()
-	var (
-		event  rowReader
-		last   string // mid of the event before
-		lastAt int64
-	)
-	each := func(record []byte) error {
-		repeated, err := repeats.begin(record)
-		if err != nil || repeated {
-			return err
-		}
-		if err := event.read(record); err != nil {
-			return err
-		}
-		mid := event.row.MessageID
-		if mid != "" && mid == last && event.time == lastAt {
-			return nil
-		}
-		last, lastAt = mid, event.time
+	return mergeRows(ctx, b.store, b.in.Staging, b.in.Segments, b.in.RepeatSegments, func(event *rowReader) error {
 		consent, ok := known.of(event.row.DeviceID)
 		if !ok {
 			b.built.RowsUnknownDevice++
 			return nil
 		}
-		return b.row(event.row.Cells(b.in.Conversation.ID, b.in.Conversation.Name, consent == exhaust.ConsentRefused))
-	}
-	names := runNames(b.in.Staging, b.in.Runs, rowsRun)
-	return runs.Merge(ctx, b.store, names, scratchName(b.in.Staging, rowsRun), each)
-}
-
-// repeats goes through the staged repeats beside the rows; both are in output order.
-type repeats struct {
-	next  func() ([]byte, error, bool)
-	close func()
-	// repeat is how the next row begins that is dropped; nil after the last.
-	repeat []byte
-	begun  bool
-}
-
-func (b *builder) openRepeats(ctx context.Context) *repeats {
-	var names []string
-	for i := range b.in.RepeatRuns {
-		names = append(names, repeatsName(b.in.Staging, i))
-	}
-	var r repeats
-	r.next, r.close = iter.Pull2(func(yield func([]byte, error) bool) {
-		stopped := errors.New("stopped")
-		err := runs.Merge(ctx, b.store, names, scratchName(b.in.Staging, "repeats"), func(record []byte) error {
-			if !yield(record, nil) {
-				return stopped
-			}
-			return nil
-		})
-		if err != nil && err != stopped {
-			yield(nil, err)
-		}
+		return b.write(event.row.Cells(b.in.Conversation.ID, b.in.Conversation.Name, consent == exhaust.ConsentRefused))
 	})
-	return &r
-}
-
-// begin reports whether a row begins as a repeat does.
-func (r *repeats) begin(row []byte) (bool, error) {
-	for !r.begun || r.repeat != nil && bytes.Compare(r.repeat, row) < 0 && !bytes.HasPrefix(row, r.repeat) {
-		repeat, err, ok := r.next()
-		if err != nil {
-			return false, err
-		}
-		r.begun = true
-		if r.repeat = append(r.repeat[:0], repeat...); !ok {
-			r.repeat = nil
-		}
-	}
-	return r.repeat != nil && bytes.HasPrefix(row, r.repeat), nil
 }
 
 // consents is what is known of devices, in 17 bytes each.
@@ -226,9 +155,9 @@ type consents struct {
 	consents []exhaust.Consent
 }
 
-func readConsents(ctx context.Context, store runs.Store, name string) (*consents, error) {
+func readConsents(ctx context.Context, store segments.Store, name string) (*consents, error) {
 	var c consents
-	err := runs.Read(ctx, store, name, func(record []byte) error {
+	err := segments.Read(ctx, store, name, func(record []byte) error {
 		device, err := readDevice(record)
 		if err != nil {
 			return err

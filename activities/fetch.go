@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
+	"slices"
 
 	"github.com/google/uuid"
 
-	"data-exhaust/activities/runs"
+	"data-exhaust/activities/segments"
 	"data-exhaust/blob"
 	"data-exhaust/exhaust"
 	"data-exhaust/telemetry"
@@ -27,17 +27,17 @@ type FetchInput struct {
 
 // Fetched is what one part held.
 type Fetched struct {
-	Runs          []RunRange `json:"runs"`
-	BytesRead     int64      `json:"bytesRead"`
-	EventsMatched int64      `json:"eventsMatched"`
-	LinesSkipped  int64      `json:"linesSkipped"`
+	Segments      []SegmentRange `json:"runs"`
+	BytesRead     int64          `json:"bytesRead"`
+	EventsMatched int64          `json:"eventsMatched"`
+	LinesSkipped  int64          `json:"linesSkipped"`
 	// Objects are those that were read.
 	Objects int `json:"objects"`
 }
 
-// RunRange names staged runs: those of one attempt at one part. An attempt goes by a random name
-// rather than by its number, which starts anew when an operator resets the activity.
-type RunRange struct {
+// SegmentRange names staged segments: those of one attempt at one part. An attempt goes by a random name rather than by
+// its number, which starts anew when an operator resets the activity.
+type SegmentRange struct {
 	Part    int    `json:"part"`
 	Attempt string `json:"attempt"`
 	Count   int    `json:"count"`
@@ -51,23 +51,21 @@ type FetchResume struct {
 }
 
 const (
-	// bufferBytes is how much of matched events a scan holds before it stages a run.
+	// bufferBytes is how much of matched events a scan holds before it stages a segment.
 	bufferBytes = 12 << 20
 	// resumeBytes is how much telemetry is read, at the most, between two places to resume at.
 	resumeBytes = 64 << 20
 )
 
-// FetchTelemetry reads the objects of a part once, keeps the conversation's events, and stages them
-// in sorted runs: an index, from which JoinDevices learns the devices and the repeated messages, and
-// for a response exhaust the rows, in output order.
+// FetchTelemetry reads the objects of a part once, keeps the conversation's events, and stages them in sorted segments:
+// an index, from which JoinDevices learns the devices and the repeats, and for a response exhaust the rows, in output
+// order.
 func (a *Activities) FetchTelemetry(ctx context.Context, in FetchInput) (Fetched, error) {
-	ctx, pulse := startPulse(ctx)
-	fetched, err := a.fetch(ctx, in, pulse)
-	return fetched, pulse.end(err)
+	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Fetched, error) { return a.fetch(ctx, in, h) })
 }
 
-func (a *Activities) fetch(ctx context.Context, in FetchInput, pulse *pulse) (Fetched, error) {
-	free, err := a.scans.take(ctx, pulse)
+func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater) (Fetched, error) {
+	free, err := a.scans.take(ctx, h)
 	if err != nil {
 		return Fetched{}, err
 	}
@@ -75,17 +73,17 @@ func (a *Activities) fetch(ctx context.Context, in FetchInput, pulse *pulse) (Fe
 	f := &fetch{
 		in:      in,
 		store:   a.deps.Reports,
-		pulse:   pulse,
+		beats:   h,
 		attempt: uuid.NewString()[:8],
 		scanner: telemetry.NewScanner(telemetry.Filter{
 			Channel: in.Channel, ConversationID: in.ConversationID, PdataID: a.settings.PdataID,
 		}),
 	}
-	if pulse.now.Fetch != nil {
-		f.resumed = *pulse.now.Fetch
-		f.done = f.resumed.Fetched
+	if h.current.Fetch != nil {
+		f.resume = *h.current.Fetch
+		f.total = f.resume.Fetched
 	}
-	for object, err := range a.objects(ctx, in.Part, f.resumed.After) {
+	for object, err := range a.objects(ctx, in.Part, f.resume.After) {
 		if err != nil {
 			return Fetched{}, err
 		}
@@ -93,14 +91,14 @@ func (a *Activities) fetch(ctx context.Context, in FetchInput, pulse *pulse) (Fe
 			return Fetched{}, err
 		}
 	}
-	if missing := in.Part.Objects - f.done.Objects; missing > 0 {
+	if missing := in.Part.Objects - f.total.Objects; missing > 0 {
 		// Their events would be missing without a word.
 		return Fetched{}, fmt.Errorf("%d of the %d telemetry objects from %s to %s are no longer listed", missing, in.Part.Objects, in.Part.Begin.Day, in.Part.End.Day)
 	}
 	if err := f.stage(ctx); err != nil {
 		return Fetched{}, err
 	}
-	return f.done, nil
+	return f.total, nil
 }
 
 // positioned is a telemetry object and its day.
@@ -139,16 +137,17 @@ func (a *Activities) objects(ctx context.Context, part Part, resume Position) fu
 type fetch struct {
 	in      FetchInput
 	store   blob.Store
-	pulse   *pulse
+	beats   *heartbeater
 	attempt string
 	scanner *telemetry.Scanner
-	rows    runs.Buffer
-	index   runs.Buffer
+	rows    segments.Buffer
+	index   segments.Buffer
 	record  []byte
-	done    Fetched
-	// resumed is the last place at which another attempt could go on.
-	resumed FetchResume
-	staged  int
+	total   Fetched
+	// resume is the last place at which another attempt could go on.
+	resume FetchResume
+	// stages counts the segments of each kind that this attempt has stored.
+	stages int
 }
 
 // object scans one object. It heals nothing: an error ends the attempt.
@@ -158,39 +157,33 @@ func (f *fetch) object(ctx context.Context, store blob.Store, object positioned)
 		return fmt.Errorf("opening telemetry object %q: %w", object.Name, err)
 	}
 	defer func() { _ = source.Close() }()
-	counted := &countingReader{source: source, told: func(read int64) {
-		f.pulse.update(func(h *Heartbeat) { h.BytesRead = f.done.BytesRead + read })
+	counter := &countingReader{source: source, report: func(read int64) {
+		f.beats.update(func(h *Heartbeat) { h.BytesRead = f.total.BytesRead + read })
 	}}
-	var matched int64
-	counts, err := f.scanner.Scan(ctx, counted, func(event *telemetry.Event) error {
-		matched++
-		return f.keep(ctx, event)
-	})
+	counts, err := f.scanner.Scan(ctx, counter, func(event *telemetry.Event) error { return f.keep(ctx, event) })
 	if corrupt := (*telemetry.CorruptError)(nil); errors.As(err, &corrupt) {
-		return final(CorruptTelemetry, "telemetry object %q is corrupt: %s", object.Name, corrupt.Problem)
+		return NonRetryable(CorruptTelemetry, "telemetry object %q is corrupt: %s", object.Name, corrupt.Problem)
 	}
 	if err != nil {
 		return fmt.Errorf("reading telemetry object %q: %w", object.Name, err)
 	}
-	f.done.BytesRead += counted.read.Load()
-	f.done.EventsMatched += counts.Matched
-	f.done.LinesSkipped += counts.Skipped
-	f.done.Objects++
-	f.pulse.update(func(h *Heartbeat) {
-		h.BytesRead, h.EventsMatched, h.LinesSkipped = f.done.BytesRead, f.done.EventsMatched, f.done.LinesSkipped
+	f.total.BytesRead += counter.read
+	f.total.EventsMatched += counts.Matched
+	f.total.LinesSkipped += counts.Skipped
+	f.total.Objects++
+	f.beats.update(func(h *Heartbeat) {
+		h.BytesRead, h.EventsMatched, h.LinesSkipped = f.total.BytesRead, f.total.EventsMatched, f.total.LinesSkipped
 	})
-	if f.done.BytesRead-f.resumed.Fetched.BytesRead < resumeBytes {
+	if f.total.BytesRead-f.resume.Fetched.BytesRead < resumeBytes {
 		return nil
 	}
 	if err := f.stage(ctx); err != nil {
 		return err
 	}
-	f.resumed = FetchResume{After: Position{Day: object.day, Name: object.Name}, Fetched: f.done}
-	f.pulse.update(func(h *Heartbeat) {
-		resume := f.resumed
-		resume.Fetched.Runs = append([]RunRange(nil), resume.Fetched.Runs...)
-		h.Fetch = &resume
-	})
+	f.resume = FetchResume{After: Position{Day: object.day, Name: object.Name}, Fetched: f.total}
+	resume := f.resume
+	resume.Fetched.Segments = slices.Clone(resume.Fetched.Segments)
+	f.beats.update(func(h *Heartbeat) { h.Fetch = &resume })
 	return nil
 }
 
@@ -213,39 +206,38 @@ func (f *fetch) stage(ctx context.Context) error {
 	if f.index.Len() == 0 {
 		return nil
 	}
-	run := RunRange{Part: f.in.Part.Number, Attempt: f.attempt}
+	segment := SegmentRange{Part: f.in.Part.Number, Attempt: f.attempt, Count: 1}
 	if f.in.Dataset == exhaust.ResponseExhaust {
-		if err := f.rows.Store(ctx, f.store, run.name(f.in.Staging, f.staged, rowsRun)); err != nil {
+		if err := f.rows.Store(ctx, f.store, segment.name(f.in.Staging, f.stages, rowsKind)); err != nil {
 			return err
 		}
 	}
-	if err := f.index.Store(ctx, f.store, run.name(f.in.Staging, f.staged, indexRun)); err != nil {
+	if err := f.index.Store(ctx, f.store, segment.name(f.in.Staging, f.stages, indexKind)); err != nil {
 		return err
 	}
 	f.rows.Reset()
 	f.index.Reset()
-	f.staged++
-	if last := len(f.done.Runs) - 1; last >= 0 && f.done.Runs[last].Attempt == f.attempt {
-		f.done.Runs[last].Count++
+	f.stages++
+	if last := len(f.total.Segments) - 1; last >= 0 && f.total.Segments[last].Attempt == f.attempt {
+		f.total.Segments[last].Count++
 		return nil
 	}
-	run.Count = 1
-	f.done.Runs = append(f.done.Runs, run)
+	f.total.Segments = append(f.total.Segments, segment)
 	return nil
 }
 
-// The kinds of staged runs.
+// The kinds of staged segments.
 const (
-	rowsRun  = "rows"
-	indexRun = "index"
+	rowsKind  = "rows"
+	indexKind = "index"
 )
 
-func (r RunRange) name(staging string, number int, kind string) string {
+func (r SegmentRange) name(staging string, number int, kind string) string {
 	return fmt.Sprintf("%sp%04d-%s-%05d.%s", staging, r.Part, r.Attempt, number, kind)
 }
 
-// runNames lists the runs of a kind.
-func runNames(staging string, ranges []RunRange, kind string) []string {
+// segmentNames lists the segments of a kind.
+func segmentNames(staging string, ranges []SegmentRange, kind string) []string {
 	var names []string
 	for _, r := range ranges {
 		for i := range r.Count {
@@ -255,15 +247,19 @@ func runNames(staging string, ranges []RunRange, kind string) []string {
 	return names
 }
 
+// scratchName begins the names of what a merge of more segments than can be open at a time stages.
+func scratchName(staging, kind string) string { return staging + "merge-" + kind + "-" }
+
 // countingReader counts what is read from a telemetry object.
 type countingReader struct {
 	source io.Reader
-	read   atomic.Int64
-	told   func(read int64)
+	read   int64
+	report func(read int64)
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.source.Read(p)
-	c.told(c.read.Add(int64(n)))
+	c.read += int64(n)
+	c.report(c.read)
 	return n, err
 }

@@ -81,7 +81,7 @@ func everythingMatches(t testing.TB, megabytes int) (peak int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
 	stop()
 	if built.RowsWritten != int64(events) {
 		t.Errorf("%d rows, want %d", built.RowsWritten, events)

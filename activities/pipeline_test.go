@@ -39,19 +39,19 @@ func TestAnExhaustIsWhatASimpleProgramMakesOfTheSameTelemetry(t *testing.T) {
 			}
 			in := r.fetchInput(activities.Part{})
 			in.Dataset, in.Staging = dataset, fmt.Sprintf("staging/%d/%s/", seed, dataset)
-			var ranges []activities.RunRange
+			var ranges []activities.SegmentRange
 			for _, part := range cutAtRandom(random, parts, r.names(prefix)) {
 				in.Part = part
 				fetched, err := runOf[activities.Fetched](r, acts, r.FetchTelemetry, in)
 				if err != nil {
 					t.Fatal(err)
 				}
-				ranges = append(ranges, fetched.Runs...)
+				ranges = append(ranges, fetched.Segments...)
 			}
 			random.Shuffle(len(ranges), func(i, j int) { ranges[i], ranges[j] = ranges[j], ranges[i] })
-			joined := must[activities.Joined](r, r.JoinDevices, activities.JoinInput{Dataset: dataset, ConversationID: conversation, Staging: in.Staging, Runs: ranges})
+			joined := must[activities.Joined](r, r.JoinDevices, activities.JoinInput{Dataset: dataset, ConversationID: conversation, Staging: in.Staging, Segments: ranges})
 			build := buildInput(dataset, ranges)
-			build.Staging, build.RepeatRuns = in.Staging, joined.RepeatRuns
+			build.Staging, build.RepeatSegments = in.Staging, joined.RepeatSegments
 			built := must[activities.Built](r, r.BuildCSV, build)
 			got := rows(t, r.report(built.Report))
 			want := r.naive(t, lines, dataset)

@@ -41,9 +41,7 @@ const (
 // about 256 MB of a larger one; where that makes too many parts, neighbours are put together. Days
 // without telemetry are left out.
 func (a *Activities) PlanFetch(ctx context.Context, first, last exhaust.Day) ([]Part, error) {
-	ctx, pulse := startPulse(ctx)
-	parts, err := a.planFetch(ctx, first, last)
-	return parts, pulse.end(err)
+	return WithHeartbeats(ctx, func(ctx context.Context) ([]Part, error) { return a.planFetch(ctx, first, last) })
 }
 
 func (a *Activities) planFetch(ctx context.Context, first, last exhaust.Day) ([]Part, error) {
@@ -64,7 +62,7 @@ func (a *Activities) planFetch(ctx context.Context, first, last exhaust.Day) ([]
 	for _, day := range days {
 		parts = append(parts, day...)
 	}
-	parts = together(parts)
+	parts = mergeParts(parts)
 	for i := range parts {
 		parts[i].Number = i
 	}
@@ -96,8 +94,8 @@ func (a *Activities) planDay(ctx context.Context, day exhaust.Day) ([]Part, erro
 	return append(parts, part), nil
 }
 
-// together joins neighbours until there are no more than maxParts.
-func together(parts []Part) []Part {
+// mergeParts joins neighbours until there are no more than maxParts.
+func mergeParts(parts []Part) []Part {
 	for len(parts) > maxParts {
 		size := (len(parts) + maxParts - 1) / maxParts
 		var fewer []Part

@@ -186,10 +186,10 @@ func TestAnObjectThatArrivesAfterThePlanIsReadOnce(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 		r.put("2022-03-01-"+name+".json", answer(name, "2022-03-01T00:00:00Z", device(1)))
 	}
-	var ranges []activities.RunRange
+	var ranges []activities.SegmentRange
 	for _, part := range parts {
 		fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(part))
-		ranges = append(ranges, fetched.Runs...)
+		ranges = append(ranges, fetched.Segments...)
 	}
 	_, built := r.joinAndBuild(exhaust.ResponseExhaust, ranges)
 	if got := column(rows(t, r.report(built.Report)), 0); got != "a b c d e f g" {

@@ -18,8 +18,8 @@ func (a *Activities) RecordJob(ctx context.Context, job exhaust.Job) error {
 // RemoveFiles deletes all files of the reports store whose name begins with one of the prefixes:
 // what was staged, and the report of an exhaust that came to nothing.
 func (a *Activities) RemoveFiles(ctx context.Context, prefixes []string) error {
-	ctx, pulse := startPulse(ctx)
-	return pulse.end(a.removeFiles(ctx, prefixes))
+	_, err := WithHeartbeats(ctx, func(ctx context.Context) (any, error) { return nil, a.removeFiles(ctx, prefixes) })
+	return err
 }
 
 // removals is how many files are removed at a time.

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -23,7 +24,7 @@ type Resolved struct {
 func (a *Activities) ResolveConversation(ctx context.Context, request exhaust.Request) (Resolved, error) {
 	conversation, err := a.deps.UCI.Conversation(ctx, request.ConversationID, request.Channel)
 	if errors.Is(err, registry.ErrNoConversation) {
-		return Resolved{}, final(NoConversation, "No data found for conversation in DB")
+		return Resolved{}, NonRetryable(NoConversation, "No data found for conversation in DB")
 	}
 	if err != nil {
 		return Resolved{}, err
@@ -34,26 +35,17 @@ func (a *Activities) ResolveConversation(ctx context.Context, request exhaust.Re
 	}
 	today := exhaust.DayOf(request.SubmittedAt.In(a.settings.Timezone))
 	yesterday := today.Add(-1)
-	resolved.StartDate = firstDay(request.StartDate, conversation.StartDate, yesterday)
-	resolved.EndDate = firstDay(request.EndDate, min(conversation.EndDate, today))
+	resolved.StartDate = cmp.Or(request.StartDate, conversation.StartDate, yesterday)
+	resolved.EndDate = cmp.Or(request.EndDate, min(conversation.EndDate, today))
 	if resolved.EndDate == "" {
 		// The last whole day, unless it is today alone that is asked for.
 		resolved.EndDate = max(yesterday, min(resolved.StartDate, today))
 	}
 	if resolved.StartDate > resolved.EndDate {
-		return Resolved{}, final(BadRange, "the exhaust would start on %s, after its end on %s: give startDate and endDate", resolved.StartDate, resolved.EndDate)
+		return Resolved{}, NonRetryable(BadRange, "the exhaust would start on %s, after its end on %s: give startDate and endDate", resolved.StartDate, resolved.EndDate)
 	}
 	if err := exhaust.CheckSpan(resolved.StartDate, resolved.EndDate, a.settings.MaxDays); err != nil {
-		return Resolved{}, final(BadRange, "%v: give startDate and endDate", err)
+		return Resolved{}, NonRetryable(BadRange, "%v: give startDate and endDate", err)
 	}
 	return resolved, nil
-}
-
-func firstDay(days ...exhaust.Day) exhaust.Day {
-	for _, d := range days {
-		if d != "" {
-			return d
-		}
-	}
-	return ""
 }

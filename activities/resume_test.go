@@ -75,7 +75,7 @@ func undisturbed(t *testing.T) string {
 	r := newRig(t)
 	r.largeDay()
 	fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
-	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
 	if built.RowsWritten != 16_004 {
 		t.Fatalf("%d rows, want 16004", built.RowsWritten)
 	}
@@ -131,12 +131,12 @@ func TestAnotherAttemptGoesOnWhereTheLastOneTold(t *testing.T) {
 	if got := seen.list(); !reflect.DeepEqual(got, want) {
 		t.Errorf("opened %v\nwant   %v", got, want)
 	}
-	wantRunsOfTwoAttempts(t, fetched.Runs, 2, 2)
+	wantRunsOfTwoAttempts(t, fetched.Segments, 2, 2)
 	// Each of the two zeros' lines is skipped once, each event matched once.
 	if fetched.EventsMatched != 16_005 || fetched.LinesSkipped != 2 {
 		t.Errorf("%d events matched, %d lines skipped; want 16005 and 2", fetched.EventsMatched, fetched.LinesSkipped)
 	}
-	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
 	if r.report(built.Report) != undisturbed(t) {
 		t.Error("the report differs from that of an undisturbed exhaust")
 	}
@@ -169,17 +169,17 @@ func TestAnAttemptThatWasGivenUpDisturbsNothing(t *testing.T) {
 	beat := activities.Heartbeat{Fetch: &activities.FetchResume{
 		After: at("2022-03-01", "2022-03-01-a.json"),
 		Fetched: activities.Fetched{
-			Runs: []activities.RunRange{{Part: 0, Attempt: first, Count: 1}}, BytesRead: 64 << 20, EventsMatched: 2, LinesSkipped: 1,
+			Segments: []activities.SegmentRange{{Part: 0, Attempt: first, Count: 1}}, BytesRead: 64 << 20, EventsMatched: 2, LinesSkipped: 1,
 		},
 	}}
 
 	// The second one goes on from there meanwhile, on another machine.
 	fetched := r.secondAttempt(in, beat)
-	wantRunsOfTwoAttempts(t, fetched.Runs, 1, 3)
-	if fetched.Runs[0].Attempt != first {
-		t.Errorf("the first runs are of attempt %s, want %s", fetched.Runs[0].Attempt, first)
+	wantRunsOfTwoAttempts(t, fetched.Segments, 1, 3)
+	if fetched.Segments[0].Attempt != first {
+		t.Errorf("the first runs are of attempt %s, want %s", fetched.Segments[0].Attempt, first)
 	}
-	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
 	if r.report(built.Report) != want {
 		t.Error("while the first attempt hangs the report differs from that of an undisturbed exhaust")
 	}
@@ -187,14 +187,14 @@ func TestAnAttemptThatWasGivenUpDisturbsNothing(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	_, built = r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	_, built = r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
 	if r.report(built.Report) != want {
 		t.Error("after the first attempt came back the report differs from that of an undisturbed exhaust")
 	}
 }
 
 // wantRunsOfTwoAttempts checks that a part's runs are of two attempts, so many of each.
-func wantRunsOfTwoAttempts(t *testing.T, got []activities.RunRange, first, second int) {
+func wantRunsOfTwoAttempts(t *testing.T, got []activities.SegmentRange, first, second int) {
 	t.Helper()
 	if len(got) != 2 || got[0].Count != first || got[1].Count != second || got[0].Attempt == got[1].Attempt ||
 		got[0].Attempt == "" || got[1].Attempt == "" {
@@ -283,7 +283,7 @@ func TestAWorkerThatStopsHandsItsActivitiesBack(t *testing.T) {
 	if got := seen.list(); !reflect.DeepEqual(got, want) {
 		t.Errorf("opened %v\nwant   %v", got, want)
 	}
-	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
 	if r.report(built.Report) != undisturbed(t) {
 		t.Error("the report differs from that of an undisturbed exhaust")
 	}

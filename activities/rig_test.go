@@ -20,8 +20,12 @@ import (
 
 	"data-exhaust/activities"
 	"data-exhaust/blob"
+	"data-exhaust/database"
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/sample"
+	"data-exhaust/jobs"
 	"data-exhaust/registry"
+	"data-exhaust/report"
 	"data-exhaust/telemetry"
 )
 
@@ -43,8 +47,8 @@ type rig struct {
 	deps                        activities.Dependencies
 	settings                    activities.Settings
 	cipher                      *exhaust.Cipher
-	db                          *registry.DB
-	jobs                        *registry.Jobs
+	db                          *database.DB
+	jobs                        *jobs.Jobs
 }
 
 // secret is a made-up AES key.
@@ -75,7 +79,7 @@ func newRig(t testing.TB) *rig {
 	}
 	r.deps = activities.Dependencies{UCI: uci, Jobs: r.jobs, Telemetry: r.telemetryStore, Reports: r.reportStore}
 	r.settings = activities.Settings{
-		Layout: mustLayout(t, "{yyyy}-{MM}-{dd}"), Timezone: kolkata, MaxDays: 366, URLTTL: 24 * time.Hour, Dialect: exhaust.RFC4180, Cipher: r.cipher,
+		Layout: mustLayout(t, "{yyyy}-{MM}-{dd}"), Timezone: kolkata, MaxDays: 366, URLTTL: 24 * time.Hour, Dialect: report.RFC4180, Cipher: r.cipher,
 	}
 	r.Activities = activities.New(r.deps, r.settings)
 	return r
@@ -96,7 +100,7 @@ func (r *rig) openRegistry() {
 	r.t.Helper()
 	ctx := context.Background()
 	var err error
-	if r.db, err = registry.Open(ctx, "sqlite://"+filepath.Join(r.t.TempDir(), "registry.db")); err != nil {
+	if r.db, err = database.Open(ctx, "sqlite://"+filepath.Join(r.t.TempDir(), "registry.db")); err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
@@ -104,11 +108,11 @@ func (r *rig) openRegistry() {
 			r.t.Error(err)
 		}
 	})
-	r.jobs = registry.NewJobs(r.db)
+	r.jobs = jobs.New(r.db)
 	if err := r.jobs.Migrate(ctx); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := registry.CreateSample(ctx, r.db); err != nil {
+	if err := sample.CreateEmbeddedTables(ctx, r.db); err != nil {
 		r.t.Fatal(err)
 	}
 	r.exec(`INSERT INTO bot (id, name, ownerorgid, startdate, enddate) VALUES ($1, 'Helpdesk, "Sahayak"', $2, '2022-03-01', '2022-03-03')`, conversation, channel)
@@ -133,10 +137,7 @@ func phone(n int) string             { return fmt.Sprintf("99999%05d", n) }
 func (r *rig) username(n int) string { return r.cipher.Encrypt(phone(n)) }
 func (r *rig) exec(q string, a ...any) {
 	r.t.Helper()
-	err := r.db.Write(context.Background(), func(exec func(context.Context, string, ...any) error) error {
-		return exec(context.Background(), q, a...)
-	})
-	if err != nil {
+	if _, err := r.db.Exec(context.Background(), q, a...); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -246,12 +247,12 @@ func days(first, last exhaust.Day) activities.Part {
 }
 
 // buildInput asks for the file that was completed on 2022-04-06 in Kolkata, the 5th in UTC.
-func buildInput(dataset exhaust.Dataset, ranges []activities.RunRange) activities.BuildInput {
+func buildInput(dataset exhaust.Dataset, ranges []activities.SegmentRange) activities.BuildInput {
 	return activities.BuildInput{
 		Request:      request(dataset),
 		Conversation: exhaust.Conversation{ID: conversation, Name: `Helpdesk, "Sahayak"`, Channel: channel},
 		Staging:      staging,
-		Runs:         ranges,
+		Segments:     ranges,
 		Completed:    time.Date(2022, 4, 5, 20, 0, 0, 0, time.UTC),
 	}
 }
@@ -262,13 +263,13 @@ const (
 )
 
 // joinAndBuild makes the report of staged runs.
-func (r *rig) joinAndBuild(dataset exhaust.Dataset, ranges []activities.RunRange) (activities.Joined, activities.Built) {
+func (r *rig) joinAndBuild(dataset exhaust.Dataset, ranges []activities.SegmentRange) (activities.Joined, activities.Built) {
 	r.t.Helper()
 	joined := must[activities.Joined](r, r.JoinDevices, activities.JoinInput{
-		Dataset: dataset, ConversationID: conversation, Staging: staging, Runs: ranges,
+		Dataset: dataset, ConversationID: conversation, Staging: staging, Segments: ranges,
 	})
 	in := buildInput(dataset, ranges)
-	in.RepeatRuns = joined.RepeatRuns
+	in.RepeatSegments = joined.RepeatSegments
 	return joined, must[activities.Built](r, r.BuildCSV, in)
 }
 

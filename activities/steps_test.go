@@ -116,12 +116,12 @@ func TestRepeatedMessagesAreOneEventTheFirstInTime(t *testing.T) {
 		answer("gone", "2022-03-02T00:00:00Z", "0000000000000000"),
 		answer("gone", "2022-03-02T00:00:01Z", device(1)),
 	)
-	var ranges []activities.RunRange
+	var ranges []activities.SegmentRange
 	for _, part := range must[[]activities.Part](r, r.PlanFetch, exhaust.Day("2022-03-01"), exhaust.Day("2022-03-02")) {
-		ranges = append(ranges, must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(part)).Runs...)
+		ranges = append(ranges, must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(part)).Segments...)
 	}
 	joined, built := r.joinAndBuild(exhaust.ResponseExhaust, ranges)
-	if want := (activities.Joined{Known: 2, Unknown: 1, RepeatRuns: 1}); joined != want {
+	if want := (activities.Joined{Known: 2, Unknown: 1, RepeatSegments: 1}); joined != want {
 		t.Errorf("joined %+v, want %+v", joined, want)
 	}
 	if want := (activities.Built{Report: responseReport, RowsWritten: 5, RowsUnknownDevice: 1}); built != want {
@@ -160,8 +160,8 @@ func TestAPrivateExhaustOfDaysListsWhoConversed(t *testing.T) {
 			t.Errorf("%s is staged, which nobody reads", name)
 		}
 	}
-	joined, built := r.joinAndBuild(exhaust.PrivateExhaust, fetched.Runs)
-	if want := (activities.Joined{Known: 4, Unknown: 2, RepeatRuns: 1}); joined != want {
+	joined, built := r.joinAndBuild(exhaust.PrivateExhaust, fetched.Segments)
+	if want := (activities.Joined{Known: 4, Unknown: 2, RepeatSegments: 1}); joined != want {
 		t.Errorf("joined %+v, want %+v", joined, want)
 	}
 	if want := (activities.Built{Report: privateReport, RowsWritten: 4, Undecryptable: 1}); built != want {
@@ -207,7 +207,7 @@ func TestAnAnswerIsHiddenOfWhoRefusedConsentOnly(t *testing.T) {
 		answer("never asked", "2022-03-01T10:00:02Z", device(4)),
 	)
 	fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
-	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
 	got := rows(t, r.report(built.Report))
 	if want := `[{"1":"yes"}]  [{"1":"yes"}]`; column(got, 13) != want {
 		t.Errorf("answers %s, want %s", column(got, 13), want)
@@ -220,12 +220,12 @@ func TestBuildingAgainGivesTheSameBytes(t *testing.T) {
 		r.put(name, answer("b", "2022-03-01T10:00:00Z", device(1)), answer("a", "2022-03-01T10:00:00Z", device(2)), "no JSON")
 	}
 	fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-02")))
-	_, first := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	_, first := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
 	text := r.report(first.Report)
 	if got := column(rows(t, text), 0); got != "a b" {
 		t.Fatalf("messages %s", got)
 	}
-	_, second := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Runs)
+	_, second := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
 	if first != second || r.report(second.Report) != text {
 		t.Errorf("first %+v\n%s\nthen %+v\n%s", first, text, second, r.report(second.Report))
 	}
@@ -240,7 +240,7 @@ func TestABuildThatFailsLeavesNoFile(t *testing.T) {
 	r.put("2022-03-01-0.json", lines...)
 	fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
 	must[activities.Joined](r, r.JoinDevices, activities.JoinInput{
-		Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Runs: fetched.Runs,
+		Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Segments: fetched.Segments,
 	})
 	var cut string
 	for _, name := range r.files(staging) {
@@ -256,7 +256,7 @@ func TestABuildThatFailsLeavesNoFile(t *testing.T) {
 	if err := os.Truncate(path, info.Size()-8); err != nil {
 		t.Fatal(err)
 	}
-	_, err = run[activities.Built](r, r.BuildCSV, buildInput(exhaust.ResponseExhaust, fetched.Runs))
+	_, err = run[activities.Built](r, r.BuildCSV, buildInput(exhaust.ResponseExhaust, fetched.Segments))
 	failure := applicationError(t, err)
 	if want := "writing report " + responseReport + ": reading staged " + cut + ": "; failure.NonRetryable() || !strings.HasPrefix(failure.Message(), want) {
 		t.Errorf("non-retryable: %v, %s", failure.NonRetryable(), failure.Message())
@@ -271,7 +271,7 @@ func TestStagedFilesThatAreGoneAreTold(t *testing.T) {
 	r.put("2022-03-01-0.json", answer("a", "2022-03-01T10:00:00Z", device(1)), answer("a", "2022-03-01T11:00:00Z", device(1)))
 	fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
 	joined := must[activities.Joined](r, r.JoinDevices, activities.JoinInput{
-		Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Runs: fetched.Runs,
+		Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Segments: fetched.Segments,
 	})
 	parts := "p0000-" + r.stagedAttempt(staging) + "-00000"
 	for _, gone := range []string{parts + ".index", parts + ".rows", "devices", "repeats-00000"} {
@@ -285,11 +285,11 @@ func TestStagedFilesThatAreGoneAreTold(t *testing.T) {
 		}
 		if gone == parts+".index" {
 			_, err = run[activities.Joined](r, r.JoinDevices, activities.JoinInput{
-				Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Runs: fetched.Runs,
+				Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Segments: fetched.Segments,
 			})
 		} else {
-			in := buildInput(exhaust.ResponseExhaust, fetched.Runs)
-			in.RepeatRuns = joined.RepeatRuns
+			in := buildInput(exhaust.ResponseExhaust, fetched.Segments)
+			in.RepeatSegments = joined.RepeatSegments
 			_, err = run[activities.Built](r, r.BuildCSV, in)
 		}
 		failure := applicationError(t, err)
@@ -336,7 +336,7 @@ func TestACorruptObjectEndsTheExhaustAndIsNamed(t *testing.T) {
 
 func TestSigningRecordsTheURLAndHandsItToNobodyElse(t *testing.T) {
 	r := newRig(t)
-	job := exhaust.Job{Request: request(exhaust.ResponseExhaust), Status: exhaust.Success, Report: responseReport}
+	job := exhaust.Job{Request: request(exhaust.ResponseExhaust), State: exhaust.State{Status: exhaust.Success, Report: responseReport}}
 	job.SubmittedAt, job.UpdatedAt = time.Now(), time.Now()
 	before := time.Now()
 	result, err := r.environment(r.Activities).ExecuteActivity(r.SignURLs, job)

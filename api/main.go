@@ -8,11 +8,11 @@ import (
 	"os"
 
 	"data-exhaust/config"
-	"data-exhaust/internal/service"
+	"data-exhaust/internal/app"
 )
 
 func main() {
-	os.Exit(service.Main(func(ctx context.Context, cfg config.Config, log *slog.Logger) error {
-		return service.API(ctx, cfg, log, nil)
+	os.Exit(app.Main(func(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+		return app.API(ctx, cfg, log, nil)
 	}))
 }

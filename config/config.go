@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"data-exhaust/exhaust"
+	"data-exhaust/report"
 )
 
 // Config is every setting, valid. Its printed, logged and marshalled forms hide what is secret.
@@ -38,7 +38,7 @@ type Config struct {
 	MaxDays       int
 	Timeout       time.Duration
 	AssumeConsent bool
-	CSVDialect    exhaust.Dialect
+	CSVDialect    report.Dialect
 	TaskQueue     string
 	// Mode is "now" or "nightly": when an exhaust runs that does not say so itself.
 	Mode string

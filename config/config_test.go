@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"data-exhaust/exhaust"
+	"data-exhaust/report"
 )
 
 func TestLoadOfNothingGivesTheContractsDefaults(t *testing.T) {
@@ -34,7 +34,7 @@ func TestLoadOfNothingGivesTheContractsDefaults(t *testing.T) {
 		TelemetryLayout: "{yyyy}-{MM}-{dd}",
 		Addr:            "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080",
 		URLTTL: 24 * time.Hour, MaxDays: 366, Timeout: 24 * time.Hour,
-		CSVDialect: exhaust.RFC4180, TaskQueue: "exhaust",
+		CSVDialect: report.RFC4180, TaskQueue: "exhaust",
 		Mode: "now", NightlyCron: "0 2 * * *", NightlyConcurrency: 8, ReportRetention: 30 * 24 * time.Hour,
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -63,7 +63,7 @@ func TestLoadReadsEverySetting(t *testing.T) {
 		PdataID:         "prod.UCI.sunbird",
 		Addr:            ":9000", PublicURL: "https://exhaust.example.org/api",
 		URLTTL: 90 * time.Minute, MaxDays: 31, Timeout: 6 * time.Hour, AssumeConsent: true,
-		CSVDialect: exhaust.Spark, TaskQueue: "exhaust-blue",
+		CSVDialect: report.Spark, TaskQueue: "exhaust-blue",
 		Mode: "nightly", NightlyCron: "30 1 * * 1-5", NightlyConcurrency: 4, ReportRetention: 168 * time.Hour,
 		WebhookSecret: "webhook-secret-of-24-ch.", WebhookAllowPrivate: true,
 		AzureConnectionString: "AccountName=a;AccountKey=azurekey", AzureAccount: "account",

@@ -13,6 +13,7 @@ import (
 	_ "time/tzdata" // time zones work in an image without any files
 
 	"data-exhaust/exhaust"
+	"data-exhaust/report"
 )
 
 // setting is one row of contract section 8. Each is set after those above it, from which its
@@ -549,9 +550,9 @@ func setWebhookSecret(c *Config, value string) error {
 }
 
 func setDialect(c *Config, value string) error {
-	dialect, err := exhaust.ParseDialect(value)
+	dialect, err := report.ParseDialect(value)
 	if err != nil {
-		return fmt.Errorf("it must be %s or %s", exhaust.RFC4180, exhaust.Spark)
+		return fmt.Errorf("it must be %s or %s", report.RFC4180, report.Spark)
 	}
 	c.CSVDialect = dialect
 	return nil

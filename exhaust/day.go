@@ -2,6 +2,7 @@ package exhaust
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -36,4 +37,16 @@ func (d Day) Add(n int) Day { return DayOf(d.Time().AddDate(0, 0, n)) }
 // DaysTo counts the days from d to last, both included; it is 0 or less where last is before d.
 func (d Day) DaysTo(last Day) int {
 	return int(last.Time().Sub(d.Time())/(24*time.Hour)) + 1
+}
+
+// FormatDuration writes a duration without the units that are zero: 24h instead of 24h0m0s.
+func FormatDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }

@@ -40,29 +40,30 @@ type Rules struct {
 	MaxDays int
 }
 
-// Invalid is a fault in what the client sent. Its text is a sentence for the client.
-type Invalid struct{ Sentence string }
+// InvalidError is a fault in what the client sent. Its text is a sentence for the client.
+type InvalidError struct{ Sentence string }
 
-func (e *Invalid) Error() string { return e.Sentence }
+func (e *InvalidError) Error() string { return e.Sentence }
 
-func invalid(format string, args ...any) error {
-	return &Invalid{Sentence: fmt.Sprintf(format, args...)}
+// Invalid is an *InvalidError: the field, what is wrong with it, what is accepted.
+func Invalid(format string, args ...any) error {
+	return &InvalidError{Sentence: fmt.Sprintf(format, args...)}
 }
 
-// Check turns a submission into a request, or says in an *Invalid what is wrong with it
+// Check turns a submission into a request, or says in an *InvalidError what is wrong with it
 // (contract section 1, "Validation").
 func (s Submission) Check(rules Rules) (Request, error) {
 	if s.Tag == "" {
-		return Request{}, invalid("tag is empty")
+		return Request{}, Invalid("tag is empty")
 	}
 	if s.Dataset == "" {
-		return Request{}, invalid("dataset is empty")
+		return Request{}, Invalid("dataset is empty")
 	}
 	if emptyJSON(s.DatasetConfig) {
-		return Request{}, invalid("datasetConfig is empty")
+		return Request{}, Invalid("datasetConfig is empty")
 	}
 	if s.Channel == "" {
-		return Request{}, invalid("X-Channel-ID is missing in request header")
+		return Request{}, Invalid("X-Channel-ID is missing in request header")
 	}
 	r := Request{
 		Dataset:      Dataset(s.Dataset),
@@ -109,17 +110,17 @@ const (
 func (s Submission) checkNames(r *Request) error {
 	switch {
 	case !validName(r.Tag):
-		return invalid("tag %s is not valid: %s", quote(r.Tag), nameRule)
+		return Invalid("tag %s is not valid: %s", quote(r.Tag), nameRule)
 	case r.Dataset != ResponseExhaust && r.Dataset != PrivateExhaust:
-		return invalid("dataset %s is unknown: %s or %s is accepted", quote(string(r.Dataset)), ResponseExhaust, PrivateExhaust)
+		return Invalid("dataset %s is unknown: %s or %s is accepted", quote(string(r.Dataset)), ResponseExhaust, PrivateExhaust)
 	case !printable(r.Channel, maxChannel):
-		return invalid("channel %s is not valid: 1 to %d printable characters are accepted", quote(r.Channel), maxChannel)
+		return Invalid("channel %s is not valid: 1 to %d printable characters are accepted", quote(r.Channel), maxChannel)
 	case r.RequestedBy != "" && !printable(r.RequestedBy, maxRequestedBy):
-		return invalid("requestedBy %s is not valid: at most %d printable characters are accepted", quote(r.RequestedBy), maxRequestedBy)
+		return Invalid("requestedBy %s is not valid: at most %d printable characters are accepted", quote(r.RequestedBy), maxRequestedBy)
 	case s.RunAt != "" && s.RunAt != RunNow && s.RunAt != RunNightly:
-		return invalid("runAt %s is unknown: now or nightly is accepted", quote(s.RunAt))
+		return Invalid("runAt %s is unknown: now or nightly is accepted", quote(s.RunAt))
 	case r.OutputFormat != "csv":
-		return invalid("output_format %s is not supported: csv is accepted", quote(r.OutputFormat))
+		return Invalid("output_format %s is not supported: csv is accepted", quote(r.OutputFormat))
 	}
 	return nil
 }
@@ -127,7 +128,7 @@ func (s Submission) checkNames(r *Request) error {
 // takeConfig reads the members of datasetConfig that mean something; others are the client's own.
 func (r *Request) takeConfig(config map[string]any) error {
 	if _, ok := config["encryptionKey"]; ok {
-		return invalid("datasetConfig.encryptionKey is in the wrong place: it belongs to request, where it is kept nowhere")
+		return Invalid("datasetConfig.encryptionKey is in the wrong place: it belongs to request, where it is kept nowhere")
 	}
 	texts := map[string]string{}
 	for _, field := range []string{"type", "conversationId", "startDate", "endDate"} {
@@ -135,22 +136,22 @@ func (r *Request) takeConfig(config map[string]any) error {
 		case nil:
 		case string:
 			if v == "" && field != "conversationId" {
-				return invalid("datasetConfig.%s is empty: give it a value or leave it out", field)
+				return Invalid("datasetConfig.%s is empty: give it a value or leave it out", field)
 			}
 			texts[field] = v
 		default:
-			return invalid("datasetConfig.%s is not a string", field)
+			return Invalid("datasetConfig.%s is not a string", field)
 		}
 	}
 	if t := texts["type"]; t != "" && t != string(r.Dataset) {
-		return invalid("datasetConfig.type %s is not the dataset: %s is accepted", quote(t), quote(string(r.Dataset)))
+		return Invalid("datasetConfig.type %s is not the dataset: %s is accepted", quote(t), quote(string(r.Dataset)))
 	}
 	r.ConversationID = texts["conversationId"]
 	if r.ConversationID == "" {
-		return invalid("datasetConfig.conversationId is empty: %s", nameRule)
+		return Invalid("datasetConfig.conversationId is empty: %s", nameRule)
 	}
 	if !validName(r.ConversationID) {
-		return invalid("datasetConfig.conversationId %s is not valid: %s", quote(r.ConversationID), nameRule)
+		return Invalid("datasetConfig.conversationId %s is not valid: %s", quote(r.ConversationID), nameRule)
 	}
 	var err error
 	if r.StartDate, err = configDay("startDate", texts); err != nil {
@@ -167,7 +168,7 @@ func configDay(field string, texts map[string]string) (Day, error) {
 	}
 	day, err := ParseDay(text)
 	if err != nil {
-		return "", invalid("datasetConfig.%s %s is not a day: a real day as yyyy-MM-dd is accepted", field, quote(text))
+		return "", Invalid("datasetConfig.%s %s is not a day: a real day as yyyy-MM-dd is accepted", field, quote(text))
 	}
 	return day, nil
 }
@@ -175,13 +176,13 @@ func configDay(field string, texts map[string]string) (Day, error) {
 func (r *Request) checkDays(rules Rules) error {
 	today := DayOf(rules.Now)
 	if r.StartDate != "" && r.EndDate != "" && r.StartDate > r.EndDate {
-		return invalid("datasetConfig.startDate %s is after endDate %s: a start on or before the end is accepted", r.StartDate, r.EndDate)
+		return Invalid("datasetConfig.startDate %s is after endDate %s: a start on or before the end is accepted", r.StartDate, r.EndDate)
 	}
 	if r.EndDate > today {
-		return invalid("datasetConfig.endDate %s is after today (%s): a day up to today is accepted", r.EndDate, today)
+		return Invalid("datasetConfig.endDate %s is after today (%s): a day up to today is accepted", r.EndDate, today)
 	}
 	if r.StartDate > today {
-		return invalid("datasetConfig.startDate %s is after today (%s): a day up to today is accepted", r.StartDate, today)
+		return Invalid("datasetConfig.startDate %s is after today (%s): a day up to today is accepted", r.StartDate, today)
 	}
 	if r.StartDate == "" || r.EndDate == "" {
 		return nil
@@ -189,10 +190,10 @@ func (r *Request) checkDays(rules Rules) error {
 	return CheckSpan(r.StartDate, r.EndDate, rules.MaxDays)
 }
 
-// CheckSpan says in an *Invalid that the days from start to end are more than one exhaust may cover.
+// CheckSpan says in an *InvalidError that the days from start to end are more than one exhaust may cover.
 func CheckSpan(start, end Day, maxDays int) error {
 	if days := start.DaysTo(end); days > maxDays {
-		return invalid("%s to %s are %d days: at most %d days are accepted", start, end, days, maxDays)
+		return Invalid("%s to %s are %d days: at most %d days are accepted", start, end, days, maxDays)
 	}
 	return nil
 }
@@ -210,21 +211,6 @@ func (r Request) FirstPhase() Phase {
 	}
 	return Joining
 }
-
-// ReportName is the name of the exhaust's file in the reports store when it is completed on day.
-func (r Request) ReportName(completed Day) string {
-	kind := "response"
-	if r.Dataset == PrivateExhaust {
-		kind = "userinfo"
-	}
-	return fmt.Sprintf("%s%s_%s_%s.csv", r.ReportPrefix(), r.ConversationID, kind, strings.ReplaceAll(string(completed), "-", ""))
-}
-
-// ReportPrefix begins the names of all reports of the exhaust, on whatever day they are completed.
-func (r Request) ReportPrefix() string { return fmt.Sprintf("%s/%s/", r.Dataset, r.ID) }
-
-// WorkflowID is the id of the workflow that makes the exhaust.
-func WorkflowID(requestID string) string { return "exhaust-" + requestID }
 
 const nameRule = "1 to 100 characters of A-Z a-z 0-9 . _ - that do not start with a dot are accepted"
 
@@ -263,16 +249,16 @@ func readConfig(raw json.RawMessage) (canonical []byte, config map[string]any, e
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	if err := decoder.Decode(&config); err != nil {
-		return nil, nil, invalid("datasetConfig is not a JSON object")
+		return nil, nil, Invalid("datasetConfig is not a JSON object")
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, nil, invalid("datasetConfig is not a JSON object")
+		return nil, nil, Invalid("datasetConfig is not a JSON object")
 	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(config); err != nil {
-		return nil, nil, invalid("datasetConfig cannot be read")
+		return nil, nil, Invalid("datasetConfig cannot be read")
 	}
 	return bytes.TrimSpace(out.Bytes()), config, nil
 }

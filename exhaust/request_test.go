@@ -255,9 +255,9 @@ func TestEachFaultOfASubmissionHasItsSentence(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := check(test.s)
-			var invalid *Invalid
+			var invalid *InvalidError
 			if !errors.As(err, &invalid) {
-				t.Fatalf("got %+v and error %v, want an *Invalid", got, err)
+				t.Fatalf("got %+v and error %v, want an *InvalidError", got, err)
 			}
 			if invalid.Sentence != test.sentence {
 				t.Errorf("got  %s\nwant %s", invalid.Sentence, test.sentence)

@@ -14,44 +14,14 @@ import (
 	"testing"
 	"time"
 
+	"data-exhaust/database"
+	"data-exhaust/internal/dbtest"
+	"data-exhaust/internal/sample"
+
 	"github.com/google/uuid"
 )
 
 const aMillion = 1_000_000
-
-// BenchmarkJobsAtAMillion lists and searches a job_request of a million rows. Run it with
-//
-//	go test ./registry -run '^$' -bench JobsAtAMillion -benchtime 20x
-func BenchmarkJobsAtAMillion(b *testing.B) {
-	for _, dialect := range []Dialect{SQLite, PostgreSQL} {
-		jobs := NewJobs(open(b, emptyDatabase(b, dialect)))
-		ctx := context.Background()
-		if err := jobs.Migrate(ctx); err != nil {
-			b.Fatal(err)
-		}
-		fillJobs(b, jobs.db, aMillion)
-		b.Run(string(dialect)+"/list/100", func(b *testing.B) {
-			for b.Loop() {
-				if found, err := jobs.List(ctx, "tag-1", "channel-1", 100); err != nil || len(found) != 100 {
-					b.Fatal(len(found), err)
-				}
-			}
-		})
-		for _, limit := range []int{10, 1000} {
-			for _, s := range allSearches(limit) {
-				name := fmt.Sprintf("%s/search/%d/dataset=%t,channel=%t,status=%t,day=%t", dialect, limit,
-					s.Dataset != "", s.Channel != "", s.Status != "", !s.From.IsZero())
-				b.Run(name, func(b *testing.B) {
-					for b.Loop() {
-						if found, err := jobs.Search(ctx, s); err != nil || len(found) == 0 {
-							b.Fatal(len(found), err)
-						}
-					}
-				})
-			}
-		}
-	}
-}
 
 // BenchmarkDevicesOfAMillion reads consent and usernames of a million devices in shuffled order,
 // in calls of 50,000 and in one call, next to psql doing the same join in one statement (with the
@@ -59,9 +29,9 @@ func BenchmarkJobsAtAMillion(b *testing.B) {
 //
 //	go test ./registry -run '^$' -bench DevicesOfAMillion -benchtime 1x
 func BenchmarkDevicesOfAMillion(b *testing.B) {
-	for _, dialect := range []Dialect{PostgreSQL, SQLite} {
-		url := emptyDatabase(b, dialect)
-		db := open(b, url)
+	for _, dialect := range []database.Dialect{database.PostgreSQL, database.SQLite} {
+		url := dbtest.URL(b, dialect)
+		db := dbtest.Open(b, url)
 		uci := bigUCI(b, db)
 		wanted := make([]uuid.UUID, aMillion)
 		for i := range wanted {
@@ -78,24 +48,24 @@ func BenchmarkDevicesOfAMillion(b *testing.B) {
 				b.ReportMetric(float64(b.N)*aMillion/b.Elapsed().Seconds(), "devices/s")
 			})
 		}
-		if dialect == PostgreSQL {
+		if dialect == database.PostgreSQL {
 			b.Run("psql", func(b *testing.B) { benchmarkPsql(b, url, wanted) })
 		}
 	}
 }
 
-func bigUCI(b *testing.B, db *DB) *UCI {
+func bigUCI(b *testing.B, db *database.DB) *UCI {
 	b.Helper()
-	if db.dialect == SQLite {
-		if err := CreateSample(context.Background(), db); err != nil {
+	if db.Dialect() == database.SQLite {
+		if err := sample.CreateEmbeddedTables(context.Background(), db); err != nil {
 			b.Fatal(err)
 		}
 	} else {
-		must(b, db, releases[0].ddl)
+		dbtest.Exec(b, db, releases[0].ddl)
 	}
-	fill(b, db, aMillion, `INSERT INTO users (id, data) SELECT `+deviceSQL(db, "uuid")+`, '{"device":{"consent":true,"id":"d-' || n || '"}}' FROM numbers`)
-	fill(b, db, aMillion, `INSERT INTO identities (users_id, username) SELECT `+deviceSQL(db, "uuid")+`, 'u1Kx9/'|| n || 'vQ7sXo3mZw==' FROM numbers`)
-	must(b, db, `ANALYZE`)
+	dbtest.Fill(b, db, aMillion, `INSERT INTO users (id, data) SELECT `+deviceSQL(db, "uuid")+`, '{"device":{"consent":true,"id":"d-' || n || '"}}' FROM numbers`)
+	dbtest.Fill(b, db, aMillion, `INSERT INTO identities (users_id, username) SELECT `+deviceSQL(db, "uuid")+`, 'u1Kx9/'|| n || 'vQ7sXo3mZw==' FROM numbers`)
+	dbtest.Exec(b, db, `ANALYZE`)
 	uci, err := NewUCI(db, db, standardTables)
 	if err != nil {
 		b.Fatal(err)

@@ -2,13 +2,12 @@ package registry
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/jmoiron/sqlx"
+	"data-exhaust/database"
 )
 
 // tableName is a table as a setting names it: bot, Bot, "Bot", uci.bot, uci."Bot".
@@ -93,25 +92,25 @@ type catalogColumn struct {
 
 // findTable looks the table and its columns up in the catalog, whose letter case differs between
 // UCI's releases.
-func (db *DB) findTable(ctx context.Context, wanted tableName, columns ...string) (*table, error) {
+func findTable(ctx context.Context, db *database.DB, wanted tableName, columns ...string) (*table, error) {
 	var tables []catalogTable
-	if err := db.sqlx.SelectContext(ctx, &tables, tablesQuery[db.dialect], wanted.name.text, wanted.schema.text); err != nil {
-		return nil, fmt.Errorf("look for table %s in %s: %w", wanted, db.where, clean(ctx, err))
+	if err := db.Select(ctx, &tables, tablesQuery[db.Dialect()], wanted.name.text, wanted.schema.text); err != nil {
+		return nil, fmt.Errorf("look for table %s in %s: %w", wanted, db, err)
 	}
 	found, err := wanted.choose(tables)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", db.where, err)
+		return nil, fmt.Errorf("%s: %w", db, err)
 	}
 	var have []catalogColumn
-	if err := db.sqlx.SelectContext(ctx, &have, columnsQuery[db.dialect], found.Name, found.Schema); err != nil {
-		return nil, fmt.Errorf("look for the columns of table %s in %s: %w", found, db.where, clean(ctx, err))
+	if err := db.Select(ctx, &have, columnsQuery[db.Dialect()], found.Name, found.Schema); err != nil {
+		return nil, fmt.Errorf("look for the columns of table %s in %s: %w", found, db, err)
 	}
 	t := &table{name: quote(found.Schema) + "." + quote(found.Name), columns: map[string]column{}}
 	for _, name := range columns {
 		chosen, ok := chooseColumn(name, have)
 		if !ok {
 			return nil, fmt.Errorf("%s: table %s has no column %s in any letter case; it has %s",
-				db.where, found, name, columnNames(have))
+				db, found, name, columnNames(have))
 		}
 		t.columns[name] = column{name: t.name + "." + quote(chosen.Name), kind: chosen.Kind}
 	}
@@ -120,22 +119,22 @@ func (db *DB) findTable(ctx context.Context, wanted tableName, columns ...string
 
 // tablesQuery lists the tables and views of a name in any letter case, those of schemas that come
 // first in the search path first. $2 is the schema, or "" for those in the search path.
-var tablesQuery = map[Dialect]string{
-	PostgreSQL: `
+var tablesQuery = map[database.Dialect]string{
+	database.PostgreSQL: `
 SELECT n.nspname AS table_schema, c.relname AS table_name
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE lower(c.relname) = lower($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND CASE WHEN $2 = '' THEN n.nspname = ANY (current_schemas(false)) ELSE lower(n.nspname) = lower($2) END
 ORDER BY array_position(current_schemas(false), n.nspname), n.nspname, c.relname`,
-	SQLite: `
+	database.SQLite: `
 SELECT schema AS table_schema, name AS table_name FROM pragma_table_list
 WHERE lower(name) = lower($1) AND ($2 = '' OR lower(schema) = lower($2))
 ORDER BY schema <> 'main', name`,
 }
 
 // columnsQuery lists a table's columns; a domain counts as the type under it.
-var columnsQuery = map[Dialect]string{
-	PostgreSQL: `
+var columnsQuery = map[database.Dialect]string{
+	database.PostgreSQL: `
 SELECT a.attname AS column_name,
        format_type(CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END, NULL) AS kind
 FROM pg_catalog.pg_attribute a
@@ -144,7 +143,7 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 WHERE c.relname = $1 AND n.nspname = $2 AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum`,
-	SQLite: `
+	database.SQLite: `
 SELECT name AS column_name, lower(type) AS kind FROM pragma_table_info($1, $2) ORDER BY cid`,
 }
 
@@ -203,21 +202,3 @@ func columnNames(have []catalogColumn) string {
 }
 
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-var readOnly = &sql.TxOptions{ReadOnly: true}
-
-// reading runs fn in a transaction that cannot write. PostgreSQL is told to leave sequential scans
-// for where there is no index at all: its estimates would scan a table whole for a large batch.
-func (db *DB) reading(ctx context.Context, fn func(*sqlx.Tx) error) error {
-	tx, err := db.sqlx.BeginTxx(ctx, readOnly)
-	if err != nil {
-		return clean(ctx, err)
-	}
-	defer func() { _ = tx.Rollback() }() // nothing was written
-	if db.dialect == PostgreSQL {
-		if _, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
-			return clean(ctx, err)
-		}
-	}
-	return clean(ctx, fn(tx))
-}

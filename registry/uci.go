@@ -17,6 +17,7 @@ import (
 	"github.com/lib/pq"
 	"golang.org/x/sync/errgroup"
 
+	"data-exhaust/database"
 	"data-exhaust/exhaust"
 )
 
@@ -35,7 +36,7 @@ type Tables struct {
 // UCI reads the platform's own tables (contract section 7), never writes them, and goes by their
 // indexes. Its methods may be called at the same time.
 type UCI struct {
-	conversations, fusionAuth *DB
+	conversations, fusionAuth *database.DB
 	names                     struct{ conversations, users, registrations, identities tableName }
 	zone                      *time.Location
 
@@ -55,7 +56,7 @@ const (
 
 // NewUCI reads conversations from one database and users, registrations and identities from
 // another, which may be the same. It checks the names; Check, or the first use, finds the tables.
-func NewUCI(conversations, fusionAuth *DB, t Tables) (*UCI, error) {
+func NewUCI(conversations, fusionAuth *database.DB, t Tables) (*UCI, error) {
 	u := &UCI{conversations: conversations, fusionAuth: fusionAuth, zone: t.Zone}
 	if u.zone == nil {
 		u.zone = time.UTC
@@ -96,8 +97,8 @@ func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Con
 		return exhaust.Conversation{}, err
 	}
 	var row conversationRow
-	err = u.conversations.reading(ctx, func(tx *sqlx.Tx) error {
-		return tx.GetContext(ctx, &row, t.conversationQuery(u.conversations.dialect), wanted.String())
+	err = u.conversations.Read(ctx, func(tx *sqlx.Tx) error {
+		return tx.GetContext(ctx, &row, t.conversationQuery(u.conversations.Dialect()), wanted.String())
 	})
 	owner := t.conversations.columns["ownerOrgID"]
 	switch {
@@ -161,8 +162,8 @@ func (u *UCI) Registered(ctx context.Context, conversationID, after string, limi
 		after = uuid.Nil.String()
 	}
 	var registered []string
-	err = u.fusionAuth.reading(ctx, func(tx *sqlx.Tx) error {
-		return tx.SelectContext(ctx, &registered, t.registeredQuery(u.fusionAuth.dialect), wanted.String(), after, limit)
+	err = u.fusionAuth.Read(ctx, func(tx *sqlx.Tx) error {
+		return tx.SelectContext(ctx, &registered, t.registeredQuery(u.fusionAuth.Dialect()), wanted.String(), after, limit)
 	})
 	if err != nil {
 		return nil, "", u.failed("devices registered to conversation "+wanted.String(), t.registrations, err)
@@ -190,7 +191,7 @@ func (u *UCI) find(ctx context.Context) (*uciTables, error) {
 	}
 	var t uciTables
 	for _, wanted := range []struct {
-		db      *DB
+		db      *database.DB
 		name    tableName
 		to      **table
 		columns []string
@@ -200,7 +201,7 @@ func (u *UCI) find(ctx context.Context) (*uciTables, error) {
 		{u.fusionAuth, u.names.registrations, &t.registrations, []string{"users_id", "applications_id"}},
 		{u.fusionAuth, u.names.identities, &t.identities, []string{"users_id", "username"}},
 	} {
-		found, err := wanted.db.findTable(ctx, wanted.name, wanted.columns...)
+		found, err := findTable(ctx, wanted.db, wanted.name, wanted.columns...)
 		if err != nil {
 			return nil, fmt.Errorf("UCI's registry: %w", err)
 		}
@@ -225,7 +226,7 @@ type conversationRow struct {
 	End   any            `db:"end_date"`
 }
 
-func (t *uciTables) conversationQuery(d Dialect) string {
+func (t *uciTables) conversationQuery(d database.Dialect) string {
 	c := t.conversations.columns
 	return fmt.Sprintf(`SELECT CAST(%s AS text) AS name, CAST(%s AS text) AS owner, %s AS start_date, %s AS end_date FROM %s WHERE %s = %s`,
 		c["name"].name, c["ownerOrgID"].name, c["startDate"].name, c["endDate"].name,
@@ -259,7 +260,7 @@ func (u *UCI) day(t *uciTables, name string, value any) (exhaust.Day, error) {
 	return day, nil
 }
 
-func (t *uciTables) registeredQuery(d Dialect) string {
+func (t *uciTables) registeredQuery(d database.Dialect) string {
 	c := t.registrations.columns
 	return fmt.Sprintf(`SELECT DISTINCT %[2]s FROM %[1]s WHERE %[3]s = %[4]s AND %[2]s > %[5]s ORDER BY %[2]s LIMIT $3`,
 		t.registrations.name, c["users_id"].name, c["applications_id"].name,
@@ -294,13 +295,13 @@ func (u *UCI) lookUpBatch(ctx context.Context, t *uciTables, ids []uuid.UUID, de
 		i, _ := slices.BinarySearchFunc(ids, id, compareIDs)
 		return i
 	}
-	list, err := u.fusionAuth.idList(ids)
+	list, err := idList(u.fusionAuth.Dialect(), ids)
 	if err != nil {
 		return err
 	}
 	reading := t.users
-	err = u.fusionAuth.reading(ctx, func(tx *sqlx.Tx) error {
-		err := eachRow(ctx, tx, t.usersQuery(u.fusionAuth.dialect), list, func(id uuid.UUID, data []byte) {
+	err = u.fusionAuth.Read(ctx, func(tx *sqlx.Tx) error {
+		err := eachRow(ctx, tx, t.usersQuery(u.fusionAuth.Dialect()), list, func(id uuid.UUID, data []byte) {
 			i := at(id)
 			known[i], devices[i].Consent = true, exhaust.ReadConsent(data)
 		})
@@ -308,7 +309,7 @@ func (u *UCI) lookUpBatch(ctx context.Context, t *uciTables, ids []uuid.UUID, de
 			return err
 		}
 		reading = t.identities
-		return eachRow(ctx, tx, t.identitiesQuery(u.fusionAuth.dialect), list, func(id uuid.UUID, username []byte) {
+		return eachRow(ctx, tx, t.identitiesQuery(u.fusionAuth.Dialect()), list, func(id uuid.UUID, username []byte) {
 			d := &devices[at(id)]
 			if len(bytes.TrimSpace(username)) > 0 && (d.Username == "" || string(username) < d.Username) {
 				d.Username = string(username)
@@ -321,13 +322,13 @@ func (u *UCI) lookUpBatch(ctx context.Context, t *uciTables, ids []uuid.UUID, de
 	return nil
 }
 
-func (t *uciTables) usersQuery(d Dialect) string {
+func (t *uciTables) usersQuery(d database.Dialect) string {
 	c := t.users.columns
 	return fmt.Sprintf(`SELECT %s, CAST(%s AS text) FROM %s WHERE %s`,
 		c["id"].name, c["data"].name, t.users.name, c["id"].amongIDs(d))
 }
 
-func (t *uciTables) identitiesQuery(d Dialect) string {
+func (t *uciTables) identitiesQuery(d database.Dialect) string {
 	c := t.identities.columns
 	return fmt.Sprintf(`SELECT %s, CAST(%s AS text) FROM %s WHERE %s`,
 		c["users_id"].name, c["username"].name, t.identities.name, c["users_id"].amongIDs(d))
@@ -335,17 +336,17 @@ func (t *uciTables) identitiesQuery(d Dialect) string {
 
 // parameter is a placeholder of the column's own type, so that its index serves. SQLite has no type
 // uuid: it would make a number of one.
-func (c column) parameter(placeholder string, d Dialect) string {
-	if c.kind == "uuid" && d == PostgreSQL {
+func (c column) parameter(placeholder string, d database.Dialect) string {
+	if c.kind == "uuid" && d == database.PostgreSQL {
 		return "CAST(" + placeholder + " AS uuid)"
 	}
 	return "CAST(" + placeholder + " AS text)"
 }
 
 // amongIDs is the condition that the column is one of idList, the statement's only parameter.
-func (c column) amongIDs(d Dialect) string {
+func (c column) amongIDs(d database.Dialect) string {
 	switch {
-	case d == SQLite:
+	case d == database.SQLite:
 		return c.name + " IN (SELECT value FROM json_each($1))"
 	case c.kind == "uuid":
 		return c.name + " = ANY (CAST($1 AS uuid[]))"
@@ -354,8 +355,8 @@ func (c column) amongIDs(d Dialect) string {
 }
 
 // idList is any number of ids as one parameter.
-func (db *DB) idList(ids []uuid.UUID) (any, error) {
-	if db.dialect == SQLite {
+func idList(d database.Dialect, ids []uuid.UUID) (any, error) {
+	if d == database.SQLite {
 		list, err := json.Marshal(ids)
 		return string(list), err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -11,13 +12,18 @@ import (
 
 	"github.com/google/uuid"
 
+	"data-exhaust/database"
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/dbtest"
+	"data-exhaust/internal/sample"
 )
+
+func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 
 // release is how one release of UCI lays its tables out on one dialect.
 type release struct {
 	name    string
-	dialect Dialect
+	dialect database.Dialect
 	tables  Tables
 	ddl     string
 	// conversation inserts id, name, owner, start, end.
@@ -28,7 +34,7 @@ var standardTables = Tables{Conversations: "bot", Users: "users", Registrations:
 
 var releases = []release{
 	{
-		name: "lower-case columns, text and dates", dialect: PostgreSQL, tables: standardTables,
+		name: "lower-case columns, text and dates", dialect: database.PostgreSQL, tables: standardTables,
 		ddl: `CREATE TABLE bot (id uuid PRIMARY KEY, name text, startingMessage text, ownerOrgID text, startDate date, endDate date);
 			CREATE TABLE users (id uuid PRIMARY KEY, active boolean, data text);
 			CREATE TABLE user_registrations (id serial PRIMARY KEY, applications_id uuid, users_id uuid);
@@ -38,7 +44,7 @@ var releases = []release{
 		conversation: `INSERT INTO bot (id, name, ownerorgid, startdate, enddate) VALUES ($1, $2, $3, $4, $5)`,
 	},
 	{
-		name: "mixed-case columns in a schema, uuid and instants", dialect: PostgreSQL,
+		name: "mixed-case columns in a schema, uuid and instants", dialect: database.PostgreSQL,
 		tables: Tables{Conversations: `uci."Bot"`, Users: "uci.users", Registrations: "UCI.user_registrations", Identities: "uci.Identities"},
 		ddl: `CREATE SCHEMA uci;
 			CREATE TABLE uci."Bot" (id uuid PRIMARY KEY, name varchar, "ownerOrgID" uuid, "startDate" timestamptz, "endDate" timestamp);
@@ -50,7 +56,7 @@ var releases = []release{
 		conversation: `INSERT INTO uci."Bot" VALUES ($1, $2, $3, $4, $5)`,
 	},
 	{
-		name: "ids as text, found in any letter case", dialect: PostgreSQL, tables: standardTables,
+		name: "ids as text, found in any letter case", dialect: database.PostgreSQL, tables: standardTables,
 		ddl: `CREATE TABLE "Bot" (id varchar PRIMARY KEY, name text, "ownerOrgId" text, "startDate" text, "endDate" text);
 			CREATE TABLE "Users" (id text PRIMARY KEY, data json);
 			CREATE TABLE user_registrations (applications_id text, users_id varchar, PRIMARY KEY (applications_id, users_id));
@@ -59,11 +65,11 @@ var releases = []release{
 		conversation: `INSERT INTO "Bot" VALUES ($1, $2, $3, $4, $5)`,
 	},
 	{
-		name: "the sample's tables", dialect: SQLite, tables: standardTables,
+		name: "the sample's tables", dialect: database.SQLite, tables: standardTables,
 		conversation: `INSERT INTO bot (id, name, ownerorgid, startdate, enddate) VALUES ($1, $2, $3, $4, $5)`,
 	},
 	{
-		name: "mixed-case columns", dialect: SQLite,
+		name: "mixed-case columns", dialect: database.SQLite,
 		tables: Tables{Conversations: `"Bot"`, Users: "main.users", Registrations: "user_registrations", Identities: "identities"},
 		ddl: `CREATE TABLE "Bot" (id TEXT PRIMARY KEY, name TEXT, "ownerOrgID" TEXT, "startDate" DATE, "endDate" TIMESTAMP);
 			CREATE TABLE users (id TEXT PRIMARY KEY, data TEXT);
@@ -84,7 +90,7 @@ const bareTables = `
 // platform is a UCI of one release, to be filled by a test.
 type platform struct {
 	*UCI
-	db *DB
+	db *database.DB
 	release
 }
 
@@ -92,13 +98,13 @@ type platform struct {
 func onEachRelease(t *testing.T, test func(t *testing.T, p platform)) {
 	for _, r := range releases {
 		t.Run(string(r.dialect)+", "+r.name, func(t *testing.T) {
-			db := open(t, emptyDatabase(t, r.dialect))
+			db := dbtest.Open(t, dbtest.URL(t, r.dialect))
 			if r.ddl == "" {
-				if err := CreateSample(context.Background(), db); err != nil {
+				if err := sample.CreateEmbeddedTables(context.Background(), db); err != nil {
 					t.Fatal(err)
 				}
 			} else {
-				must(t, db, r.ddl)
+				dbtest.Exec(t, db, r.ddl)
 			}
 			uci, err := NewUCI(db, db, r.tables)
 			if err != nil {
@@ -114,17 +120,17 @@ func onEachRelease(t *testing.T, test func(t *testing.T, p platform)) {
 
 func (p platform) addUser(t *testing.T, id uuid.UUID, data any) {
 	t.Helper()
-	must(t, p.db, `INSERT INTO `+p.UCI.tables.users.name+` (id, data) VALUES ($1, $2)`, id.String(), data)
+	dbtest.Exec(t, p.db, `INSERT INTO `+p.UCI.tables.users.name+` (id, data) VALUES ($1, $2)`, id.String(), data)
 }
 
 func (p platform) addIdentity(t *testing.T, user uuid.UUID, username string) {
 	t.Helper()
-	must(t, p.db, `INSERT INTO `+p.UCI.tables.identities.name+` (users_id, username) VALUES ($1, $2)`, user.String(), username)
+	dbtest.Exec(t, p.db, `INSERT INTO `+p.UCI.tables.identities.name+` (users_id, username) VALUES ($1, $2)`, user.String(), username)
 }
 
 func (p platform) register(t *testing.T, user uuid.UUID, conversation string) {
 	t.Helper()
-	must(t, p.db, `INSERT INTO `+p.UCI.tables.registrations.name+` (users_id, applications_id) VALUES ($1, $2)`, user.String(), conversation)
+	dbtest.Exec(t, p.db, `INSERT INTO `+p.UCI.tables.registrations.name+` (users_id, applications_id) VALUES ($1, $2)`, user.String(), conversation)
 }
 
 const (
@@ -140,7 +146,7 @@ func device(n int) uuid.UUID {
 
 func TestAConversationIsFoundInItsOwnChannelOnly(t *testing.T) {
 	onEachRelease(t, func(t *testing.T, p platform) {
-		must(t, p.db, p.conversation, conversationID, "Health survey", channelID, "2022-03-01", "2022-04-01")
+		dbtest.Exec(t, p.db, p.conversation, conversationID, "Health survey", channelID, "2022-03-01", "2022-04-01")
 		want := exhaust.Conversation{ID: conversationID, Name: "Health survey", Channel: channelID,
 			StartDate: "2022-03-01", EndDate: "2022-04-01"}
 		for _, id := range []string{conversationID, strings.ToUpper(conversationID)} {
@@ -168,13 +174,13 @@ func TestAConversationIsFoundInItsOwnChannelOnly(t *testing.T) {
 
 func TestAConversationWithoutNameOwnerOrDatesHasNone(t *testing.T) {
 	onEachRelease(t, func(t *testing.T, p platform) {
-		must(t, p.db, p.conversation, conversationID, nil, channelID, nil, nil)
+		dbtest.Exec(t, p.db, p.conversation, conversationID, nil, channelID, nil, nil)
 		got, err := p.Conversation(context.Background(), conversationID, channelID)
 		if want := (exhaust.Conversation{ID: conversationID, Channel: channelID}); err != nil || got != want {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 		}
 		const unowned = "c63b6faa-11a9-4259-b941-11cd2f8446c7"
-		must(t, p.db, p.conversation, unowned, "Nobody's", nil, nil, nil)
+		dbtest.Exec(t, p.db, p.conversation, unowned, "Nobody's", nil, nil, nil)
 		if _, err := p.Conversation(context.Background(), unowned, ""); !errors.Is(err, ErrNoConversation) {
 			t.Errorf("a conversation that no channel owns: %v", err)
 		}
@@ -186,38 +192,38 @@ func TestDatesAreReadAsDaysWhateverTheirType(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	of := map[Dialect]*DB{}
-	for _, dialect := range []Dialect{SQLite, PostgreSQL} {
-		of[dialect] = open(t, emptyDatabase(t, dialect))
-		must(t, of[dialect], bareTables)
+	of := map[database.Dialect]*database.DB{}
+	for _, dialect := range []database.Dialect{database.SQLite, database.PostgreSQL} {
+		of[dialect] = dbtest.Open(t, dbtest.URL(t, dialect))
+		dbtest.Exec(t, of[dialect], bareTables)
 	}
 	for _, c := range []struct {
-		dialect     Dialect
+		dialect     database.Dialect
 		kind, value string
 		zone        *time.Location
 		want        exhaust.Day
 		wantError   string
 	}{
-		{dialect: PostgreSQL, kind: "date", value: "2022-03-01", want: "2022-03-01"},
-		{dialect: PostgreSQL, kind: "date", value: "infinity", want: ""},
-		{dialect: PostgreSQL, kind: "timestamp", value: "2022-03-01 23:59:59.999", zone: kolkata, want: "2022-03-01"},
-		{dialect: PostgreSQL, kind: "timestamptz", value: "2022-02-28T18:30:00Z", zone: kolkata, want: "2022-03-01"},
-		{dialect: PostgreSQL, kind: "timestamptz", value: "2022-02-28T18:29:59Z", zone: kolkata, want: "2022-02-28"},
-		{dialect: PostgreSQL, kind: "timestamptz", value: "2022-03-01T04:00:00+05:30", want: "2022-02-28"},
-		{dialect: PostgreSQL, kind: "text", value: "2022-03-01T00:00:00.000Z", want: "2022-03-01"},
-		{dialect: PostgreSQL, kind: "varchar", value: "", want: ""},
-		{dialect: PostgreSQL, kind: "text", value: "soon", wantError: `conversation c63b6faa-11a9-4259-b941-11cd2f8446c6: startDate of table "public"."bot" holds no date as yyyy-MM-dd`},
-		{dialect: SQLite, kind: "TEXT", value: "2022-03-01", want: "2022-03-01"},
-		{dialect: SQLite, kind: "DATE", value: "2022-03-01", zone: kolkata, want: "2022-03-01"},
-		{dialect: SQLite, kind: "TIMESTAMP", value: "2022-03-01 23:59:59", zone: kolkata, want: "2022-03-01"},
-		{dialect: SQLite, kind: "TEXT", value: "2022-03-01T23:00:00.000Z", want: "2022-03-01"},
-		{dialect: SQLite, kind: "TEXT", value: "01/03/2022", wantError: `conversation c63b6faa-11a9-4259-b941-11cd2f8446c6: startDate of table "main"."bot" holds no date as yyyy-MM-dd`},
+		{dialect: database.PostgreSQL, kind: "date", value: "2022-03-01", want: "2022-03-01"},
+		{dialect: database.PostgreSQL, kind: "date", value: "infinity", want: ""},
+		{dialect: database.PostgreSQL, kind: "timestamp", value: "2022-03-01 23:59:59.999", zone: kolkata, want: "2022-03-01"},
+		{dialect: database.PostgreSQL, kind: "timestamptz", value: "2022-02-28T18:30:00Z", zone: kolkata, want: "2022-03-01"},
+		{dialect: database.PostgreSQL, kind: "timestamptz", value: "2022-02-28T18:29:59Z", zone: kolkata, want: "2022-02-28"},
+		{dialect: database.PostgreSQL, kind: "timestamptz", value: "2022-03-01T04:00:00+05:30", want: "2022-02-28"},
+		{dialect: database.PostgreSQL, kind: "text", value: "2022-03-01T00:00:00.000Z", want: "2022-03-01"},
+		{dialect: database.PostgreSQL, kind: "varchar", value: "", want: ""},
+		{dialect: database.PostgreSQL, kind: "text", value: "soon", wantError: `conversation c63b6faa-11a9-4259-b941-11cd2f8446c6: startDate of table "public"."bot" holds no date as yyyy-MM-dd`},
+		{dialect: database.SQLite, kind: "TEXT", value: "2022-03-01", want: "2022-03-01"},
+		{dialect: database.SQLite, kind: "DATE", value: "2022-03-01", zone: kolkata, want: "2022-03-01"},
+		{dialect: database.SQLite, kind: "TIMESTAMP", value: "2022-03-01 23:59:59", zone: kolkata, want: "2022-03-01"},
+		{dialect: database.SQLite, kind: "TEXT", value: "2022-03-01T23:00:00.000Z", want: "2022-03-01"},
+		{dialect: database.SQLite, kind: "TEXT", value: "01/03/2022", wantError: `conversation c63b6faa-11a9-4259-b941-11cd2f8446c6: startDate of table "main"."bot" holds no date as yyyy-MM-dd`},
 	} {
 		t.Run(fmt.Sprintf("%s %s %s", c.dialect, c.kind, c.value), func(t *testing.T) {
 			db := of[c.dialect]
-			must(t, db, `DROP TABLE bot`)
-			must(t, db, `CREATE TABLE bot (id text, name text, ownerorgid text, startdate `+c.kind+`, enddate date)`)
-			must(t, db, `INSERT INTO bot VALUES ($1, 'n', 'c', $2, NULL)`, conversationID, c.value)
+			dbtest.Exec(t, db, `DROP TABLE bot`)
+			dbtest.Exec(t, db, `CREATE TABLE bot (id text, name text, ownerorgid text, startdate `+c.kind+`, enddate date)`)
+			dbtest.Exec(t, db, `INSERT INTO bot VALUES ($1, 'n', 'c', $2, NULL)`, conversationID, c.value)
 			tables := standardTables
 			tables.Zone = c.zone
 			uci, err := NewUCI(db, db, tables)
@@ -264,9 +270,9 @@ func TestConsentIsReadFromEitherPlaceAndIsUnrecordedOtherwise(t *testing.T) {
 		}
 		wantDevices(t, want)(p.Devices(context.Background(), ids, false))
 	})
-	onEach(t, func(t *testing.T, db *DB) {
-		must(t, db, bareTables)
-		must(t, db, `INSERT INTO users VALUES ($1, 'garbage {"device":{"consent":true}}')`, device(1).String())
+	dbtest.OnEach(t, func(t *testing.T, db *database.DB) {
+		dbtest.Exec(t, db, bareTables)
+		dbtest.Exec(t, db, `INSERT INTO users VALUES ($1, 'garbage {"device":{"consent":true}}')`, device(1).String())
 		uci, err := NewUCI(db, db, standardTables)
 		if err != nil {
 			t.Fatal(err)
@@ -357,17 +363,17 @@ func TestRegisteredDevicesComeInPagesAscendingEachOnce(t *testing.T) {
 			}
 		}
 		_, _, err := p.Registered(ctx, conversationID, "", 0)
-		wantError(t, err, "a page of 0 registered devices: the limit is at least 1")
+		dbtest.WantError(t, err, "a page of 0 registered devices: the limit is at least 1")
 	})
 }
 
 func TestARegistrationOfAnIdThatIsNoUUIDIsNobodys(t *testing.T) {
-	db := open(t, emptyDatabase(t, SQLite))
-	if err := CreateSample(context.Background(), db); err != nil {
+	db := dbtest.Open(t, dbtest.URL(t, database.SQLite))
+	if err := sample.CreateEmbeddedTables(context.Background(), db); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{device(1).String(), "abc", "zzz", device(2).String()} {
-		must(t, db, `INSERT INTO user_registrations (users_id, applications_id) VALUES ('`+id+`', '`+conversationID+`')`)
+		dbtest.Exec(t, db, `INSERT INTO user_registrations (users_id, applications_id) VALUES ('`+id+`', '`+conversationID+`')`)
 	}
 	uci, err := NewUCI(db, db, Tables{Conversations: "bot", Users: "users", Registrations: "user_registrations", Identities: "identities"})
 	if err != nil {
@@ -388,15 +394,15 @@ func TestARegistrationOfAnIdThatIsNoUUIDIsNobodys(t *testing.T) {
 }
 
 func TestSQLiteTablesMayCallTheirIdsUUID(t *testing.T) {
-	db := open(t, emptyDatabase(t, SQLite))
-	must(t, db, `CREATE TABLE bot (id uuid PRIMARY KEY, name text, ownerorgid text, startdate date, enddate date)`)
-	must(t, db, `CREATE TABLE users (id uuid PRIMARY KEY, data json)`)
-	must(t, db, `CREATE TABLE user_registrations (users_id uuid, applications_id uuid)`)
-	must(t, db, `CREATE TABLE identities (users_id uuid, username text)`)
-	must(t, db, `INSERT INTO bot VALUES ('`+conversationID+`', 'Bot', 'channel', NULL, NULL)`)
-	must(t, db, `INSERT INTO users VALUES ('`+device(1).String()+`', '{"device":{"consent":true}}')`)
-	must(t, db, `INSERT INTO user_registrations VALUES ('`+device(1).String()+`', '`+conversationID+`')`)
-	must(t, db, `INSERT INTO identities VALUES ('`+device(1).String()+`', 'one==')`)
+	db := dbtest.Open(t, dbtest.URL(t, database.SQLite))
+	dbtest.Exec(t, db, `CREATE TABLE bot (id uuid PRIMARY KEY, name text, ownerorgid text, startdate date, enddate date)`)
+	dbtest.Exec(t, db, `CREATE TABLE users (id uuid PRIMARY KEY, data json)`)
+	dbtest.Exec(t, db, `CREATE TABLE user_registrations (users_id uuid, applications_id uuid)`)
+	dbtest.Exec(t, db, `CREATE TABLE identities (users_id uuid, username text)`)
+	dbtest.Exec(t, db, `INSERT INTO bot VALUES ('`+conversationID+`', 'Bot', 'channel', NULL, NULL)`)
+	dbtest.Exec(t, db, `INSERT INTO users VALUES ('`+device(1).String()+`', '{"device":{"consent":true}}')`)
+	dbtest.Exec(t, db, `INSERT INTO user_registrations VALUES ('`+device(1).String()+`', '`+conversationID+`')`)
+	dbtest.Exec(t, db, `INSERT INTO identities VALUES ('`+device(1).String()+`', 'one==')`)
 	uci, err := NewUCI(db, db, Tables{Conversations: "bot", Users: "users", Registrations: "user_registrations", Identities: "identities"})
 	if err != nil {
 		t.Fatal(err)
@@ -414,8 +420,8 @@ func TestSQLiteTablesMayCallTheirIdsUUID(t *testing.T) {
 func TestMoreDevicesThanOneStatementTakesAreAllFound(t *testing.T) {
 	onEachRelease(t, func(t *testing.T, p platform) {
 		const n = 2*lookupBatch + 1
-		fill(t, p.db, n, `INSERT INTO `+p.UCI.tables.users.name+` (id, data) SELECT `+p.deviceSQL("users", "id")+`, '{"device":{"consent":true}}' FROM numbers`)
-		fill(t, p.db, n, `INSERT INTO `+p.UCI.tables.registrations.name+` (users_id, applications_id) SELECT `+
+		dbtest.Fill(t, p.db, n, `INSERT INTO `+p.UCI.tables.users.name+` (id, data) SELECT `+p.deviceSQL("users", "id")+`, '{"device":{"consent":true}}' FROM numbers`)
+		dbtest.Fill(t, p.db, n, `INSERT INTO `+p.UCI.tables.registrations.name+` (users_id, applications_id) SELECT `+
 			p.deviceSQL("registrations", "users_id")+`, '`+conversationID+`' FROM numbers`)
 		var ids []uuid.UUID
 		var want []exhaust.Device
@@ -430,13 +436,13 @@ func TestMoreDevicesThanOneStatementTakesAreAllFound(t *testing.T) {
 }
 
 func TestConversationsAndUsersMayBeInDatabasesOfDifferentKinds(t *testing.T) {
-	conversations, fusionAuth := open(t, emptyDatabase(t, PostgreSQL)), open(t, emptyDatabase(t, SQLite))
-	must(t, conversations, `CREATE TABLE bot (id uuid PRIMARY KEY, name text, ownerorgid text, startdate date, enddate date)`)
-	must(t, conversations, `INSERT INTO bot VALUES ($1, 'Survey', 'c', NULL, NULL)`, conversationID)
-	if err := CreateSample(context.Background(), fusionAuth); err != nil {
+	conversations, fusionAuth := dbtest.Open(t, dbtest.URL(t, database.PostgreSQL)), dbtest.Open(t, dbtest.URL(t, database.SQLite))
+	dbtest.Exec(t, conversations, `CREATE TABLE bot (id uuid PRIMARY KEY, name text, ownerorgid text, startdate date, enddate date)`)
+	dbtest.Exec(t, conversations, `INSERT INTO bot VALUES ($1, 'Survey', 'c', NULL, NULL)`, conversationID)
+	if err := sample.CreateEmbeddedTables(context.Background(), fusionAuth); err != nil {
 		t.Fatal(err)
 	}
-	must(t, fusionAuth, `INSERT INTO users VALUES ($1, '{}')`, device(1).String())
+	dbtest.Exec(t, fusionAuth, `INSERT INTO users VALUES ($1, '{}')`, device(1).String())
 	uci, err := NewUCI(conversations, fusionAuth, standardTables)
 	if err != nil {
 		t.Fatal(err)
@@ -449,13 +455,13 @@ func TestConversationsAndUsersMayBeInDatabasesOfDifferentKinds(t *testing.T) {
 }
 
 func TestUCIsTablesAreReadThroughViewsAsWell(t *testing.T) {
-	onEach(t, func(t *testing.T, db *DB) {
-		must(t, db, `CREATE TABLE people (id char(36) PRIMARY KEY, data text);
+	dbtest.OnEach(t, func(t *testing.T, db *database.DB) {
+		dbtest.Exec(t, db, `CREATE TABLE people (id char(36) PRIMARY KEY, data text);
 			CREATE VIEW users AS SELECT id, data FROM people;
 			CREATE TABLE bot (id text, name text, ownerorgid text, startdate text, enddate text);
 			CREATE TABLE user_registrations (users_id text, applications_id text);
 			CREATE TABLE identities (users_id text, username text);`)
-		must(t, db, `INSERT INTO people VALUES ($1, '{}')`, device(1).String())
+		dbtest.Exec(t, db, `INSERT INTO people VALUES ($1, '{}')`, device(1).String())
 		uci, err := NewUCI(db, db, standardTables)
 		if err != nil {
 			t.Fatal(err)
@@ -465,25 +471,25 @@ func TestUCIsTablesAreReadThroughViewsAsWell(t *testing.T) {
 }
 
 func TestAMissingTableOrColumnIsNamedAndHealsOnceItIsThere(t *testing.T) {
-	onEach(t, func(t *testing.T, db *DB) {
+	dbtest.OnEach(t, func(t *testing.T, db *database.DB) {
 		ctx := context.Background()
 		uci, err := NewUCI(db, db, Tables{Conversations: "Bot", Users: `"Users"`, Registrations: "user_registrations", Identities: "identities"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		schema := map[Dialect]string{PostgreSQL: "public", SQLite: "main"}[db.dialect]
-		at := "UCI's registry: " + db.where + ": "
-		wantError(t, uci.Check(ctx), at+`there is no table Bot in any letter case in the schemas of the search path`)
+		schema := map[database.Dialect]string{database.PostgreSQL: "public", database.SQLite: "main"}[db.Dialect()]
+		at := "UCI's registry: " + db.String() + ": "
+		dbtest.WantError(t, uci.Check(ctx), at+`there is no table Bot in any letter case in the schemas of the search path`)
 		_, err = uci.Conversation(ctx, conversationID, "c")
-		wantError(t, err, at+`there is no table Bot in any letter case in the schemas of the search path`)
+		dbtest.WantError(t, err, at+`there is no table Bot in any letter case in the schemas of the search path`)
 
-		must(t, db, `CREATE TABLE bot (id text, name text, ownerorgid text, "startDate" text, stopped text)`)
-		wantError(t, uci.Check(ctx), at+`table "`+schema+`"."bot" has no column endDate in any letter case; it has id, name, ownerorgid, startDate, stopped`)
+		dbtest.Exec(t, db, `CREATE TABLE bot (id text, name text, ownerorgid text, "startDate" text, stopped text)`)
+		dbtest.WantError(t, uci.Check(ctx), at+`table "`+schema+`"."bot" has no column endDate in any letter case; it has id, name, ownerorgid, startDate, stopped`)
 
-		must(t, db, `ALTER TABLE bot RENAME COLUMN stopped TO enddate`)
-		wantError(t, uci.Check(ctx), at+`there is no table Users in exactly these letters in the schemas of the search path`)
+		dbtest.Exec(t, db, `ALTER TABLE bot RENAME COLUMN stopped TO enddate`)
+		dbtest.WantError(t, uci.Check(ctx), at+`there is no table Users in exactly these letters in the schemas of the search path`)
 
-		must(t, db, `CREATE TABLE "Users" (id text, data text);
+		dbtest.Exec(t, db, `CREATE TABLE "Users" (id text, data text);
 			CREATE TABLE user_registrations (users_id text, applications_id text);
 			CREATE TABLE identities (users_id text, username text)`)
 		if err := uci.Check(ctx); err != nil {
@@ -500,10 +506,10 @@ func TestTablesThatAnUpgradeOfUCIRenamesAreFoundAgain(t *testing.T) {
 		p.addUser(t, device(1), `{}`)
 		ids := []uuid.UUID{device(1)}
 		wantDevices(t, []exhaust.Device{{ID: device(1)}})(p.Devices(context.Background(), ids, false))
-		must(t, p.db, `ALTER TABLE `+p.UCI.tables.users.name+` RENAME COLUMN data TO "Data"`)
-		if p.db.dialect == PostgreSQL {
+		dbtest.Exec(t, p.db, `ALTER TABLE `+p.UCI.tables.users.name+` RENAME COLUMN data TO "Data"`)
+		if p.db.Dialect() == database.PostgreSQL {
 			_, err := p.Devices(context.Background(), ids, false)
-			wantError(t, err, p.dataMissing())
+			dbtest.WantError(t, err, p.dataMissing())
 		}
 		wantDevices(t, []exhaust.Device{{ID: device(1)}})(p.Devices(context.Background(), ids, false))
 	})
@@ -522,8 +528,8 @@ func (p platform) dataMissing() string {
 }
 
 func TestTheTableAsWrittenIsPreferredAndAnAmbiguousOneRefused(t *testing.T) {
-	db := open(t, emptyDatabase(t, PostgreSQL))
-	must(t, db, `CREATE TABLE "Bot" (id int); CREATE TABLE bot (id int); CREATE TABLE "BOT" (id int);
+	db := dbtest.Open(t, dbtest.URL(t, database.PostgreSQL))
+	dbtest.Exec(t, db, `CREATE TABLE "Bot" (id int); CREATE TABLE bot (id int); CREATE TABLE "BOT" (id int);
 		CREATE SCHEMA later; CREATE TABLE later."bOT" (id int)`)
 	for setting, want := range map[string]string{
 		"bot":         `"public"."bot"`,
@@ -538,22 +544,22 @@ func TestTheTableAsWrittenIsPreferredAndAnAmbiguousOneRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := db.findTable(context.Background(), name, "id")
+		got, err := findTable(context.Background(), db, name, "id")
 		if err != nil || got.name != want {
 			t.Errorf("%s: got %+v, %v; want %s", setting, got, err, want)
 		}
 	}
-	must(t, db, `DROP TABLE bot`)
+	dbtest.Exec(t, db, `DROP TABLE bot`)
 	name, err := parseTableName("bOt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = db.findTable(context.Background(), name, "id")
-	wantError(t, err, db.where+`: table bOt may be "public"."BOT" or "public"."Bot": set the name in double quotes`)
+	_, err = findTable(context.Background(), db, name, "id")
+	dbtest.WantError(t, err, db.String()+`: table bOt may be "public"."BOT" or "public"."Bot": set the name in double quotes`)
 }
 
 func TestATableNameThatIsNoIdentifierIsRefused(t *testing.T) {
-	db := open(t, emptyDatabase(t, SQLite))
+	db := dbtest.Open(t, dbtest.URL(t, database.SQLite))
 	for _, name := range []string{
 		"", " ", "bot; DROP TABLE users", `bot" WHERE 1=1 --`, `"bot"; --"`, `"a""b"`, "a.b.c", ".bot", "bot.", "1bot",
 		"bot--", "bot/*", "(SELECT 1)", "bot\x00", "bot\n", `"bot`, `bot"`, `""`, "böt", strings.Repeat("a", 64),
@@ -561,26 +567,8 @@ func TestATableNameThatIsNoIdentifierIsRefused(t *testing.T) {
 		tables := standardTables
 		tables.Identities = name
 		_, err := NewUCI(db, db, tables)
-		wantError(t, err, fmt.Sprintf(`the table of identities: %q is no table name: it is a name like bot, "Bot" or uci.bot, of letters, digits, _ and $`, name))
+		dbtest.WantError(t, err, fmt.Sprintf(`the table of identities: %q is no table name: it is a name like bot, "Bot" or uci.bot, of letters, digits, _ and $`, name))
 	}
-}
-
-func TestReadingUCICannotWrite(t *testing.T) {
-	db := open(t, emptyDatabase(t, PostgreSQL))
-	must(t, db, `CREATE TABLE users (id int)`)
-	err := db.reading(context.Background(), func(tx *sqlxTx) error {
-		_, err := tx.Exec(`INSERT INTO users VALUES (1)`)
-		return err
-	})
-	wantError(t, err, "cannot execute INSERT in a read-only transaction (SQLSTATE 25006)")
-}
-
-func TestErrorsOfTheDatabaseShowNoValues(t *testing.T) {
-	db := open(t, emptyDatabase(t, PostgreSQL))
-	must(t, db, `CREATE TABLE phones (number text PRIMARY KEY)`)
-	must(t, db, `INSERT INTO phones VALUES ('9876543210')`)
-	_, err := db.sqlx.Exec(`INSERT INTO phones VALUES ('9876543210')`)
-	wantError(t, clean(context.Background(), err), `duplicate key value violates unique constraint "phones_pkey" (SQLSTATE 23505)`)
 }
 
 func TestACancelledReadReportsTheCancellation(t *testing.T) {
@@ -592,23 +580,6 @@ func TestACancelledReadReportsTheCancellation(t *testing.T) {
 			t.Errorf("got %v, want context.Canceled", err)
 		}
 	})
-}
-
-func TestSampleTablesAreOnlyMadeWhereTheyAreMissingAndOnlyInTheEmbeddedDatabase(t *testing.T) {
-	ctx := context.Background()
-	db := open(t, emptyDatabase(t, SQLite))
-	for range 2 {
-		if err := CreateSample(ctx, db); err != nil {
-			t.Fatal(err)
-		}
-		must(t, db, `INSERT INTO users VALUES (lower(hex(randomblob(16))), '{}')`)
-	}
-	var users int
-	if err := db.sqlx.Get(&users, `SELECT count(*) FROM users`); err != nil || users != 2 {
-		t.Errorf("%d users, %v; the second CreateSample must leave the first's rows", users, err)
-	}
-	postgres := open(t, emptyDatabase(t, PostgreSQL))
-	wantError(t, CreateSample(ctx, postgres), postgres.where+": UCI's tables are only made in the embedded database; elsewhere they are UCI's own")
 }
 
 // wantDevices returns a check of what a look-up returned.
@@ -625,12 +596,5 @@ func wantDevices(t *testing.T, want []exhaust.Device) func([]exhaust.Device, err
 			}
 			t.Errorf("got  %v\nwant %v", got, want)
 		}
-	}
-}
-
-func wantError(t *testing.T, err error, want string) {
-	t.Helper()
-	if err == nil || err.Error() != want {
-		t.Errorf("got error  %v\nwant error %s", err, want)
 	}
 }

@@ -19,8 +19,8 @@ import (
 
 	"data-exhaust/config"
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/app"
 	"data-exhaust/internal/sample"
-	"data-exhaust/internal/service"
 )
 
 func newDemo() *cobra.Command {
@@ -87,10 +87,10 @@ func runDemo(ctx context.Context, stack string, out, progress io.Writer) (err er
 	}
 	fmt.Fprintln(out)
 
-	if err := service.SampleTables(ctx, cfg, true); err != nil {
+	if err := app.SampleTables(ctx, cfg, true); err != nil {
 		return err
 	}
-	set, err := service.Sample(ctx, cfg, sample.Options{
+	set, err := app.Sample(ctx, cfg, sample.Options{
 		Seed: 1, Days: 3, EventsPerDay: 30_000, ObjectsPerDay: 3, Devices: 900,
 		Until: exhaust.DayOf(time.Now().In(cfg.Timezone)).Add(-1),
 	})

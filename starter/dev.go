@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"data-exhaust/config"
-	"data-exhaust/internal/service"
+	"data-exhaust/internal/app"
 )
 
 func newDev() *cobra.Command {
@@ -88,15 +88,15 @@ func startStack(ctx context.Context, cfg config.Config, p *parts, log *slog.Logg
 	const setUpWithin, retention = time.Minute, 72 * time.Hour
 	setUp, cancel := context.WithTimeout(ctx, setUpWithin)
 	defer cancel()
-	if err := service.SetUp(setUp, cfg, retention, log); err != nil {
+	if err := app.SetUp(setUp, cfg, retention, log); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
 	s := &stack{parts: p, stopped: make(chan struct{})}
 	ctx, s.end = context.WithCancel(ctx)
 	listening := make(chan struct{})
-	s.run(func() error { return service.Worker(ctx, cfg, log) })
+	s.run(func() error { return app.Worker(ctx, cfg, log) })
 	s.run(func() error {
-		return service.API(ctx, cfg, log, func(string) { close(listening) })
+		return app.API(ctx, cfg, log, func(string) { close(listening) })
 	})
 	go func() {
 		s.services.Wait()

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"data-exhaust/internal/service"
+	"data-exhaust/internal/app"
 )
 
 func newErase() *cobra.Command {
@@ -27,7 +27,7 @@ through the API. Delete the conversation's schedules first: they would make its 
 				return err
 			}
 			count := 0
-			err = service.Erase(cmd.Context(), cfg, conversation, func(name string) {
+			err = app.Erase(cmd.Context(), cfg, conversation, func(name string) {
 				count++
 				fmt.Fprintln(cmd.OutOrStdout(), "removed", name)
 			})

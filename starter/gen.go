@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/app"
 	"data-exhaust/internal/sample"
-	"data-exhaust/internal/service"
 )
 
 func newGen() *cobra.Command {
@@ -40,13 +40,13 @@ On PostgreSQL sample data goes only into tables that --create-tables made: never
 			if options.Days < 1 || options.EventsPerDay < 1 || options.ObjectsPerDay < 1 || options.Conversations < 1 || options.Devices < 1 {
 				return usage("--days, --events, --objects, --conversations and --devices are at least 1")
 			}
-			if err := service.Migrate(cmd.Context(), cfg); err != nil {
+			if err := app.Migrate(cmd.Context(), cfg); err != nil {
 				return err
 			}
-			if err := service.SampleTables(cmd.Context(), cfg, createTables); err != nil {
+			if err := app.SampleTables(cmd.Context(), cfg, createTables); err != nil {
 				return err
 			}
-			set, err := service.Sample(cmd.Context(), cfg, options)
+			set, err := app.Sample(cmd.Context(), cfg, options)
 			if err != nil {
 				return err
 			}

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"data-exhaust/config"
-	"data-exhaust/internal/service"
+	"data-exhaust/internal/app"
 )
 
 // polledWithin is more than the minute that a poll takes when there is nothing to do.
@@ -48,7 +48,7 @@ the last 90 s. A worker that hangs is noticed no sooner than that.`,
 				if err != nil {
 					return err
 				}
-				return service.WorkerPolls(ctx, cfg, host, polledWithin)
+				return app.WorkerPolls(ctx, cfg, host, polledWithin)
 			}
 			return apiHealth(ctx, cfg, alive)
 		},

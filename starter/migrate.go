@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"data-exhaust/internal/service"
+	"data-exhaust/internal/app"
 )
 
 func newMigrate() *cobra.Command {
@@ -17,7 +17,7 @@ func newMigrate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := service.Migrate(cmd.Context(), cfg); err != nil {
+			if err := app.Migrate(cmd.Context(), cfg); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "the tables are up to date")

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"data-exhaust/internal/devstack"
-	"data-exhaust/workflows"
+	"data-exhaust/service"
 )
 
 // The stacks that dev and demo run on.
@@ -65,12 +65,12 @@ func startParts(ctx context.Context, o partsOptions) (_ *parts, err error) {
 	if o.stack == productionStack {
 		p.temporal, err = devstack.StartTemporalServer(lasting, devstack.TemporalServerOptions{
 			Postgres: postgres, Port: o.temporalPort, Dir: filepath.Join(o.dir, "temporal"),
-			SearchAttributes: workflows.AttributeNames(), Log: o.progress,
+			SearchAttributes: service.SearchAttributeNames(), Log: o.progress,
 		})
 	} else {
 		p.temporal, err = devstack.StartTemporal(lasting, devstack.TemporalOptions{
 			Port: o.temporalPort, UI: true, UIPort: o.uiPort,
-			SearchAttributes: workflows.AttributeNames(), Log: o.progress,
+			SearchAttributes: service.SearchAttributeNames(), Log: o.progress,
 		})
 	}
 	if err != nil {

@@ -41,7 +41,7 @@ func follow(ctx context.Context, client *apiClient, tag, requestID string, wait 
 			return nil, err
 		}
 		meter.show(j)
-		if j.Status.Ended() {
+		if j.Status.HasEnded() {
 			return answer, nil
 		}
 		if wait.timeout > 0 && time.Now().After(deadline) {
@@ -84,7 +84,7 @@ func (m *meter) show(j job) {
 		_ = m.bar.Set(p.Percent) // a bar that cannot be drawn is no reason to stop waiting
 		return
 	}
-	if p.Phase == m.told && p.Percent < m.percent+10 && !j.Status.Ended() {
+	if p.Phase == m.told && p.Percent < m.percent+10 && !j.Status.HasEnded() {
 		return
 	}
 	m.told, m.percent = p.Phase, p.Percent

@@ -168,7 +168,7 @@ func followAll(ctx context.Context, client *apiClient, jobs []job, wait waiting,
 				if jobs[i], err = result[job](answer); err != nil {
 					return err
 				}
-				if jobs[i].Status.Ended() {
+				if jobs[i].Status.HasEnded() {
 					done()
 					return nil
 				}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"data-exhaust/internal/service"
+	"data-exhaust/internal/app"
 )
 
 func newSetup() *cobra.Command {
@@ -32,7 +32,7 @@ as it is, so it may run again, and several may run at once. What does not answer
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), wait)
 			defer cancel()
-			if err := service.SetUp(ctx, cfg, retention, newLogger(slog.LevelInfo)); err != nil {
+			if err := app.SetUp(ctx, cfg, retention, newLogger(slog.LevelInfo)); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "the API and the worker can start")

@@ -5,7 +5,7 @@ package main
 import (
 	"os"
 
-	"data-exhaust/internal/service"
+	"data-exhaust/internal/app"
 )
 
-func main() { os.Exit(service.Main(service.Worker)) }
+func main() { os.Exit(app.Main(app.Worker)) }

@@ -1,10 +1,11 @@
-// Package workflows says what happens to an exhaust and in which order. It is deterministic: what
-// reads a clock, a network or a file is an activity.
+// Package workflows says what happens to an exhaust and in which order. It is deterministic: it has no client, no clock and
+// no I/O, all of which are activities.
 package workflows
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -50,7 +51,7 @@ func Exhaust(ctx workflow.Context, in Input) (Result, error) {
 		return Result{}, err
 	}
 	if in.Wait {
-		if err := e.park(ctx); err != nil {
+		if err := e.waitForSignal(ctx); err != nil {
 			return Result{}, e.fail(ctx, err)
 		}
 	}
@@ -70,49 +71,49 @@ type exhaustRun struct {
 	deadline time.Time
 	started  time.Time
 	staging  string
-	report   string          // the file's name, once it is written
-	told     exhaust.Status  // as search attribute
-	begun    workflow.Future // the record of PROCESSING
-	removed  workflow.Future // the removal of what was staged
+	report   string // the file's name, "" until it is written
+	// publicStatus is the one in the search attribute.
+	publicStatus exhaust.Status
+	// processingRecord is the record of PROCESSING, stagingRemoval the removal of what was staged.
+	processingRecord, stagingRemoval workflow.Future
 }
 
 func newExhaust(ctx workflow.Context, in Input) *exhaustRun {
 	now := workflow.Now(ctx)
-	run := workflow.GetInfo(ctx).WorkflowExecution.RunID
 	return &exhaustRun{
 		job: exhaust.Job{
-			Request:   in.Request,
-			Status:    exhaust.Submitted,
-			Attempts:  in.Attempts,
-			Progress:  exhaust.Progress{Phase: in.Request.FirstPhase()},
-			UpdatedAt: in.Request.SubmittedAt,
+			Request: in.Request,
+			State: exhaust.State{Status: exhaust.Submitted,
+				Attempts:  in.Attempts,
+				Progress:  exhaust.Progress{Phase: in.Request.FirstPhase()},
+				UpdatedAt: in.Request.SubmittedAt},
 		},
 		started:  now,
 		timeout:  in.Timeout,
 		deadline: now.Add(in.Timeout),
-		staging:  fmt.Sprintf("staging/%s/%s/", in.Request.ID, run),
+		staging:  exhaust.StagingOfRun(in.Request.ID, workflow.GetInfo(ctx).WorkflowExecution.RunID),
 	}
 }
 
-// park waits to be told to run. It holds no worker meanwhile.
-func (e *exhaustRun) park(ctx workflow.Context) error {
-	if err := e.tell(ctx, "waiting for the night"); err != nil {
+// waitForSignal waits for RunSignal. It holds no worker meanwhile.
+func (e *exhaustRun) waitForSignal(ctx workflow.Context) error {
+	if err := e.publishState(ctx, "waiting for the night"); err != nil {
 		return err
 	}
 	// The night finds those that wait in job_request, so it has to be there even if the api was
 	// killed before it could write it.
-	if err := workflow.ExecuteActivity(e.short(ctx, "record SUBMITTED"), a.RecordJob, e.job).Get(ctx, nil); err != nil {
+	if err := workflow.ExecuteActivity(e.shortStep(ctx, "record SUBMITTED"), a.RecordJob, e.job).Get(ctx, nil); err != nil {
 		return err
 	}
-	told := false
+	isSignalled := false
 	selector := workflow.NewSelector(ctx)
 	selector.AddReceive(workflow.GetSignalChannel(ctx, RunSignal), func(c workflow.ReceiveChannel, _ bool) {
 		c.Receive(ctx, nil)
-		told = true
+		isSignalled = true
 	})
 	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
 	selector.Select(ctx)
-	if !told {
+	if !isSignalled {
 		return ctx.Err()
 	}
 	e.started = workflow.Now(ctx)
@@ -121,57 +122,53 @@ func (e *exhaustRun) park(ctx workflow.Context) error {
 }
 
 func (e *exhaustRun) run(ctx workflow.Context) error {
-	if err := e.begin(ctx); err != nil {
+	if err := e.publishProcessing(ctx); err != nil {
 		return err
 	}
 	resolved, err := e.resolve(ctx)
 	if err != nil {
 		return err
 	}
-	for again := false; ; again = true {
-		err := e.make(ctx, resolved)
-		// Staged files that are gone (someone reset the workflow to a point after its staging was
-		// removed, or cleared the store) are staged anew, once.
-		if !again && failedAs(err, activities.StagingGone) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		break
+	err = e.produce(ctx, resolved)
+	if isOfType(err, activities.StagingGone) {
+		// Somebody reset the workflow to a point after its staging was removed, or cleared the store. The exhaust
+		// stages everything anew, once.
+		err = e.produce(ctx, resolved)
+	}
+	if err != nil {
+		return err
 	}
 	return e.finish(ctx)
 }
 
-// make fetches, joins and builds: all that works on staged files.
-func (e *exhaustRun) make(ctx workflow.Context, resolved activities.Resolved) error {
-	var runs []activities.RunRange
+// produce fetches, joins and builds: all that works on staged files.
+func (e *exhaustRun) produce(ctx workflow.Context, resolved activities.Resolved) error {
+	var staged []activities.SegmentRange
 	if e.job.UsesTelemetry() {
 		var err error
-		if runs, err = e.fetch(ctx, resolved); err != nil {
+		if staged, err = e.fetch(ctx, resolved); err != nil {
 			return err
 		}
 	}
-	joined, err := e.join(ctx, runs)
+	joined, err := e.join(ctx, staged)
 	if err != nil {
 		return err
 	}
-	return e.build(ctx, resolved.Conversation, runs, joined.RepeatRuns)
+	return e.build(ctx, resolved.Conversation, staged, joined.RepeatSegments)
 }
 
-// begin tells that the exhaust is being worked on. job_request is told at the same time as the first
-// step runs.
-func (e *exhaustRun) begin(ctx workflow.Context) error {
+// publishProcessing publishes that the exhaust is being worked on. job_request learns it while the first step works.
+func (e *exhaustRun) publishProcessing(ctx workflow.Context) error {
 	e.job.Status = exhaust.Processing
-	if err := e.tell(ctx, "looking up the conversation"); err != nil {
+	if err := e.publishState(ctx, "looking up the conversation"); err != nil {
 		return err
 	}
-	e.begun = workflow.ExecuteActivity(e.short(ctx, "record PROCESSING"), a.RecordJob, e.job)
+	e.processingRecord = workflow.ExecuteActivity(e.shortStep(ctx, "record PROCESSING"), a.RecordJob, e.job)
 	return nil
 }
 
 func (e *exhaustRun) resolve(ctx workflow.Context) (resolved activities.Resolved, err error) {
-	err = workflow.ExecuteActivity(e.short(ctx, "conversation "+e.job.ConversationID),
+	err = workflow.ExecuteActivity(e.shortStep(ctx, "conversation "+e.job.ConversationID),
 		a.ResolveConversation, e.job.Request).Get(ctx, &resolved)
 	return resolved, err
 }
@@ -179,10 +176,10 @@ func (e *exhaustRun) resolve(ctx workflow.Context) (resolved activities.Resolved
 // fetchAtOnce bounds how many parts of one exhaust are read at a time, over all workers.
 const fetchAtOnce = 16
 
-// fetch reads the telemetry, a part an activity, and gives the runs that were staged.
-func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) ([]activities.RunRange, error) {
+// fetch reads the telemetry, a part an activity, and returns what was staged.
+func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) ([]activities.SegmentRange, error) {
 	var parts []activities.Part
-	err := workflow.ExecuteActivity(e.long(ctx, fmt.Sprintf("list %s to %s", resolved.StartDate, resolved.EndDate)),
+	err := workflow.ExecuteActivity(e.longStep(ctx, fmt.Sprintf("list %s to %s", resolved.StartDate, resolved.EndDate)),
 		a.PlanFetch, resolved.StartDate, resolved.EndDate).Get(ctx, &parts)
 	if err != nil {
 		return nil, err
@@ -192,17 +189,17 @@ func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (
 	for _, part := range parts {
 		progress.BytesTotal += part.Bytes
 	}
-	if err := e.tell(ctx, fmt.Sprintf("reading telemetry: %d parts, %s to %s", len(parts), resolved.StartDate, resolved.EndDate)); err != nil {
+	if err := e.publishState(ctx, fmt.Sprintf("reading telemetry: %d parts, %s to %s", len(parts), resolved.StartDate, resolved.EndDate)); err != nil {
 		return nil, err
 	}
 
 	fetchCtx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	var (
-		runs    = make([][]activities.RunRange, len(parts))
+		staged  = make([][]activities.SegmentRange, len(parts))
 		slots   = workflow.NewSemaphore(ctx, fetchAtOnce)
 		failure error
-		running = workflow.NewWaitGroup(ctx)
+		fetches = workflow.NewWaitGroup(ctx)
 	)
 	for _, part := range parts {
 		if err := slots.Acquire(ctx, 1); err != nil {
@@ -212,12 +209,12 @@ func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (
 		if failure != nil {
 			break
 		}
-		running.Add(1)
+		fetches.Add(1)
 		workflow.Go(fetchCtx, func(ctx workflow.Context) {
-			defer running.Done()
+			defer fetches.Done()
 			defer slots.Release(1)
 			var fetched activities.Fetched
-			err := workflow.ExecuteActivity(e.long(ctx, summary(part)), a.FetchTelemetry, activities.FetchInput{
+			err := workflow.ExecuteActivity(e.longStep(ctx, summarize(part)), a.FetchTelemetry, activities.FetchInput{
 				Dataset:        e.job.Dataset,
 				Channel:        e.job.Channel,
 				ConversationID: e.job.ConversationID,
@@ -225,11 +222,11 @@ func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (
 				Part:           part,
 			}).Get(ctx, &fetched)
 			if err == nil {
-				runs[part.Number] = fetched.Runs
-				err = e.fetched(ctx, fetched)
+				staged[part.Number] = fetched.Segments
+				err = e.count(ctx, fetched)
 			}
 			if err != nil {
-				e.shown(err)
+				e.countHeartbeat(err)
 			}
 			if err != nil && failure == nil {
 				failure = err
@@ -239,34 +236,30 @@ func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (
 	}
 	// Nothing may write staged files any more when they are removed. A cancellation does not end this
 	// waiting: the activities end by it.
-	running.Wait(ctx)
+	fetches.Wait(ctx)
 	if failure != nil {
 		return nil, failure
 	}
 	if progress.EventsMatched == 0 && !e.job.AllowEmpty {
 		return nil, noData()
 	}
-	var all []activities.RunRange
-	for _, r := range runs {
-		all = append(all, r...)
-	}
-	return all, nil
+	return slices.Concat(staged...), nil
 }
 
-// fetched adds what a part held to the progress.
-func (e *exhaustRun) fetched(ctx workflow.Context, part activities.Fetched) error {
+// count adds what a part held to the progress.
+func (e *exhaustRun) count(ctx workflow.Context, part activities.Fetched) error {
 	progress := &e.job.Progress
 	progress.BytesRead += part.BytesRead
 	progress.EventsMatched += part.EventsMatched
 	progress.LinesSkipped += part.LinesSkipped
 	progress.BytesTotal = max(progress.BytesTotal, progress.BytesRead)
-	return e.tell(ctx, "")
+	return e.publishState(ctx, "")
 }
 
-// shown adds the progress that a step had told by heartbeats when it failed or was cancelled.
-func (e *exhaustRun) shown(err error) {
+// countHeartbeat adds the progress that a step had reported when it failed or was cancelled.
+func (e *exhaustRun) countHeartbeat(err error) {
 	var (
-		beat      activities.Heartbeat
+		beat      exhaust.Heartbeat
 		cancelled *temporal.CanceledError
 		failed    *temporal.ApplicationError
 		timedOut  *temporal.TimeoutError
@@ -283,14 +276,10 @@ func (e *exhaustRun) shown(err error) {
 	if unread != nil {
 		return // another version's: it adds nothing
 	}
-	progress := &e.job.Progress
-	progress.BytesRead = min(progress.BytesRead+beat.BytesRead, progress.BytesTotal)
-	progress.EventsMatched += beat.EventsMatched
-	progress.LinesSkipped += beat.LinesSkipped
-	progress.RowsWritten += beat.RowsWritten
+	e.job.Progress.Add(beat)
 }
 
-func summary(part activities.Part) string {
+func summarize(part activities.Part) string {
 	days := string(part.Begin.Day)
 	if part.End.Day != part.Begin.Day {
 		days += " to " + string(part.End.Day)
@@ -298,16 +287,16 @@ func summary(part activities.Part) string {
 	return fmt.Sprintf("%s: %d objects, %.1f MB", days, part.Objects, float64(part.Bytes)/1e6)
 }
 
-func (e *exhaustRun) join(ctx workflow.Context, runs []activities.RunRange) (joined activities.Joined, err error) {
+func (e *exhaustRun) join(ctx workflow.Context, staged []activities.SegmentRange) (joined activities.Joined, err error) {
 	e.job.Progress.Phase = exhaust.Joining
-	if err := e.tell(ctx, "looking up devices"); err != nil {
+	if err := e.publishState(ctx, "looking up devices"); err != nil {
 		return joined, err
 	}
-	err = workflow.ExecuteActivity(e.long(ctx, "devices"), a.JoinDevices, activities.JoinInput{
+	err = workflow.ExecuteActivity(e.longStep(ctx, "devices"), a.JoinDevices, activities.JoinInput{
 		Dataset:        e.job.Dataset,
 		ConversationID: e.job.ConversationID,
 		Staging:        e.staging,
-		Runs:           runs,
+		Segments:       staged,
 		FromRegistry:   !e.job.UsesTelemetry(),
 	}).Get(ctx, &joined)
 	if err != nil {
@@ -322,23 +311,22 @@ func (e *exhaustRun) join(ctx workflow.Context, runs []activities.RunRange) (joi
 	return joined, nil
 }
 
-func (e *exhaustRun) build(ctx workflow.Context, conversation exhaust.Conversation, runs []activities.RunRange, repeatRuns int) error {
+func (e *exhaustRun) build(ctx workflow.Context, conversation exhaust.Conversation, staged []activities.SegmentRange, repeatSegments int) error {
 	e.job.Progress.Phase = exhaust.Building
-	if err := e.tell(ctx, "writing the CSV"); err != nil {
+	if err := e.publishState(ctx, "writing the CSV"); err != nil {
 		return err
 	}
-	completed := workflow.Now(ctx)
 	var built activities.Built
-	err := workflow.ExecuteActivity(e.long(ctx, "CSV"), a.BuildCSV, activities.BuildInput{
-		Request:      e.job.Request,
-		Conversation: conversation,
-		Staging:      e.staging,
-		Runs:         runs,
-		RepeatRuns:   repeatRuns,
-		Completed:    completed,
+	err := workflow.ExecuteActivity(e.longStep(ctx, "CSV"), a.BuildCSV, activities.BuildInput{
+		Request:        e.job.Request,
+		Conversation:   conversation,
+		Staging:        e.staging,
+		Segments:       staged,
+		RepeatSegments: repeatSegments,
+		Completed:      workflow.Now(ctx),
 	}).Get(ctx, &built)
 	if err != nil {
-		e.shown(err)
+		e.countHeartbeat(err)
 		return err
 	}
 	e.report = built.Report
@@ -352,27 +340,27 @@ func (e *exhaustRun) build(ctx workflow.Context, conversation exhaust.Conversati
 // finish signs the URLs and records SUCCESS, while what was staged is removed.
 func (e *exhaustRun) finish(ctx workflow.Context) error {
 	e.job.Progress.Phase = exhaust.Signing
-	if err := e.tell(ctx, "signing the URL"); err != nil {
+	if err := e.publishState(ctx, "signing the URL"); err != nil {
 		return err
 	}
-	if err := e.begun.Get(ctx, nil); err != nil {
+	if err := e.processingRecord.Get(ctx, nil); err != nil {
 		return err
 	}
 	// From here on the exhaust is made: a cancellation comes too late.
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	e.removed = workflow.ExecuteActivity(e.cleaning(ctx), a.RemoveFiles, []string{e.staging})
-	made := e.ended(ctx, exhaust.Success, "")
-	made.Progress.Phase = exhaust.Done
-	made.Progress.Percent = Percent(made.Progress)
-	made.Report = e.report
-	if err := workflow.ExecuteActivity(e.short(ctx, "signed URL, record SUCCESS"), a.SignURLs, made).Get(ctx, nil); err != nil {
+	e.stagingRemoval = workflow.ExecuteActivity(e.cleanUpStep(ctx), a.RemoveFiles, []string{e.staging})
+	success := e.finalJob(ctx, exhaust.Success, "")
+	success.Progress.Phase = exhaust.Done
+	success.Progress.RaisePercent()
+	success.Report = e.report
+	if err := workflow.ExecuteActivity(e.shortStep(ctx, "signed URL, record SUCCESS"), a.SignURLs, success).Get(ctx, nil); err != nil {
 		return err
 	}
-	e.job = made
-	if err := e.tell(ctx, fmt.Sprintf("%d rows", made.Progress.RowsWritten)); err != nil {
+	e.job = success
+	if err := e.publishState(ctx, fmt.Sprintf("%d rows", success.Progress.RowsWritten)); err != nil {
 		return err
 	}
-	if err := e.removed.Get(ctx, nil); err != nil {
+	if err := e.stagingRemoval.Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Warn("staged files are left behind", "staging", e.staging, "error", err)
 	}
 	return nil
@@ -384,28 +372,28 @@ func (e *exhaustRun) fail(ctx workflow.Context, cause error) error {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	logger := workflow.GetLogger(ctx)
 	if cancelled {
-		e.job = e.ended(ctx, exhaust.Cancelled, "cancelled on request")
+		e.job = e.finalJob(ctx, exhaust.Cancelled, "cancelled on request")
 	} else {
-		e.job = e.ended(ctx, exhaust.Failed, e.sentence(cause))
-		e.job.MayHeal = mayHeal(cause)
+		e.job = e.finalJob(ctx, exhaust.Failed, e.sentence(cause))
+		e.job.Retryable = isRetryable(cause)
 	}
-	// The status is told before the recording, which may have to wait for the database.
-	if err := e.tell(ctx, e.job.Message); err != nil {
-		logger.Error("the status could not be told", "error", err)
+	// The status is published before it is recorded, which may have to wait for the database.
+	if err := e.publishState(ctx, e.job.Message); err != nil {
+		logger.Error("the status could not be published", "error", err)
 	}
-	if e.begun != nil {
-		_ = e.begun.Get(ctx, nil) // only so that it cannot overtake the record of the end
+	if e.processingRecord != nil {
+		_ = e.processingRecord.Get(ctx, nil) // only so that it cannot overtake the record of the end
 	}
-	if e.removed != nil {
-		_ = e.removed.Get(ctx, nil) // what it has left the removal below takes
+	if e.stagingRemoval != nil {
+		_ = e.stagingRemoval.Get(ctx, nil) // what it has left the removal below takes
 	}
-	e.deadline = workflow.Now(ctx).Add(graceful)
+	e.deadline = workflow.Now(ctx).Add(recordTimeout)
 	// A report may have been written, whole, just before the exhaust came to nothing.
-	removed := workflow.ExecuteActivity(e.cleaning(ctx), a.RemoveFiles, []string{e.staging, e.job.ReportPrefix()})
-	if err := workflow.ExecuteActivity(e.short(ctx, "record "+string(e.job.Status)), a.RecordJob, e.job).Get(ctx, nil); err != nil {
+	removal := workflow.ExecuteActivity(e.cleanUpStep(ctx), a.RemoveFiles, []string{e.staging, e.job.ReportPrefix()})
+	if err := workflow.ExecuteActivity(e.shortStep(ctx, "record "+string(e.job.Status)), a.RecordJob, e.job).Get(ctx, nil); err != nil {
 		logger.Error("the end could not be recorded", "error", err)
 	}
-	if err := removed.Get(ctx, nil); err != nil {
+	if err := removal.Get(ctx, nil); err != nil {
 		logger.Warn("staged files are left behind", "staging", e.staging, "error", err)
 	}
 	if cancelled {
@@ -419,8 +407,8 @@ func (e *exhaustRun) fail(ctx workflow.Context, cause error) error {
 	return temporal.NewNonRetryableApplicationError(e.job.Message, kind, nil)
 }
 
-// ended is the job as it is when it ends now.
-func (e *exhaustRun) ended(ctx workflow.Context, status exhaust.Status, message string) exhaust.Job {
+// finalJob is the job as it is when it ends now.
+func (e *exhaustRun) finalJob(ctx workflow.Context, status exhaust.Status, message string) exhaust.Job {
 	job := e.job
 	job.Status = status
 	job.Message = message
@@ -432,14 +420,14 @@ func (e *exhaustRun) ended(ctx workflow.Context, status exhaust.Status, message 
 
 // sentence says to the exhaust's owner why it failed.
 func (e *exhaustRun) sentence(cause error) string {
-	if gaveUp(cause) {
-		return fmt.Sprintf("gave up after %s in phase %s: %s", e.deadline.Sub(e.started), e.job.Progress.Phase, innermost(cause))
+	if isTimeout(cause) {
+		return fmt.Sprintf("gave up after %s in phase %s: %s", e.deadline.Sub(e.started), e.job.Progress.Phase, rootMessage(cause))
 	}
-	return innermost(cause)
+	return rootMessage(cause)
 }
 
-// gaveUp reports whether a step was tried until the exhaust's deadline.
-func gaveUp(cause error) bool {
+// isTimeout reports whether a step was tried until the exhaust's deadline.
+func isTimeout(cause error) bool {
 	var (
 		step    *temporal.ActivityError
 		timeout *temporal.TimeoutError
@@ -447,8 +435,8 @@ func gaveUp(cause error) bool {
 	return errors.As(cause, &step) && step.RetryState() == enumspb.RETRY_STATE_TIMEOUT || errors.As(cause, &timeout)
 }
 
-// innermost is the message of the failure that the others wrap. One that timed out has none to show.
-func innermost(err error) string {
+// rootMessage is the message of the failure that the others wrap. One that timed out has none to show.
+func rootMessage(err error) string {
 	var (
 		application *temporal.ApplicationError
 		step        *temporal.ActivityError
@@ -466,9 +454,8 @@ func innermost(err error) string {
 	return err.Error()
 }
 
-// mayHeal reports whether a failure is not one for good. Staged files that were gone are staged anew
-// by the next run.
-func mayHeal(cause error) bool {
+// isRetryable reports whether another attempt may succeed. It stages anew the files that were gone.
+func isRetryable(cause error) bool {
 	var application *temporal.ApplicationError
 	return !errors.As(cause, &application) || !application.NonRetryable() || application.Type() == activities.StagingGone
 }
@@ -477,7 +464,7 @@ func noData() error {
 	return temporal.NewNonRetryableApplicationError("No data found", activities.NoData, nil)
 }
 
-func failedAs(err error, kind string) bool {
+func isOfType(err error, kind string) bool {
 	var application *temporal.ApplicationError
 	return errors.As(err, &application) && application.Type() == kind
 }

@@ -26,7 +26,7 @@ import (
 type trial struct {
 	*testsuite.TestWorkflowEnvironment
 	// states and statuses are what it told by memo and search attribute.
-	states   []workflows.State
+	states   []exhaust.State
 	statuses []string
 	memos    []map[string]any
 }
@@ -41,7 +41,7 @@ func newTrial(s *standIn) *trial {
 	t.OnUpsertMemo(mock.Anything).Run(func(args mock.Arguments) {
 		memo := args[0].(map[string]any)
 		t.memos = append(t.memos, memo)
-		t.states = append(t.states, memo[workflows.StateMemo].(workflows.State))
+		t.states = append(t.states, memo[workflows.StateMemo].(exhaust.State))
 	}).Return(nil)
 	t.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(args mock.Arguments) {
 		status, _ := args[0].(temporal.SearchAttributes).GetKeyword(workflows.StatusAttribute)
@@ -101,16 +101,16 @@ func TestAResponseExhaustIsFetchedJoinedBuiltAndSigned(t *testing.T) {
 	if want := [][]string{{staging}}; !reflect.DeepEqual(s.removed, want) {
 		t.Errorf("removed %v, want %v", s.removed, want)
 	}
-	runs := []activities.RunRange{{Part: 0, Attempt: "a", Count: 1}, {Part: 1, Attempt: "a", Count: 1}, {Part: 2, Attempt: "a", Count: 1}}
-	if want := (activities.JoinInput{Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Runs: runs}); !reflect.DeepEqual(s.joined[0], want) {
+	runs := []activities.SegmentRange{{Part: 0, Attempt: "a", Count: 1}, {Part: 1, Attempt: "a", Count: 1}, {Part: 2, Attempt: "a", Count: 1}}
+	if want := (activities.JoinInput{Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Segments: runs}); !reflect.DeepEqual(s.joined[0], want) {
 		t.Errorf("joined %+v, want %+v", s.joined[0], want)
 	}
-	if !reflect.DeepEqual(s.built[0].Runs, runs) || s.built[0].Staging != staging || s.built[0].Conversation.Name != "Helpdesk" {
+	if !reflect.DeepEqual(s.built[0].Segments, runs) || s.built[0].Staging != staging || s.built[0].Conversation.Name != "Helpdesk" {
 		t.Errorf("built %+v", s.built[0])
 	}
 	// What is recorded in the end is what was told.
 	job := s.last()
-	if got := workflows.StateOf(job); !sameState(got, e.states[len(e.states)-1]) {
+	if got := job.State; !sameState(got, e.states[len(e.states)-1]) {
 		t.Errorf("recorded %+v\ntold     %+v", got, e.states[len(e.states)-1])
 	}
 	if job.Status != exhaust.Success || job.Report != want.Report || job.Attempts != 1 || !job.CompletedAt.Equal(job.UpdatedAt) {
@@ -118,7 +118,7 @@ func TestAResponseExhaustIsFetchedJoinedBuiltAndSigned(t *testing.T) {
 	}
 }
 
-func sameState(x, y workflows.State) bool {
+func sameState(x, y exhaust.State) bool {
 	a, errA := json.Marshal(x)
 	b, errB := json.Marshal(y)
 	return errA == nil && errB == nil && string(a) == string(b)
@@ -182,7 +182,7 @@ func TestAPrivateExhaustOfDaysReadsTelemetry(t *testing.T) {
 	if err := e.GetWorkflowError(); err != nil {
 		t.Fatal(err)
 	}
-	if datasets.Load() != 3 || s.joined[0].FromRegistry || len(s.joined[0].Runs) != 3 {
+	if datasets.Load() != 3 || s.joined[0].FromRegistry || len(s.joined[0].Segments) != 3 {
 		t.Errorf("%d parts fetched for it, joined %+v", datasets.Load(), s.joined[0])
 	}
 }
@@ -219,7 +219,7 @@ func TestNoMoreThanSixteenPartsAreReadAtATime(t *testing.T) {
 		t.Errorf("at most %d at a time, %d in all; want 16 and 40", most.Load(), s.count("FetchTelemetry"))
 	}
 	// The runs are in the order of the parts, however the parts ended.
-	for i, r := range s.joined[0].Runs {
+	for i, r := range s.joined[0].Segments {
 		if r.Part != i {
 			t.Fatalf("run %d is of part %d", i, r.Part)
 		}
@@ -275,7 +275,7 @@ func TestAFailedExhaustSaysWhyAndLeavesNoFiles(t *testing.T) {
 			if told.Status != exhaust.Failed || told.Message != test.sentence || told.Progress.Phase != test.phase || told.Report != "" || told.Progress.Percent == 100 {
 				t.Errorf("told %+v", told)
 			}
-			if got := workflows.StateOf(test.s.last()); !sameState(got, told) {
+			if got := test.s.last().State; !sameState(got, told) {
 				t.Errorf("recorded %+v\ntold     %+v", got, told)
 			}
 			prefixes := []string{staging, string(test.request.Dataset) + "/" + requestID + "/"}
@@ -417,51 +417,7 @@ func TestTheStateCanBeAskedFor(t *testing.T) {
 	if err := answer.Get(&job); err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(job.Request, r) || !sameState(workflows.StateOf(job), workflows.StateOf(s.last())) {
+	if !reflect.DeepEqual(job.Request, r) || !sameState(job.State, s.last().State) {
 		t.Errorf("asked %+v\nrecorded %+v", job, s.last())
-	}
-}
-
-func TestPercentIsEightyForReadingAndAHundredInTheEndOnly(t *testing.T) {
-	for _, test := range []struct {
-		p    exhaust.Progress
-		want int
-	}{
-		{exhaust.Progress{}, 0},
-		{exhaust.Progress{Phase: exhaust.Fetching}, 0},
-		{exhaust.Progress{Phase: exhaust.Fetching, BytesTotal: 3, BytesRead: 1}, 26},
-		{exhaust.Progress{Phase: exhaust.Fetching, BytesTotal: 3, BytesRead: 3}, 80},
-		{exhaust.Progress{Phase: exhaust.Fetching, BytesTotal: 3, BytesRead: 9}, 80},
-		{exhaust.Progress{Phase: exhaust.Fetching, BytesTotal: 1 << 50, BytesRead: 1 << 49}, 40},
-		{exhaust.Progress{Phase: exhaust.Joining}, 80},
-		{exhaust.Progress{Phase: exhaust.Building}, 85},
-		{exhaust.Progress{Phase: exhaust.Building, EventsMatched: 4, RowsWritten: 2}, 90},
-		{exhaust.Progress{Phase: exhaust.Building, EventsMatched: 4, RowsWritten: 9}, 95},
-		{exhaust.Progress{Phase: exhaust.Signing}, 98},
-		{exhaust.Progress{Phase: exhaust.Done}, 100},
-	} {
-		if got := workflows.Percent(test.p); got != test.want {
-			t.Errorf("%+v: %d, want %d", test.p, got, test.want)
-		}
-	}
-}
-
-func TestAStateAndItsRequestAreTheJob(t *testing.T) {
-	job := exhaust.Job{
-		Request: request(exhaust.PrivateExhaust, "2022-03-01", "2022-03-02"), Status: exhaust.Failed, Message: "why", MayHeal: true,
-		Attempts: 2, Progress: exhaust.Progress{Phase: exhaust.Joining, BytesTotal: 1, Percent: 7}, UpdatedAt: submitted.Add(time.Second),
-		CompletedAt: submitted.Add(time.Minute), ExecutionTime: time.Second, Report: "r.csv",
-	}
-	if got := workflows.StateOf(job).Job(job.Request); !reflect.DeepEqual(got, job) {
-		t.Errorf("got  %+v\nwant %+v", got, job)
-	}
-	// Whatever is added to a job has to be told, or be left out on purpose.
-	told, asked := reflect.TypeFor[workflows.State](), reflect.TypeFor[exhaust.Job]()
-	for i := range asked.NumField() {
-		name := asked.Field(i).Name
-		_, has := told.FieldByName(name)
-		if leftOut := slices.Contains([]string{"Request", "DownloadURLs", "ExpiresAt"}, name); has == leftOut {
-			t.Errorf("field %s of a job: told %v", name, has)
-		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"data-exhaust/activities"
+	"data-exhaust/activities/night"
 	"data-exhaust/exhaust"
 )
 
@@ -34,15 +34,15 @@ type Night struct {
 	// After is the id of the last exhaust that was listed.
 	After string `json:"after,omitempty"`
 	// Running are the exhausts whose end the night waits for.
-	Running []activities.Due `json:"running,omitempty"`
-	Summary Summary          `json:"summary"`
+	Running []night.Due `json:"running,omitempty"`
+	Summary Summary     `json:"summary"`
 }
 
 // Summary is the result of a night.
 type Summary struct {
 	Began time.Time `json:"began"`
 	Ended time.Time `json:"ended"`
-	// Ran counts the exhausts that were run: those that waited and those that had FAILED.
+	// Ran counts the exhausts that the night has started: those that waited and those that had FAILED.
 	Ran       int `json:"ran"`
 	Retried   int `json:"retried"`
 	Success   int `json:"success"`
@@ -52,93 +52,92 @@ type Summary struct {
 	Bytes int64 `json:"bytes"`
 	Rows  int64 `json:"rows"`
 	// Slowest is the exhaust that took longest.
-	Slowest *activities.Outcome `json:"slowest,omitempty"`
+	Slowest *night.Outcome `json:"slowest,omitempty"`
 	// Failures are those that did not succeed, at most 100 of them.
-	Failures []activities.Outcome `json:"failures,omitempty"`
+	Failures []night.Outcome `json:"failures,omitempty"`
 	// Deleted is what was cleaned up.
-	Deleted activities.Cleaned `json:"deleted"`
+	Deleted night.Cleaned `json:"deleted"`
 	// Problems are steps of the night itself that came to nothing.
 	Problems []string `json:"problems,omitempty"`
 }
 
 const (
-	nightPage = 200
-	// nightRun is how many exhausts one run of the workflow takes before it continues as new: about
-	// 6 events of history each.
-	nightRun    = 1000
-	mostFailure = 100
+	pageSize = 200
+	// maxStarts is how many exhausts one run of the workflow starts before it continues as new: about 6 events of
+	// history each.
+	maxStarts   = 1000
+	maxFailures = 100
 )
 
 // n names the activities of the night; only the names are used here.
-var n *activities.Night
+var n *night.Activities
 
-// Nightly runs every exhaust that waits for the night, retries what FAILED for a reason that may
-// heal, and deletes what has expired. One bad exhaust never stops the rest.
+// Nightly starts every exhaust that waits for the night, retries what FAILED for a reason that may heal, and deletes what has expired. One bad exhaust never stops the rest.
 func Nightly(ctx workflow.Context, in NightInput) (Summary, error) {
-	night := in.Carried
-	if night == nil {
+	state := in.Carried
+	if state == nil {
 		now := workflow.Now(ctx)
-		night = &Night{Began: now, Summary: Summary{Began: now}}
+		state = &Night{Began: now, Summary: Summary{Began: now}}
 	}
-	run := &nightRunning{
-		Night:   night,
+	r := &nightRun{
+		Night:   state,
 		timeout: in.Timeout,
 		slots:   workflow.NewSemaphore(ctx, int64(in.Concurrency)),
-		ended:   workflow.NewWaitGroup(ctx),
+		waits:   workflow.NewWaitGroup(ctx),
 	}
-	// Running one again only waits for it.
-	carried := night.Running
-	night.Running = nil
-	if err := run.start(ctx, carried); err != nil {
+	// Those that the run before has started are only waited for.
+	carried := r.Running
+	r.Running = nil
+	if err := r.start(ctx, carried); err != nil {
 		return Summary{}, err
 	}
-	for !night.Listed {
-		if run.started >= nightRun {
-			in.Carried = night
+	for !r.Listed {
+		if r.starts >= maxStarts {
+			in.Carried = r.Night
 			return Summary{}, workflow.NewContinueAsNewError(ctx, Nightly, in)
 		}
-		if err := run.page(ctx); err != nil {
+		if err := r.startPage(ctx); err != nil {
 			return Summary{}, err
 		}
 	}
-	run.ended.Wait(ctx)
+	r.waits.Wait(ctx)
 	if err := ctx.Err(); err != nil {
 		return Summary{}, err
 	}
-	if err := run.clean(ctx); err != nil {
+	if err := r.cleanUp(ctx); err != nil {
 		return Summary{}, err
 	}
-	night.Summary.Ended = workflow.Now(ctx)
-	return night.Summary, nil
+	r.Summary.Ended = workflow.Now(ctx)
+	return r.Summary, nil
 }
 
-// nightRunning is one run of the workflow of a night.
-type nightRunning struct {
+// nightRun is one run of the workflow of a night.
+type nightRun struct {
 	*Night
 	timeout time.Duration
 	slots   workflow.Semaphore
-	ended   workflow.WaitGroup
-	started int
+	waits   workflow.WaitGroup
+	starts  int
 }
 
-// page starts the next exhausts. It does not wait for the end of the last of them, so that one that
-// takes hours holds up no other.
-func (r *nightRunning) page(ctx workflow.Context) error {
-	var due []activities.Due
-	err := workflow.ExecuteActivity(nightStep(ctx, "exhausts that are due"), n.ListDue, activities.DueQuery{
-		Failed: r.Failed, Before: r.Began, After: r.After, Limit: nightPage,
+// startPage starts the next exhausts. It does not wait for the end of the last of them, so that one that takes hours
+// holds up no other.
+func (r *nightRun) startPage(ctx workflow.Context) error {
+	var due []night.Due
+	err := workflow.ExecuteActivity(listStep(ctx, "exhausts that are due"), n.ListDue, night.DueQuery{
+		Failed: r.Failed, Before: r.Began, After: r.After, Limit: pageSize,
 	}).Get(ctx, &due)
 	if temporal.IsCanceledError(err) {
 		return err
 	}
 	if err != nil {
-		r.problem(fmt.Sprintf("listing the exhausts that are due: those behind %q were not run", r.After), err)
+		r.addProblem(fmt.Sprintf("listing the exhausts that are due: those behind %q were not run", r.After), err)
 		due = nil
 	}
 	if err := r.start(ctx, due); err != nil {
 		return err
 	}
-	if len(due) == nightPage {
+	if len(due) == pageSize {
 		r.After = due[len(due)-1].RequestID
 		return nil
 	}
@@ -149,47 +148,47 @@ func (r *nightRunning) page(ctx workflow.Context) error {
 }
 
 // start starts exhausts, each as soon as there is room for it.
-func (r *nightRunning) start(ctx workflow.Context, due []activities.Due) error {
+func (r *nightRun) start(ctx workflow.Context, due []night.Due) error {
 	for _, d := range due {
 		if err := r.slots.Acquire(ctx, 1); err != nil {
 			return err
 		}
-		r.started++
-		r.ended.Add(1)
+		r.starts++
+		r.waits.Add(1)
 		r.Running = append(r.Running, d)
 		workflow.Go(ctx, func(ctx workflow.Context) {
-			defer r.ended.Done()
+			defer r.waits.Done()
 			defer r.slots.Release(1)
-			r.runOne(ctx, d)
+			r.waitForOne(ctx, d)
 		})
 	}
 	return ctx.Err()
 }
 
-// runOne runs one exhaust. However it ends, the night goes on.
-func (r *nightRunning) runOne(ctx workflow.Context, due activities.Due) {
-	outcome := activities.Outcome{RequestID: due.RequestID, Status: exhaust.Failed}
+// waitForOne starts one exhaust and waits for its end. However it ends, the night goes on.
+func (r *nightRun) waitForOne(ctx workflow.Context, due night.Due) {
+	outcome := night.Outcome{RequestID: due.RequestID, Status: exhaust.Failed}
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		Summary:                due.RequestID,
-		HeartbeatTimeout:       silence,
+		HeartbeatTimeout:       heartbeatTimeout,
 		StartToCloseTimeout:    r.timeout + time.Hour,
 		ScheduleToCloseTimeout: r.timeout + time.Hour,
-		RetryPolicy:            retry(),
+		RetryPolicy:            retryPolicy(),
 	}), n.RunDue, due).Get(ctx, &outcome)
 	if temporal.IsCanceledError(err) {
 		return
 	}
 	if err != nil {
-		outcome.Message = innermost(err)
+		outcome.Message = rootMessage(err)
 	}
-	r.Running = slices.DeleteFunc(r.Running, func(d activities.Due) bool { return d == due })
+	r.Running = slices.DeleteFunc(r.Running, func(d night.Due) bool { return d == due })
 	r.Summary.add(due, outcome)
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("%d exhausts ran: %d SUCCESS, %d FAILED, %d CANCELLED; %d are running",
 		r.Summary.Ran, r.Summary.Success, r.Summary.Failed, r.Summary.Cancelled, len(r.Running)))
 }
 
 // add counts an exhaust that was run.
-func (s *Summary) add(due activities.Due, outcome activities.Outcome) {
+func (s *Summary) add(due night.Due, outcome night.Outcome) {
 	s.Ran++
 	if due.Status == exhaust.Failed {
 		s.Retried++
@@ -204,7 +203,7 @@ func (s *Summary) add(due activities.Due, outcome activities.Outcome) {
 	default:
 		s.Failed++
 	}
-	if outcome.Status != exhaust.Success && len(s.Failures) < mostFailure {
+	if outcome.Status != exhaust.Success && len(s.Failures) < maxFailures {
 		s.Failures = append(s.Failures, outcome)
 	}
 	if s.Slowest == nil || outcome.Took > s.Slowest.Took {
@@ -212,14 +211,14 @@ func (s *Summary) add(due activities.Due, outcome activities.Outcome) {
 	}
 }
 
-// clean deletes what has expired. What it cannot delete the next night will.
-func (r *nightRunning) clean(ctx workflow.Context) error {
-	err := workflow.ExecuteActivity(cleaningStep(ctx, "ends that were not recorded"), n.SettleEnded).Get(ctx, nil)
+// cleanUp deletes what has expired. What it cannot delete the next night will.
+func (r *nightRun) cleanUp(ctx workflow.Context) error {
+	err := workflow.ExecuteActivity(deleteStep(ctx, "ends that were not recorded"), n.SettleEnded).Get(ctx, nil)
 	if temporal.IsCanceledError(err) {
 		return err
 	}
 	if err != nil {
-		r.problem("recording ends that were not recorded", err)
+		r.addProblem("recording ends that were not recorded", err)
 	}
 	for _, step := range []struct {
 		name     string
@@ -229,14 +228,14 @@ func (r *nightRunning) clean(ctx workflow.Context) error {
 		{"deleting staged files that were left behind", n.DeleteLeftStaging},
 		{"deleting reports that no exhaust names", n.DeleteUnnamed},
 	} {
-		var cleaned activities.Cleaned
+		var cleaned night.Cleaned
 		workflow.SetCurrentDetails(ctx, step.name)
-		err := workflow.ExecuteActivity(cleaningStep(ctx, step.name), step.activity, r.Began).Get(ctx, &cleaned)
+		err := workflow.ExecuteActivity(deleteStep(ctx, step.name), step.activity, r.Began).Get(ctx, &cleaned)
 		if temporal.IsCanceledError(err) {
 			return err
 		}
 		if err != nil {
-			r.problem(step.name, err)
+			r.addProblem(step.name, err)
 		}
 		r.Summary.Deleted.Reports += cleaned.Reports
 		r.Summary.Deleted.Staged += cleaned.Staged
@@ -245,25 +244,25 @@ func (r *nightRunning) clean(ctx workflow.Context) error {
 	return nil
 }
 
-func cleaningStep(ctx workflow.Context, summary string) workflow.Context {
+func deleteStep(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		Summary:                summary,
-		HeartbeatTimeout:       silence,
+		HeartbeatTimeout:       heartbeatTimeout,
 		StartToCloseTimeout:    time.Hour,
 		ScheduleToCloseTimeout: 2 * time.Hour,
-		RetryPolicy:            retry(),
+		RetryPolicy:            retryPolicy(),
 	})
 }
 
-func (r *nightRunning) problem(doing string, err error) {
-	r.Summary.Problems = append(r.Summary.Problems, doing+": "+innermost(err))
+func (r *nightRun) addProblem(doing string, err error) {
+	r.Summary.Problems = append(r.Summary.Problems, doing+": "+rootMessage(err))
 }
 
-func nightStep(ctx workflow.Context, summary string) workflow.Context {
+func listStep(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		Summary:                summary,
 		StartToCloseTimeout:    time.Minute,
 		ScheduleToCloseTimeout: time.Hour,
-		RetryPolicy:            retry(),
+		RetryPolicy:            retryPolicy(),
 	})
 }

@@ -14,7 +14,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
-	"data-exhaust/activities"
+	"data-exhaust/activities/night"
 	"data-exhaust/exhaust"
 	"data-exhaust/workflows"
 )
@@ -33,7 +33,7 @@ func nightRecordings() map[string]nightRecording {
 	quietNight := newNightWorld(0, 0)
 
 	busy := newNightWorld(7, 3)
-	busy.outcome = func(d activities.Due) (activities.Outcome, error) {
+	busy.outcome = func(d night.Due) (night.Outcome, error) {
 		o := succeeded(d)
 		switch d.RequestID {
 		case "w00002":
@@ -54,14 +54,14 @@ func nightRecordings() map[string]nightRecording {
 	carrying := in
 	carrying.Carried = &workflows.Night{
 		Began: nightBegan, After: "w00001",
-		Running: []activities.Due{{RequestID: "w00000", Status: exhaust.Submitted}, {RequestID: "w00001", Status: exhaust.Submitted}},
+		Running: []night.Due{{RequestID: "w00000", Status: exhaust.Submitted}, {RequestID: "w00001", Status: exhaust.Submitted}},
 		Summary: workflows.Summary{Began: nightBegan, Ran: 998, Success: 998},
 	}
 
 	cancelled := newNightWorld(5, 0)
-	cancelled.outcome = func(d activities.Due) (activities.Outcome, error) {
+	cancelled.outcome = func(d night.Due) (night.Outcome, error) {
 		if d.RequestID == "w00001" {
-			return activities.Outcome{}, errors.New("not yet")
+			return night.Outcome{}, errors.New("not yet")
 		}
 		return succeeded(d), nil
 	}

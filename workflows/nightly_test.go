@@ -20,7 +20,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
-	"data-exhaust/activities"
+	"data-exhaust/activities/night"
 	"data-exhaust/exhaust"
 	"data-exhaust/workflows"
 )
@@ -29,10 +29,10 @@ import (
 // stand cannot be had from real ones.
 type nightWorld struct {
 	mu      sync.Mutex
-	due     []activities.Due // by ascending id
-	outcome func(activities.Due) (activities.Outcome, error)
+	due     []night.Due // by ascending id
+	outcome func(night.Due) (night.Outcome, error)
 	// list, where it is not nil, fails a listing.
-	list func(activities.DueQuery) error
+	list func(night.DueQuery) error
 	// clean, where it is not nil, fails a cleaning.
 	clean func(step string) error
 
@@ -46,15 +46,15 @@ type nightWorld struct {
 func newNightWorld(waiting, failed int) *nightWorld {
 	w := &nightWorld{ran: map[string]int{}}
 	for i := range failed {
-		w.due = append(w.due, activities.Due{RequestID: fmt.Sprintf("f%05d", i), Status: exhaust.Failed, Attempts: 1})
+		w.due = append(w.due, night.Due{RequestID: fmt.Sprintf("f%05d", i), Status: exhaust.Failed, Attempts: 1})
 	}
 	for i := range waiting {
-		w.due = append(w.due, activities.Due{RequestID: fmt.Sprintf("w%05d", i), Status: exhaust.Submitted})
+		w.due = append(w.due, night.Due{RequestID: fmt.Sprintf("w%05d", i), Status: exhaust.Submitted})
 	}
 	return w
 }
 
-func (w *nightWorld) listDue(_ context.Context, q activities.DueQuery) (page []activities.Due, err error) {
+func (w *nightWorld) listDue(_ context.Context, q night.DueQuery) (page []night.Due, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.log = append(w.log, fmt.Sprintf("list failed=%t after=%s", q.Failed, q.After))
@@ -71,7 +71,7 @@ func (w *nightWorld) listDue(_ context.Context, q activities.DueQuery) (page []a
 	return page, nil
 }
 
-func (w *nightWorld) runDue(ctx context.Context, d activities.Due) (activities.Outcome, error) {
+func (w *nightWorld) runDue(ctx context.Context, d night.Due) (night.Outcome, error) {
 	w.mu.Lock()
 	w.log = append(w.log, "run "+d.RequestID)
 	w.ran[d.RequestID]++
@@ -89,22 +89,22 @@ func (w *nightWorld) runDue(ctx context.Context, d activities.Due) (activities.O
 	return succeeded(d), nil
 }
 
-func (w *nightWorld) cleaning(step string, cleaned activities.Cleaned) func(context.Context, time.Time) (activities.Cleaned, error) {
-	return func(context.Context, time.Time) (activities.Cleaned, error) {
+func (w *nightWorld) cleaning(step string, cleaned night.Cleaned) func(context.Context, time.Time) (night.Cleaned, error) {
+	return func(context.Context, time.Time) (night.Cleaned, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.log = append(w.log, step)
 		if w.clean != nil {
 			if err := w.clean(step); err != nil {
-				return activities.Cleaned{}, err
+				return night.Cleaned{}, err
 			}
 		}
 		return cleaned, nil
 	}
 }
 
-func succeeded(d activities.Due) activities.Outcome {
-	return activities.Outcome{RequestID: d.RequestID, Status: exhaust.Success, Bytes: 1000, Rows: 10, Took: time.Second}
+func succeeded(d night.Due) night.Outcome {
+	return night.Outcome{RequestID: d.RequestID, Status: exhaust.Success, Bytes: 1000, Rows: 10, Took: time.Second}
 }
 
 var nightBegan = time.Date(2022, 4, 2, 2, 0, 0, 0, time.UTC)
@@ -124,13 +124,13 @@ func (w *nightWorld) env() *testsuite.TestWorkflowEnvironment {
 func (w *nightWorld) register(r interface {
 	RegisterActivityWithOptions(any, activity.RegisterOptions)
 }) {
-	settle := w.cleaning("settle", activities.Cleaned{})
+	settle := w.cleaning("settle", night.Cleaned{})
 	for name, f := range map[string]any{
 		"ListDue":           w.listDue,
 		"RunDue":            w.runDue,
-		"DeleteExpired":     w.cleaning("expired", activities.Cleaned{Reports: 3}),
-		"DeleteLeftStaging": w.cleaning("staging", activities.Cleaned{Staged: 4}),
-		"DeleteUnnamed":     w.cleaning("unnamed", activities.Cleaned{Unnamed: 5}),
+		"DeleteExpired":     w.cleaning("expired", night.Cleaned{Reports: 3}),
+		"DeleteLeftStaging": w.cleaning("staging", night.Cleaned{Staged: 4}),
+		"DeleteUnnamed":     w.cleaning("unnamed", night.Cleaned{Unnamed: 5}),
 		"SettleEnded":       func(ctx context.Context) error { _, err := settle(ctx, nightBegan); return err },
 	} {
 		r.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
@@ -173,7 +173,7 @@ func (w *nightWorld) night(t *testing.T, concurrency int) (workflows.Summary, []
 
 func TestANightRunsWhatWaitsThenWhatFailedThenCleansAndSumsUp(t *testing.T) {
 	w := newNightWorld(2, 1)
-	w.outcome = func(d activities.Due) (activities.Outcome, error) {
+	w.outcome = func(d night.Due) (night.Outcome, error) {
 		o := succeeded(d)
 		if d.RequestID == "w00001" {
 			o.Status, o.Message, o.Rows, o.Took = exhaust.Failed, "No data found", 0, time.Minute
@@ -190,12 +190,12 @@ func TestANightRunsWhatWaitsThenWhatFailedThenCleansAndSumsUp(t *testing.T) {
 	if got := w.log; !sameButForTheSecondListing(got, want) {
 		t.Errorf("the steps were\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	failure := activities.Outcome{RequestID: "w00001", Status: exhaust.Failed, Message: "No data found", Bytes: 1000, Took: time.Minute}
+	failure := night.Outcome{RequestID: "w00001", Status: exhaust.Failed, Message: "No data found", Bytes: 1000, Took: time.Minute}
 	wantSummary := workflows.Summary{
 		Began: nightBegan, Ended: nightBegan,
 		Ran: 3, Retried: 1, Success: 2, Failed: 1, Bytes: 3000, Rows: 20,
-		Slowest: &failure, Failures: []activities.Outcome{failure},
-		Deleted: activities.Cleaned{Reports: 3, Staged: 4, Unnamed: 5},
+		Slowest: &failure, Failures: []night.Outcome{failure},
+		Deleted: night.Cleaned{Reports: 3, Staged: 4, Unnamed: 5},
 	}
 	if !reflect.DeepEqual(summary, wantSummary) {
 		t.Errorf("the summary is\n%+v\nwant\n%+v", summary, wantSummary)
@@ -212,7 +212,7 @@ func sameButForTheSecondListing(got, want []string) bool {
 
 func TestANightWithoutAnythingDueCleansAllTheSame(t *testing.T) {
 	summary, _ := newNightWorld(0, 0).night(t, 8)
-	want := workflows.Summary{Began: nightBegan, Ended: nightBegan, Deleted: activities.Cleaned{Reports: 3, Staged: 4, Unnamed: 5}}
+	want := workflows.Summary{Began: nightBegan, Ended: nightBegan, Deleted: night.Cleaned{Reports: 3, Staged: 4, Unnamed: 5}}
 	if !reflect.DeepEqual(summary, want) {
 		t.Errorf("the summary is\n%+v\nwant\n%+v", summary, want)
 	}
@@ -224,7 +224,7 @@ func TestANightRunsAsManyExhaustsAtOnceAsItMayAndNeverMore(t *testing.T) {
 	const concurrency = 5
 	w := newNightWorld(40, 10)
 	full, once := make(chan struct{}), sync.Once{}
-	w.outcome = func(d activities.Due) (activities.Outcome, error) {
+	w.outcome = func(d night.Due) (night.Outcome, error) {
 		w.mu.Lock()
 		if w.running == concurrency {
 			// One too many would be here within microseconds.
@@ -246,7 +246,7 @@ func TestAnExhaustThatTakesLongHoldsUpNoOther(t *testing.T) {
 	w := newNightWorld(450, 3)
 	var others sync.WaitGroup
 	others.Add(452)
-	w.outcome = func(d activities.Due) (activities.Outcome, error) {
+	w.outcome = func(d night.Due) (night.Outcome, error) {
 		o := succeeded(d)
 		if d.RequestID == "w00000" {
 			others.Wait()
@@ -266,7 +266,7 @@ func TestAnExhaustThatTakesLongHoldsUpNoOther(t *testing.T) {
 // events, and at the most three more for the workflow task that takes notice of it.
 func TestTenThousandExhaustsAreRunOnceEachInRunsOfBoundedHistory(t *testing.T) {
 	w := newNightWorld(9_000, 1_000)
-	w.outcome = func(d activities.Due) (activities.Outcome, error) {
+	w.outcome = func(d night.Due) (night.Outcome, error) {
 		o := succeeded(d)
 		if strings.HasSuffix(d.RequestID, "77") {
 			o.Status, o.Message = exhaust.Failed, "the reason of "+d.RequestID
@@ -303,7 +303,7 @@ func TestTenThousandExhaustsAreRunOnceEachInRunsOfBoundedHistory(t *testing.T) {
 	summary.Failures, summary.Slowest = nil, nil
 	want := workflows.Summary{
 		Began: nightBegan, Ended: nightBegan, Ran: 10_000, Retried: 1_000, Success: 9_900, Failed: 100,
-		Bytes: 10_000_000, Rows: 100_000, Deleted: activities.Cleaned{Reports: 3, Staged: 4, Unnamed: 5},
+		Bytes: 10_000_000, Rows: 100_000, Deleted: night.Cleaned{Reports: 3, Staged: 4, Unnamed: 5},
 	}
 	if !reflect.DeepEqual(summary, want) {
 		t.Errorf("the summary is\n%+v\nwant\n%+v", summary, want)
@@ -319,8 +319,8 @@ func TestTenThousandExhaustsAreRunOnceEachInRunsOfBoundedHistory(t *testing.T) {
 
 func TestASummaryTellsAHundredFailuresAndCountsTheRest(t *testing.T) {
 	w := newNightWorld(130, 0)
-	w.outcome = func(d activities.Due) (activities.Outcome, error) {
-		return activities.Outcome{RequestID: d.RequestID, Status: exhaust.Cancelled, Message: "cancelled on request"}, nil
+	w.outcome = func(d night.Due) (night.Outcome, error) {
+		return night.Outcome{RequestID: d.RequestID, Status: exhaust.Cancelled, Message: "cancelled on request"}, nil
 	}
 	summary, _ := w.night(t, 8)
 	if summary.Cancelled != 130 || len(summary.Failures) != 100 {
@@ -330,14 +330,14 @@ func TestASummaryTellsAHundredFailuresAndCountsTheRest(t *testing.T) {
 
 func TestAnExhaustThatCannotBeRunIsToldAndTheOthersAreRun(t *testing.T) {
 	w := newNightWorld(3, 1)
-	w.outcome = func(d activities.Due) (activities.Outcome, error) {
+	w.outcome = func(d night.Due) (night.Outcome, error) {
 		if d.RequestID == "w00001" {
-			return activities.Outcome{}, errors.New("its memo has no request")
+			return night.Outcome{}, errors.New("its memo has no request")
 		}
 		return succeeded(d), nil
 	}
 	summary, _ := w.night(t, 2)
-	want := []activities.Outcome{{RequestID: "w00001", Status: exhaust.Failed, Message: "its memo has no request"}}
+	want := []night.Outcome{{RequestID: "w00001", Status: exhaust.Failed, Message: "its memo has no request"}}
 	if summary.Ran != 4 || summary.Success != 3 || summary.Failed != 1 || !reflect.DeepEqual(summary.Failures, want) {
 		t.Errorf("the summary is %+v", summary)
 	}
@@ -345,7 +345,7 @@ func TestAnExhaustThatCannotBeRunIsToldAndTheOthersAreRun(t *testing.T) {
 
 func TestAStepOfTheNightThatFailsIsToldAndTheOthersAreDone(t *testing.T) {
 	w := newNightWorld(300, 2)
-	w.list = func(q activities.DueQuery) error {
+	w.list = func(q night.DueQuery) error {
 		if !q.Failed && q.After != "" {
 			return errors.New("the database is away")
 		}
@@ -369,7 +369,7 @@ func TestAStepOfTheNightThatFailsIsToldAndTheOthersAreDone(t *testing.T) {
 	if !slices.Equal(summary.Problems, want) {
 		t.Errorf("the problems are %q, want %q", summary.Problems, want)
 	}
-	if summary.Deleted != (activities.Cleaned{Staged: 4, Unnamed: 5}) {
+	if summary.Deleted != (night.Cleaned{Staged: 4, Unnamed: 5}) {
 		t.Errorf("deleted: %+v", summary.Deleted)
 	}
 }
@@ -377,7 +377,7 @@ func TestAStepOfTheNightThatFailsIsToldAndTheOthersAreDone(t *testing.T) {
 func TestADatabaseThatIsAwayForAWhileCostsNoExhaust(t *testing.T) {
 	w := newNightWorld(3, 3)
 	tries := 0
-	w.list = func(activities.DueQuery) error {
+	w.list = func(night.DueQuery) error {
 		if tries++; tries%5 != 0 {
 			return errors.New("the database is away")
 		}
@@ -398,9 +398,9 @@ func TestACancelledNightEndsAndDeletesNothing(t *testing.T) {
 	}{{"while exhausts run", time.Minute, false}, {"while it lists", time.Minute, true}} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newNightWorld(10, 0)
-			w.outcome = func(activities.Due) (activities.Outcome, error) { return activities.Outcome{}, errors.New("not yet") }
+			w.outcome = func(night.Due) (night.Outcome, error) { return night.Outcome{}, errors.New("not yet") }
 			if c.list {
-				w.list = func(activities.DueQuery) error { return errors.New("not yet") }
+				w.list = func(night.DueQuery) error { return errors.New("not yet") }
 			}
 			env := w.env()
 			env.RegisterDelayedCallback(env.CancelWorkflow, c.when)

@@ -7,13 +7,13 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"data-exhaust/activities"
+	"data-exhaust/activities/recurring"
 	"data-exhaust/exhaust"
 )
 
 // Firing is what a firing of a recurring exhaust came to.
 type Firing struct {
-	activities.Window
+	exhaust.Window
 	RequestID string         `json:"requestId,omitempty"`
 	Status    exhaust.Status `json:"status,omitempty"`
 	Rows      int64          `json:"rows"`
@@ -35,42 +35,42 @@ func RecurringID(id string) string         { return "recurring-" + id }
 var scheduledAt = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
 
 // f names the activities of firings; only the names are used here.
-var f *activities.Firings
+var f *recurring.Activities
 
 // Recurring is one firing of a recurring exhaust: it asks for the exhaust of the days since the firing
 // before it, waits for it, and tells the schedule's owner.
 //
 // It completes when there is a file, or nothing to make one of; it fails when the exhaust FAILED and is
 // cancelled when the exhaust was CANCELLED.
-func Recurring(ctx workflow.Context, s activities.Schedule) (Firing, error) {
+func Recurring(ctx workflow.Context, s exhaust.Schedule) (Firing, error) {
 	at, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledAt)
 	if !ok {
 		at = workflow.Now(ctx)
 	}
 	var firing Firing
-	err := workflow.ExecuteActivity(patient(ctx, "window"), f.FindWindow, s, at).Get(ctx, &firing.Window)
+	err := workflow.ExecuteActivity(lookUpStep(ctx, "window"), f.FindWindow, s, at).Get(ctx, &firing.Window)
 	if err != nil {
 		return Firing{}, err
 	}
 	if firing.Empty() {
 		firing.Note = "no day has ended since the firing before"
-		return firing, tellFiring(ctx, firing)
+		return firing, publishFiring(ctx, firing)
 	}
 	days := fmt.Sprintf("%s to %s", firing.From, firing.To)
-	err = workflow.ExecuteActivity(patient(ctx, "submit "+days), f.SubmitWindow, s, firing.Window).Get(ctx, &firing.RequestID)
+	err = workflow.ExecuteActivity(lookUpStep(ctx, "submit "+days), f.SubmitWindow, s, firing.Window).Get(ctx, &firing.RequestID)
 	if err != nil {
 		return Firing{}, err
 	}
 	firing.Status = exhaust.Submitted
-	if err := tellFiring(ctx, firing); err != nil {
+	if err := publishFiring(ctx, firing); err != nil {
 		return Firing{}, err
 	}
 	var job exhaust.Job
-	if err := workflow.ExecuteActivity(patient(ctx, "exhaust "+firing.RequestID), f.AwaitExhaust, firing.RequestID).Get(ctx, &job); err != nil {
+	if err := workflow.ExecuteActivity(lookUpStep(ctx, "exhaust "+firing.RequestID), f.AwaitExhaust, firing.RequestID).Get(ctx, &job); err != nil {
 		return Firing{}, err
 	}
-	firing.made(job)
-	if err := tellFiring(ctx, firing); err != nil {
+	firing.setJob(job)
+	if err := publishFiring(ctx, firing); err != nil {
 		return Firing{}, err
 	}
 	switch {
@@ -83,11 +83,11 @@ func Recurring(ctx workflow.Context, s activities.Schedule) (Firing, error) {
 		return firing, nil
 	}
 	firing.Webhook = sendWebhook(ctx, s, firing, job)
-	return firing, tellFiring(ctx, firing)
+	return firing, publishFiring(ctx, firing)
 }
 
-// made takes over what has become of the exhaust.
-func (f *Firing) made(job exhaust.Job) {
+// setJob takes over what has become of the exhaust.
+func (f *Firing) setJob(job exhaust.Job) {
 	f.Status = job.Status
 	f.Rows = job.Progress.RowsWritten
 	switch {
@@ -102,18 +102,18 @@ func (f *Firing) made(job exhaust.Job) {
 
 // sendWebhook says what has become of the webhook. The file is made either way, so one that cannot be
 // delivered is no failure of the firing.
-func sendWebhook(ctx workflow.Context, s activities.Schedule, firing Firing, job exhaust.Job) string {
+func sendWebhook(ctx workflow.Context, s exhaust.Schedule, firing Firing, job exhaust.Job) string {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		Summary:                "webhook to " + s.Webhook.Host,
 		StartToCloseTimeout:    30 * time.Second,
-		ScheduleToCloseTimeout: webhookFor,
+		ScheduleToCloseTimeout: webhookTimeout,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,
 			MaximumInterval:    10 * time.Minute,
 		},
 	})
-	err := workflow.ExecuteActivity(ctx, f.SendWebhook, activities.Ready{
+	err := workflow.ExecuteActivity(ctx, f.SendWebhook, recurring.Ready{
 		ScheduleID: s.ID,
 		Webhook:    *s.Webhook,
 		RequestID:  job.ID,
@@ -127,16 +127,16 @@ func sendWebhook(ctx workflow.Context, s activities.Schedule, firing Firing, job
 		Rows:       firing.Rows,
 	}).Get(ctx, nil)
 	if err != nil {
-		return "not delivered: " + innermost(err)
+		return "not delivered: " + rootMessage(err)
 	}
 	return "delivered to " + s.Webhook.Host
 }
 
-// webhookFor is how long a webhook is tried.
-const webhookFor = 24 * time.Hour
+// webhookTimeout is how long a webhook is tried.
+const webhookTimeout = 24 * time.Hour
 
-// tellFiring makes the firing readable from outside while it runs and after.
-func tellFiring(ctx workflow.Context, firing Firing) error {
+// publishFiring makes the firing readable from outside while it runs and after.
+func publishFiring(ctx workflow.Context, firing Firing) error {
 	details := firing.Note
 	if details == "" && firing.RequestID != "" {
 		details = fmt.Sprintf("exhaust %s of %s to %s: %s", firing.RequestID, firing.From, firing.To, firing.Status)
@@ -145,8 +145,8 @@ func tellFiring(ctx workflow.Context, firing Firing) error {
 	return workflow.UpsertMemo(ctx, map[string]any{FiringMemo: firing})
 }
 
-// patient is for look-ups that have to succeed in the end: no firing is lost because something was down.
-func patient(ctx workflow.Context, summary string) workflow.Context {
+// lookUpStep is for look-ups that have to succeed in the end: no firing is lost because something was down.
+func lookUpStep(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		Summary:             summary,
 		StartToCloseTimeout: 30 * time.Second,

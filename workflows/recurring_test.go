@@ -19,7 +19,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 
-	"data-exhaust/activities"
+	"data-exhaust/activities/recurring"
 	"data-exhaust/exhaust"
 	"data-exhaust/workflows"
 )
@@ -27,12 +27,12 @@ import (
 // fires is when the schedule of these tests fires, and week the days that the firing covers.
 var (
 	fires = time.Date(2022, 3, 14, 0, 30, 0, 0, time.UTC)
-	week  = activities.Window{Firing: fires, From: "2022-03-07", To: "2022-03-13"}
+	week  = exhaust.Window{Firing: fires, From: "2022-03-07", To: "2022-03-13"}
 )
 
 // firingSteps has an activity under each of the names that a firing calls.
 type firingSteps struct {
-	window activities.Window
+	window exhaust.Window
 	job    exhaust.Job
 	// pending is how often the exhaust is looked at before it has ended.
 	pending int
@@ -42,28 +42,28 @@ type firingSteps struct {
 	asked   time.Time
 	looks   int
 	sent    int
-	told    activities.Ready
+	told    recurring.Ready
 	submits int
 }
 
-func (s *firingSteps) FindWindow(_ context.Context, _ activities.Schedule, at time.Time) (activities.Window, error) {
+func (s *firingSteps) FindWindow(_ context.Context, _ exhaust.Schedule, at time.Time) (exhaust.Window, error) {
 	s.asked = at
 	return s.window, nil
 }
 
-func (s *firingSteps) SubmitWindow(context.Context, activities.Schedule, activities.Window) (string, error) {
+func (s *firingSteps) SubmitWindow(context.Context, exhaust.Schedule, exhaust.Window) (string, error) {
 	s.submits++
 	return s.job.ID, nil
 }
 
 func (s *firingSteps) AwaitExhaust(context.Context, string) (exhaust.Job, error) {
 	if s.looks++; s.looks <= s.pending {
-		return exhaust.Job{}, temporal.NewApplicationError("exhaust is PROCESSING", activities.NotEnded)
+		return exhaust.Job{}, temporal.NewApplicationError("exhaust is PROCESSING", recurring.NotEnded)
 	}
 	return s.job, nil
 }
 
-func (s *firingSteps) SendWebhook(_ context.Context, ready activities.Ready) error {
+func (s *firingSteps) SendWebhook(_ context.Context, ready recurring.Ready) error {
 	s.told = ready
 	s.sent++
 	if s.webhook == nil {
@@ -72,27 +72,27 @@ func (s *firingSteps) SendWebhook(_ context.Context, ready activities.Ready) err
 	return s.webhook(s.sent)
 }
 
-func recurring(webhook bool) activities.Schedule {
-	s := activities.Schedule{
+func recurringSchedule(webhook bool) exhaust.Schedule {
+	s := exhaust.Schedule{
 		ID: "abc", Dataset: exhaust.ResponseExhaust, Tag: "weekly", Channel: "0130", RequestedBy: "me",
 		Config: []byte(`{"conversationId":"c"}`), ConversationID: "c", Cron: "0 6 * * 1", Zone: "Asia/Kolkata",
 	}
 	if webhook {
-		s.Webhook = &activities.SealedWebhook{Host: "hooks.example.org", Sealed: "c2VhbGVk"}
+		s.Webhook = &exhaust.SealedWebhook{Host: "hooks.example.org", Sealed: "c2VhbGVk"}
 	}
 	return s
 }
 
 func made(status exhaust.Status, events, rows int64, message string) exhaust.Job {
 	return exhaust.Job{
-		Request: exhaust.Request{ID: requestID}, Status: status, Message: message, Attempts: 1,
-		Progress: exhaust.Progress{EventsMatched: events, RowsWritten: rows},
+		Request: exhaust.Request{ID: requestID}, State: exhaust.State{Status: status, Message: message, Attempts: 1,
+			Progress: exhaust.Progress{EventsMatched: events, RowsWritten: rows}},
 	}
 }
 
 func TestAFiringSaysWhatItCameTo(t *testing.T) {
 	refused := func(int) error {
-		return temporal.NewNonRetryableApplicationError("hooks.example.org answered 410", activities.WebhookRefused, nil)
+		return temporal.NewNonRetryableApplicationError("hooks.example.org answered 410", recurring.WebhookRefused, nil)
 	}
 	for _, c := range []struct {
 		name    string
@@ -108,8 +108,8 @@ func TestAFiringSaysWhatItCameTo(t *testing.T) {
 			want: workflows.Firing{Window: week, RequestID: requestID, Status: exhaust.Success, Note: "no data from 2022-03-07 to 2022-03-13"}},
 		{name: "only unknown devices", steps: firingSteps{window: week, job: made(exhaust.Success, 5, 0, "")},
 			want: workflows.Firing{Window: week, RequestID: requestID, Status: exhaust.Success, Note: "no rows from 2022-03-07 to 2022-03-13: the registry knows no device of the 5 events"}},
-		{name: "no day", steps: firingSteps{window: activities.Window{Firing: fires}}, webhook: true,
-			want: workflows.Firing{Window: activities.Window{Firing: fires}, Note: "no day has ended since the firing before"}},
+		{name: "no day", steps: firingSteps{window: exhaust.Window{Firing: fires}}, webhook: true,
+			want: workflows.Firing{Window: exhaust.Window{Firing: fires}, Note: "no day has ended since the firing before"}},
 		{name: "a failed exhaust", steps: firingSteps{window: week, job: made(exhaust.Failed, 0, 0, "part 3 is corrupt")}, webhook: true,
 			failure: "exhaust " + requestID + " of 2022-03-07 to 2022-03-13 FAILED: part 3 is corrupt"},
 		{name: "a cancelled exhaust", steps: firingSteps{window: week, job: made(exhaust.Cancelled, 0, 0, "cancelled on request")}, webhook: true,
@@ -141,7 +141,7 @@ func TestAFiringSaysWhatItCameTo(t *testing.T) {
 			if err := env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(at.ValueSet(fires))); err != nil {
 				t.Fatal(err)
 			}
-			env.ExecuteWorkflow(workflows.Recurring, recurring(c.webhook))
+			env.ExecuteWorkflow(workflows.Recurring, recurringSchedule(c.webhook))
 			var got workflows.Firing
 			err := env.GetWorkflowError()
 			if err == nil {
@@ -156,8 +156,8 @@ func TestAFiringSaysWhatItCameTo(t *testing.T) {
 			if c.steps.sent != c.sent {
 				t.Errorf("the webhook was tried %d times, want %d", c.steps.sent, c.sent)
 			}
-			if wantReady := (activities.Ready{
-				ScheduleID: "abc", Webhook: activities.SealedWebhook{Host: "hooks.example.org", Sealed: "c2VhbGVk"}, RequestID: requestID, Attempts: 1,
+			if wantReady := (recurring.Ready{
+				ScheduleID: "abc", Webhook: exhaust.SealedWebhook{Host: "hooks.example.org", Sealed: "c2VhbGVk"}, RequestID: requestID, Attempts: 1,
 				Tag: "weekly", Channel: "0130", Dataset: exhaust.ResponseExhaust, Status: exhaust.Success, From: "2022-03-07", To: "2022-03-13", Rows: 7,
 			}); c.sent > 0 && c.steps.told != wantReady {
 				t.Errorf("the webhook tells %+v\nwant %+v", c.steps.told, wantReady)
@@ -176,10 +176,10 @@ var firingRecordings = map[string]firingSteps{
 		}
 		return nil
 	}},
-	"no-day": {window: activities.Window{Firing: fires}},
+	"no-day": {window: exhaust.Window{Firing: fires}},
 	"failed": {window: week, job: made(exhaust.Failed, 0, 0, "part 3 is corrupt")},
 	"webhook-refused": {window: week, job: made(exhaust.Success, 9, 7, ""), webhook: func(int) error {
-		return temporal.NewNonRetryableApplicationError("hooks.example.org answered 410", activities.WebhookRefused, nil)
+		return temporal.NewNonRetryableApplicationError("hooks.example.org answered 410", recurring.WebhookRefused, nil)
 	}},
 }
 
@@ -201,7 +201,7 @@ func TestRecordFirings(t *testing.T) {
 			defer w.Stop()
 			run, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
 				ID: workflows.RecurringID("abc") + "-" + name, TaskQueue: t.Name(),
-			}, workflows.Recurring, recurring(true))
+			}, workflows.Recurring, recurringSchedule(true))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
@@ -27,8 +28,12 @@ import (
 
 	"data-exhaust/activities"
 	"data-exhaust/blob"
+	"data-exhaust/database"
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/sample"
+	"data-exhaust/jobs"
 	"data-exhaust/registry"
+	"data-exhaust/report"
 	"data-exhaust/telemetry"
 	"data-exhaust/workflows"
 )
@@ -223,7 +228,7 @@ type recorder struct {
 	client   client.Client
 	deps     activities.Dependencies
 	settings activities.Settings
-	jobs     *registry.Jobs
+	jobs     *jobs.Jobs
 	hangs    chan struct{}
 }
 
@@ -273,7 +278,7 @@ func TestRecordHistories(t *testing.T) {
 func newRecorder(t *testing.T) *recorder {
 	t.Helper()
 	ctx := t.Context()
-	db, err := registry.Open(ctx, "sqlite://"+filepath.Join(t.TempDir(), "registry.db"))
+	db, err := database.Open(ctx, "sqlite://"+filepath.Join(t.TempDir(), "registry.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,16 +287,20 @@ func newRecorder(t *testing.T) *recorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &recorder{t: t, client: connect(t), jobs: registry.NewJobs(db), hangs: make(chan struct{}, 10)}
-	if err := errors.Join(r.jobs.Migrate(ctx), registry.CreateSample(ctx, db)); err != nil {
+	r := &recorder{t: t, client: connect(t), jobs: jobs.New(db), hangs: make(chan struct{}, 10)}
+	if err := errors.Join(r.jobs.Migrate(ctx), sample.CreateEmbeddedTables(ctx, db)); err != nil {
 		t.Fatal(err)
 	}
-	err = db.Write(ctx, func(exec func(context.Context, string, ...any) error) error {
+	err = db.Write(ctx, func(tx *sqlx.Tx) error {
+		exec := func(query string, args ...any) error {
+			_, err := tx.ExecContext(ctx, query, args...)
+			return err
+		}
 		return errors.Join(
-			exec(ctx, `INSERT INTO bot (id, name, ownerorgid) VALUES ($1, 'Helpdesk', $2)`, recordedConversation, recordedChannel),
-			exec(ctx, `INSERT INTO users (id, data) VALUES ($1, '{"device":{"consent":true}}')`, recordedDevice),
-			exec(ctx, `INSERT INTO user_registrations (users_id, applications_id) VALUES ($1, $2)`, recordedDevice, recordedConversation),
-			exec(ctx, `INSERT INTO identities (users_id, username) VALUES ($1, $2)`, recordedDevice, cipher.Encrypt(recordedPhone)),
+			exec(`INSERT INTO bot (id, name, ownerorgid) VALUES ($1, 'Helpdesk', $2)`, recordedConversation, recordedChannel),
+			exec(`INSERT INTO users (id, data) VALUES ($1, '{"device":{"consent":true}}')`, recordedDevice),
+			exec(`INSERT INTO user_registrations (users_id, applications_id) VALUES ($1, $2)`, recordedDevice, recordedConversation),
+			exec(`INSERT INTO identities (users_id, username) VALUES ($1, $2)`, recordedDevice, cipher.Encrypt(recordedPhone)),
 		)
 	})
 	if err != nil {
@@ -305,7 +314,7 @@ func newRecorder(t *testing.T) *recorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.settings = activities.Settings{Layout: layout, Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour, Dialect: exhaust.RFC4180, Cipher: cipher}
+	r.settings = activities.Settings{Layout: layout, Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour, Dialect: report.RFC4180, Cipher: cipher}
 	telemetryDir := t.TempDir()
 	for name, text := range map[string]string{
 		"2022-03-01-0.json": fmt.Sprintf(`{"eid":"ASSESS","mid":"m1","@timestamp":"2022-03-01T10:00:00Z","context":{"channel":%q,"did":%q,`+

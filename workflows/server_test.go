@@ -25,12 +25,13 @@ import (
 	"data-exhaust/activities"
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/devstack"
+	"data-exhaust/service"
 	"data-exhaust/workflows"
 )
 
 // server is the development server that the tests share. It starts with the first that asks for it.
 var server = sync.OnceValues(func() (*devstack.Temporal, error) {
-	return devstack.StartTemporal(context.Background(), devstack.TemporalOptions{SearchAttributes: workflows.AttributeNames()})
+	return devstack.StartTemporal(context.Background(), devstack.TemporalOptions{SearchAttributes: service.SearchAttributeNames()})
 })
 
 var serverAsked atomic.Bool
@@ -91,7 +92,7 @@ func start(t *testing.T, c client.Client, taskQueue string, in workflows.Input) 
 		TypedSearchAttributes: workflows.SearchAttributes(in.Request),
 		Memo: map[string]any{
 			workflows.RequestMemo: in.Request,
-			workflows.StateMemo:   workflows.StateOf(exhaust.Job{Request: in.Request, Status: exhaust.Submitted, UpdatedAt: in.Request.SubmittedAt}),
+			workflows.StateMemo:   exhaust.Job{Request: in.Request, State: exhaust.State{Status: exhaust.Submitted, UpdatedAt: in.Request.SubmittedAt}}.State,
 		},
 	}, workflows.Exhaust, in)
 	if err != nil {
@@ -116,7 +117,7 @@ func history(t *testing.T, c client.Client, run client.WorkflowRun) *historypb.H
 }
 
 // state reads what a workflow tells of itself, as the API does.
-func state(t *testing.T, c client.Client, run client.WorkflowRun) (s workflows.State, status enumspb.WorkflowExecutionStatus) {
+func state(t *testing.T, c client.Client, run client.WorkflowRun) (s exhaust.State, status enumspb.WorkflowExecutionStatus) {
 	t.Helper()
 	d, err := c.DescribeWorkflowExecution(t.Context(), run.GetID(), run.GetRunID())
 	if err != nil {
@@ -200,7 +201,7 @@ func TestAnExhaustCanBeCancelledAtEachStep(t *testing.T) {
 			if told.Status != exhaust.Cancelled || told.Message != "cancelled on request" || status != enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED {
 				t.Errorf("told %+v, workflow %s", told, status)
 			}
-			if got := workflows.StateOf(s.last()); !sameState(got, told) {
+			if got := s.last().State; !sameState(got, told) {
 				t.Errorf("recorded %+v\ntold     %+v", got, told)
 			}
 			want := [][]string{{"staging/" + in.Request.ID + "/" + run.GetRunID() + "/", "uci-response-exhaust/" + in.Request.ID + "/"}}
@@ -318,7 +319,7 @@ func TestAnExhaustIsGivenUpAfterItsTimeout(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, test.sentence)
 			}
 			told, _ := state(t, c, run)
-			if job := s.last(); job.Status != exhaust.Failed || job.Message != test.sentence || !job.MayHeal || !sameState(workflows.StateOf(job), told) {
+			if job := s.last(); job.Status != exhaust.Failed || job.Message != test.sentence || !job.Retryable || !sameState(job.State, told) {
 				t.Errorf("recorded %+v\ntold %+v", job, told)
 			}
 			if n := recording.Load(); n != 5 {

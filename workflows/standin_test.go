@@ -112,7 +112,7 @@ func (s *standIn) FetchTelemetry(ctx context.Context, in activities.FetchInput) 
 // fetched is a part of which two events matched.
 func fetched(in activities.FetchInput) activities.Fetched {
 	return activities.Fetched{
-		Runs:      []activities.RunRange{{Part: in.Part.Number, Attempt: "a", Count: 1}},
+		Segments:  []activities.SegmentRange{{Part: in.Part.Number, Attempt: "a", Count: 1}},
 		BytesRead: in.Part.Bytes, EventsMatched: 2, LinesSkipped: 1,
 	}
 }

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"data-exhaust/api/exhausts"
 	"data-exhaust/exhaust"
+	"data-exhaust/service"
 )
 
 // envelope is the form of every answer (contract section 1).
@@ -88,17 +88,19 @@ func (s *Server) fail(w http.ResponseWriter, id string, status int, code, senten
 // failed answers with what an error of the service means to the client.
 func (s *Server) failed(w http.ResponseWriter, r *http.Request, id string, err error) {
 	var (
-		invalid     *exhaust.Invalid
+		invalid     *exhaust.InvalidError
 		tooLarge    *http.MaxBytesError
-		unavailable *exhausts.Unavailable
+		unavailable *service.UnavailableError
 	)
 	switch {
 	case errors.As(err, &tooLarge):
 		s.fail(w, id, http.StatusRequestEntityTooLarge, clientError, fmt.Sprintf("the request body is larger than 1 MiB: at most %d bytes are accepted", tooLarge.Limit))
 	case errors.As(err, &invalid):
 		s.fail(w, id, http.StatusBadRequest, clientError, invalid.Sentence)
-	case errors.Is(err, exhausts.ErrNotFound):
-		s.fail(w, id, http.StatusNotFound, notFound, exhausts.ErrNotFound.Error())
+	case errors.Is(err, service.ErrNotFound):
+		s.fail(w, id, http.StatusNotFound, notFound, service.ErrNotFound.Error())
+	case errors.Is(err, service.ErrNoSchedule):
+		s.fail(w, id, http.StatusNotFound, notFound, service.ErrNoSchedule.Error())
 	case errors.As(err, &unavailable):
 		s.log.Warn("dependency not available", "dependency", unavailable.Dependency, "error", unavailable.Err, "path", r.URL.Path)
 		w.Header().Set("Retry-After", "5")
@@ -157,9 +159,9 @@ type jobInfo struct {
 	Progress      exhaust.Progress `json:"progress"`
 }
 
-// result shows a job. While it has no URLs, expiresAt is when they would stop working had they been
+// jobResult shows a job. While it has no URLs, expiresAt is when they would stop working had they been
 // signed on submission: clients expect a time.
-func (s *Server) result(job exhaust.Job) jobResult {
+func (s *Server) jobResult(job exhaust.Job) jobResult {
 	submitted := job.SubmittedAt.UnixMilli()
 	r := jobResult{
 		Attempts:         job.Attempts,
@@ -179,16 +181,20 @@ func (s *Server) result(job exhaust.Job) jobResult {
 		r.DownloadURLs = job.DownloadURLs
 		r.ExpiresAt = job.ExpiresAt.UnixMilli()
 	}
-	if job.Status.Ended() {
+	if job.Status.HasEnded() {
 		completed, took := job.CompletedAt.UnixMilli(), job.ExecutionTime.Milliseconds()
 		r.JobStats.Completed, r.JobStats.ExecutionTime = &completed, &took
 	}
 	return r
 }
 
-func (s *Server) info(job exhaust.Job) jobInfo {
-	return jobInfo{jobResult: s.result(job), StatusMessage: job.Message, Progress: job.Progress}
+func (s *Server) jobInfo(job exhaust.Job) jobInfo {
+	return jobInfo{jobResult: s.jobResult(job), StatusMessage: job.Message, Progress: job.Progress}
 }
+
+// result and info show a job in the answer of a call.
+func (s *Server) result(job exhaust.Job) any { return s.jobResult(job) }
+func (s *Server) info(job exhaust.Job) any   { return s.jobInfo(job) }
 
 type jobList struct {
 	Count int       `json:"count"`
@@ -198,7 +204,7 @@ type jobList struct {
 func (s *Server) list(jobs []exhaust.Job) jobList {
 	list := jobList{Count: len(jobs), Jobs: make([]jobInfo, len(jobs))}
 	for i, job := range jobs {
-		list.Jobs[i] = s.info(job)
+		list.Jobs[i] = s.jobInfo(job)
 	}
 	return list
 }

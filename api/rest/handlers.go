@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -20,21 +19,16 @@ import (
 	"github.com/gorilla/mux"
 
 	"data-exhaust/exhaust"
-	"data-exhaust/registry"
+	"data-exhaust/jobs"
 )
 
-func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
+func (s *Server) submit(r *http.Request) (any, error) {
 	submission, err := readSubmission(r)
 	if err != nil {
-		s.failed(w, r, submitID, err)
-		return
+		return nil, err
 	}
 	job, err := s.exhausts.Submit(r.Context(), submission)
-	if err != nil {
-		s.failed(w, r, submitID, err)
-		return
-	}
-	s.ok(w, submitID, s.result(job))
+	return s.result(job), err
 }
 
 // readSubmission reads a submit's body. Unknown fields are ignored.
@@ -55,8 +49,8 @@ func readSubmission(r *http.Request) (exhaust.Submission, error) {
 		return exhaust.Submission{}, err
 	}
 	request := body.Request
-	if given(request.EncryptionKey) {
-		return exhaust.Submission{}, invalid("encryptionKey is not supported yet: leave it out, and the file is a CSV without encryption")
+	if hasValue(request.EncryptionKey) {
+		return exhaust.Submission{}, exhaust.Invalid("encryptionKey is not supported yet: leave it out, and the file is a CSV without encryption")
 	}
 	return exhaust.Submission{
 		Dataset:       request.Dataset,
@@ -69,8 +63,8 @@ func readSubmission(r *http.Request) (exhaust.Submission, error) {
 	}, nil
 }
 
-// given reports whether a field of a body has a value.
-func given(raw json.RawMessage) bool {
+// hasValue reports whether a field of a body has a value.
+func hasValue(raw json.RawMessage) bool {
 	switch string(raw) {
 	case "", "null", `""`:
 		return false
@@ -86,43 +80,27 @@ func channelOf(r *http.Request, requestedChannel string) string {
 	return requestedChannel
 }
 
-func (s *Server) read(w http.ResponseWriter, r *http.Request) {
-	s.one(w, r, infoID, s.exhausts.Read, func(job exhaust.Job) any { return s.info(job) })
-}
-
-func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
-	s.one(w, r, cancelID, s.exhausts.Cancel, func(job exhaust.Job) any { return s.info(job) })
-}
-
-func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
-	s.one(w, r, retryID, s.exhausts.Retry, func(job exhaust.Job) any { return s.result(job) })
-}
-
-// one answers a call that names an exhaust by its tag, channel and requestId.
-func (s *Server) one(w http.ResponseWriter, r *http.Request, id string,
-	call func(ctx context.Context, tag, channel, requestID string) (exhaust.Job, error), show func(exhaust.Job) any) {
-	channel, err := headerChannel(r)
-	if err != nil {
-		s.failed(w, r, id, err)
-		return
+// one is a call about one exhaust, which the path names by its tag, the header by its channel and the query by its
+// requestId.
+func (s *Server) one(call func(ctx context.Context, tag, channel, requestID string) (exhaust.Job, error), show func(exhaust.Job) any) call {
+	return func(r *http.Request) (any, error) {
+		channel, err := headerChannel(r)
+		if err != nil {
+			return nil, err
+		}
+		requestID := r.URL.Query().Get("requestId")
+		if requestID == "" {
+			return nil, exhaust.Invalid("requestId is empty: the requestId that submit answered is accepted")
+		}
+		job, err := call(r.Context(), mux.Vars(r)["tag"], channel, requestID)
+		return show(job), err
 	}
-	requestID := r.URL.Query().Get("requestId")
-	if requestID == "" {
-		s.failed(w, r, id, invalid("requestId is empty: the requestId that submit answered is accepted"))
-		return
-	}
-	job, err := call(r.Context(), mux.Vars(r)["tag"], channel, requestID)
-	if err != nil {
-		s.failed(w, r, id, err)
-		return
-	}
-	s.ok(w, id, show(job))
 }
 
 func headerChannel(r *http.Request) (string, error) {
 	channel := r.Header.Get("X-Channel-ID")
 	if channel == "" {
-		return "", invalid("X-Channel-ID is missing in request header")
+		return "", exhaust.Invalid("X-Channel-ID is missing in request header")
 	}
 	return channel, nil
 }
@@ -133,23 +111,22 @@ const (
 	defaultSearchLimit = 10
 )
 
-func (s *Server) listTag(w http.ResponseWriter, r *http.Request) {
-	channel, err := headerChannel(r)
+func (s *Server) listTag(r *http.Request) (any, error) {
+	channel, limit, err := channelAndLimit(r)
 	if err != nil {
-		s.failed(w, r, listID, err)
-		return
+		return nil, err
 	}
-	limit, err := readLimit(r.URL.Query().Get("limit"), defaultListLimit)
-	if err != nil {
-		s.failed(w, r, listID, err)
-		return
+	found, err := s.exhausts.List(r.Context(), mux.Vars(r)["tag"], channel, limit)
+	return s.list(found), err
+}
+
+// channelAndLimit are what every list is asked with.
+func channelAndLimit(r *http.Request) (channel string, limit int, err error) {
+	if channel, err = headerChannel(r); err != nil {
+		return "", 0, err
 	}
-	jobs, err := s.exhausts.List(r.Context(), mux.Vars(r)["tag"], channel, limit)
-	if err != nil {
-		s.failed(w, r, listID, err)
-		return
-	}
-	s.ok(w, listID, s.list(jobs))
+	limit, err = readLimit(r.URL.Query().Get("limit"), defaultListLimit)
+	return channel, limit, err
 }
 
 func readLimit(text string, ifAbsent int) (int, error) {
@@ -158,26 +135,21 @@ func readLimit(text string, ifAbsent int) (int, error) {
 	}
 	limit, err := strconv.Atoi(text)
 	if err != nil || limit < 1 || limit > maxLimit {
-		return 0, invalid("limit %.40q is not valid: a whole number from 1 to %d is accepted", text, maxLimit)
+		return 0, exhaust.Invalid("limit %.40q is not valid: a whole number from 1 to %d is accepted", text, maxLimit)
 	}
 	return limit, nil
 }
 
-func (s *Server) search(w http.ResponseWriter, r *http.Request) {
+func (s *Server) search(r *http.Request) (any, error) {
 	search, err := s.readSearch(r)
 	if err != nil {
-		s.failed(w, r, searchID, err)
-		return
+		return nil, err
 	}
-	jobs, err := s.exhausts.Search(r.Context(), search)
-	if err != nil {
-		s.failed(w, r, searchID, err)
-		return
-	}
-	s.ok(w, searchID, s.list(jobs))
+	found, err := s.exhausts.Search(r.Context(), search)
+	return s.list(found), err
 }
 
-func (s *Server) readSearch(r *http.Request) (registry.Search, error) {
+func (s *Server) readSearch(r *http.Request) (jobs.Search, error) {
 	var body struct {
 		Request struct {
 			Filters map[string]json.RawMessage `json:"filters"`
@@ -185,17 +157,17 @@ func (s *Server) readSearch(r *http.Request) (registry.Search, error) {
 		} `json:"request"`
 	}
 	if err := readJSON(r, &body); err != nil {
-		return registry.Search{}, err
+		return jobs.Search{}, err
 	}
 	limit, err := readLimitJSON(body.Request.Limit, defaultSearchLimit)
 	if err != nil {
-		return registry.Search{}, err
+		return jobs.Search{}, err
 	}
-	search := registry.Search{Limit: limit}
+	search := jobs.Search{Limit: limit}
 	// In the order of their names: of several faults it is always the same one that is told.
 	for _, name := range slices.Sorted(maps.Keys(body.Request.Filters)) {
 		if err := s.addFilter(&search, name, body.Request.Filters[name]); err != nil {
-			return registry.Search{}, err
+			return jobs.Search{}, err
 		}
 	}
 	return search, nil
@@ -203,7 +175,7 @@ func (s *Server) readSearch(r *http.Request) (registry.Search, error) {
 
 // addFilter takes one filter. An unknown one is an error rather than ignored: its answer would hold
 // more than was asked for.
-func (s *Server) addFilter(search *registry.Search, name string, raw json.RawMessage) error {
+func (s *Server) addFilter(search *jobs.Search, name string, raw json.RawMessage) error {
 	value, err := filterText(name, raw)
 	if err != nil || value == "" {
 		return err
@@ -221,23 +193,21 @@ func (s *Server) addFilter(search *registry.Search, name string, raw json.RawMes
 		}
 		search.To, err = s.filterDay(name, value, 1)
 	default:
-		return invalid("filters.%.40s is unknown: dataset, requestedDate, status and channel are accepted", name)
+		return exhaust.Invalid("filters.%.40s is unknown: dataset, requestedDate, status and channel are accepted", name)
 	}
 	return err
 }
 
-func filterStatus(search *registry.Search, value string) error {
-	for _, status := range exhaust.Statuses {
-		if value == string(status) {
-			search.Status = status
-			return nil
-		}
+func filterStatus(search *jobs.Search, value string) error {
+	search.Status = exhaust.Status(value)
+	if slices.Contains(exhaust.Statuses, search.Status) {
+		return nil
 	}
-	var known []string
-	for _, status := range exhaust.Statuses {
-		known = append(known, string(status))
+	known := make([]string, len(exhaust.Statuses))
+	for i, status := range exhaust.Statuses {
+		known[i] = string(status)
 	}
-	return invalid("filters.status %.100q is unknown: %s are accepted", value, strings.Join(known, ", "))
+	return exhaust.Invalid("filters.status %.100q is unknown: %s are accepted", value, strings.Join(known, ", "))
 }
 
 // health answers 200 where every dependency answers, else 503 naming those that do not.
@@ -279,10 +249,6 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 	s.ok(w, healthID, map[string]any{"healthy": true, "checks": states})
 }
 
-func invalid(format string, args ...any) error {
-	return &exhaust.Invalid{Sentence: fmt.Sprintf(format, args...)}
-}
-
 // readJSON reads a body that is one JSON object. Its errors say where, never what stands there.
 func readJSON(r *http.Request, into any) error {
 	body, err := io.ReadAll(r.Body)
@@ -291,13 +257,13 @@ func readJSON(r *http.Request, into any) error {
 		return err
 	}
 	if err != nil {
-		return invalid("the request body could not be read whole")
+		return exhaust.Invalid("the request body could not be read whole")
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
-		return invalid("the request body is empty: a JSON object is accepted")
+		return exhaust.Invalid("the request body is empty: a JSON object is accepted")
 	}
 	if !utf8.Valid(body) {
-		return invalid("the request body is not UTF-8")
+		return exhaust.Invalid("the request body is not UTF-8")
 	}
 	err = json.Unmarshal(body, into)
 	var (
@@ -307,13 +273,13 @@ func readJSON(r *http.Request, into any) error {
 	switch {
 	case errors.As(err, &syntax):
 		line, column := place(body, syntax.Offset)
-		return invalid("the request body is not JSON: line %d, column %d", line, column)
+		return exhaust.Invalid("the request body is not JSON: line %d, column %d", line, column)
 	case errors.As(err, &wrongType) && wrongType.Field == "":
-		return invalid("the request body is not a JSON object")
+		return exhaust.Invalid("the request body is not a JSON object")
 	case errors.As(err, &wrongType):
-		return invalid("%s is not %s", wrongType.Field, kindOf(wrongType))
+		return exhaust.Invalid("%s is not %s", wrongType.Field, kindOf(wrongType))
 	case err != nil:
-		return invalid("the request body cannot be read as JSON")
+		return exhaust.Invalid("the request body cannot be read as JSON")
 	}
 	return nil
 }

@@ -7,36 +7,30 @@ import (
 	"slices"
 	"time"
 
-	"data-exhaust/api/exhausts"
 	"data-exhaust/exhaust"
+	"data-exhaust/service"
 )
 
 const replayID = idPrefix + ".replay"
 
-// replay runs all exhausts that match: those that wait for the night, and those that FAILED or were
-// CANCELLED.
-func (s *Server) replay(w http.ResponseWriter, r *http.Request) {
+// replay starts all exhausts that match: those that wait for the night, and those that FAILED or were CANCELLED.
+func (s *Server) replay(r *http.Request) (any, error) {
 	replay, err := s.readReplay(r)
 	if err != nil {
-		s.failed(w, r, replayID, err)
-		return
+		return nil, err
 	}
-	jobs, next, err := s.exhausts.Replay(r.Context(), replay)
-	if err != nil {
-		s.failed(w, r, replayID, err)
-		return
-	}
-	s.ok(w, replayID, struct {
+	found, next, err := s.exhausts.Replay(r.Context(), replay)
+	return struct {
 		jobList
 		// Next is where to go on with "after"; "" at the end.
 		Next string `json:"next"`
-	}{s.list(jobs), next})
+	}{s.list(found), next}, err
 }
 
-// replayable are the statuses of exhausts that can be run.
+// replayable are the statuses of exhausts that can be started.
 var replayable = []exhaust.Status{exhaust.Submitted, exhaust.Failed, exhaust.Cancelled}
 
-func (s *Server) readReplay(r *http.Request) (exhausts.Replay, error) {
+func (s *Server) readReplay(r *http.Request) (service.Replay, error) {
 	var body struct {
 		Request struct {
 			Filters map[string]json.RawMessage `json:"filters"`
@@ -46,25 +40,25 @@ func (s *Server) readReplay(r *http.Request) (exhausts.Replay, error) {
 		} `json:"request"`
 	}
 	if err := readJSON(r, &body); err != nil {
-		return exhausts.Replay{}, err
+		return service.Replay{}, err
 	}
 	limit, err := readLimitJSON(body.Request.Limit, defaultListLimit)
 	if err != nil {
-		return exhausts.Replay{}, err
+		return service.Replay{}, err
 	}
-	replay := exhausts.Replay{
+	replay := service.Replay{
 		Statuses: []exhaust.Status{exhaust.Submitted, exhaust.Failed},
 		DryRun:   body.Request.DryRun, After: body.Request.After, Limit: limit,
 	}
 	for _, name := range slices.Sorted(maps.Keys(body.Request.Filters)) {
 		if err := s.addReplayFilter(&replay, name, body.Request.Filters[name]); err != nil {
-			return exhausts.Replay{}, err
+			return service.Replay{}, err
 		}
 	}
 	return replay, nil
 }
 
-func (s *Server) addReplayFilter(replay *exhausts.Replay, name string, raw json.RawMessage) error {
+func (s *Server) addReplayFilter(replay *service.Replay, name string, raw json.RawMessage) error {
 	value, err := filterText(name, raw)
 	if err != nil || value == "" {
 		return err
@@ -81,14 +75,14 @@ func (s *Server) addReplayFilter(replay *exhausts.Replay, name string, raw json.
 	case "status":
 		replay.Statuses = []exhaust.Status{exhaust.Status(value)}
 		if !slices.Contains(replayable, exhaust.Status(value)) {
-			return invalid("filters.status %.100q cannot be replayed: SUBMITTED, FAILED, CANCELLED are accepted", value)
+			return exhaust.Invalid("filters.status %.100q cannot be replayed: SUBMITTED, FAILED, CANCELLED are accepted", value)
 		}
 	case "requestedFrom":
 		replay.From, err = s.filterDay(name, value, 0)
 	case "requestedTo":
 		replay.To, err = s.filterDay(name, value, 1)
 	default:
-		return invalid("filters.%.40s is unknown: requestId, dataset, tag, channel, status, requestedFrom and requestedTo are accepted", name)
+		return exhaust.Invalid("filters.%.40s is unknown: requestId, dataset, tag, channel, status, requestedFrom and requestedTo are accepted", name)
 	}
 	return err
 }
@@ -100,18 +94,18 @@ func filterText(name string, raw json.RawMessage) (string, error) {
 	}
 	var value string
 	if err := json.Unmarshal(raw, &value); err != nil {
-		return "", invalid("filters.%.40s is not a string", name)
+		return "", exhaust.Invalid("filters.%.40s is not a string", name)
 	}
 	if value == "" {
-		return "", invalid("filters.%.40s is empty: give it a value or leave it out", name)
+		return "", exhaust.Invalid("filters.%.40s is empty: give it a value or leave it out", name)
 	}
 	return value, nil
 }
 
 func filterDataset(dataset *exhaust.Dataset, value string) error {
 	*dataset = exhaust.Dataset(value)
-	if *dataset != exhaust.ResponseExhaust && *dataset != exhaust.PrivateExhaust {
-		return invalid("filters.dataset %.100q is unknown: %s or %s is accepted", value, exhaust.ResponseExhaust, exhaust.PrivateExhaust)
+	if !slices.Contains(exhaust.Datasets, *dataset) {
+		return exhaust.Invalid("filters.dataset %.100q is unknown: %s or %s is accepted", value, exhaust.ResponseExhaust, exhaust.PrivateExhaust)
 	}
 	return nil
 }
@@ -120,7 +114,7 @@ func filterDataset(dataset *exhaust.Dataset, value string) error {
 func (s *Server) filterDay(name, value string, later int) (time.Time, error) {
 	day, err := exhaust.ParseDay(value)
 	if err != nil {
-		return time.Time{}, invalid("filters.%s %.100q is not a day: a real day as yyyy-MM-dd is accepted", name, value)
+		return time.Time{}, exhaust.Invalid("filters.%s %.100q is not a day: a real day as yyyy-MM-dd is accepted", name, value)
 	}
 	at := day.Add(later).Time()
 	return time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, s.timezone), nil

@@ -21,11 +21,12 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
-	"data-exhaust/api/exhausts"
 	"data-exhaust/api/rest"
 	"data-exhaust/blob"
+	"data-exhaust/database"
 	"data-exhaust/exhaust"
-	"data-exhaust/registry"
+	"data-exhaust/jobs"
+	"data-exhaust/service"
 )
 
 const (
@@ -40,7 +41,7 @@ var kolkata = time.FixedZone("IST", 5*3600+30*60)
 type api struct {
 	t    *testing.T
 	url  string
-	jobs *registry.Jobs
+	jobs *jobs.Jobs
 	log  *lockedBuffer
 	down map[string]error // by the name of a check
 }
@@ -65,7 +66,7 @@ func (b *lockedBuffer) String() string {
 func newAPI(t *testing.T) *api {
 	t.Helper()
 	a := &api{t: t, log: new(lockedBuffer), down: map[string]error{}}
-	db, err := registry.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "registry.db"))
+	db, err := database.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "registry.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,7 @@ func newAPI(t *testing.T) *api {
 			t.Error(err)
 		}
 	})
-	a.jobs = registry.NewJobs(db)
+	a.jobs = jobs.New(db)
 	if err := a.jobs.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func newAPI(t *testing.T) *api {
 		return rest.Check{Name: name, Ping: func(context.Context) error { return a.down[name] }}
 	}
 	handler := rest.NewHandler(rest.Options{
-		Exhausts: exhausts.New(temporal, a.jobs, reports, exhausts.Settings{
+		Exhausts: service.NewExhausts(temporal, a.jobs, reports, service.Settings{
 			TaskQueue: "none", Timezone: kolkata, MaxDays: 366, URLTTL: 24 * time.Hour, Timeout: time.Hour,
 			Mode: exhaust.RunNow, ReportRetention: 30 * 24 * time.Hour,
 		}),
@@ -200,9 +201,9 @@ func (a *api) keep(digit string, edit func(*exhaust.Job)) exhaust.Job {
 			Config:       json.RawMessage(`{ "type":"uci-response-exhaust", "conversationId":"` + conversation + `", "note":"<a & b>" }`),
 			OutputFormat: "csv", ConversationID: conversation, SubmittedAt: submitted,
 		},
-		Status: exhaust.Success, UpdatedAt: now, CompletedAt: now, ExecutionTime: 1500 * time.Millisecond,
-		Progress: exhaust.Progress{Phase: exhaust.Done, BytesTotal: 10, BytesRead: 10, EventsMatched: 4, RowsWritten: 3, Percent: 100, LinesSkipped: 1, RowsUnknownDevice: 1},
-		Report:   "report.csv", DownloadURLs: []string{"http://exhaust.example/a?b=1&c=2"}, ExpiresAt: now.Add(20 * time.Hour),
+		State: exhaust.State{Status: exhaust.Success, UpdatedAt: now, CompletedAt: now, ExecutionTime: 1500 * time.Millisecond,
+			Progress: exhaust.Progress{Phase: exhaust.Done, BytesTotal: 10, BytesRead: 10, EventsMatched: 4, RowsWritten: 3, Percent: 100, LinesSkipped: 1, RowsUnknownDevice: 1},
+			Report:   "report.csv"}, DownloadURLs: []string{"http://exhaust.example/a?b=1&c=2"}, ExpiresAt: now.Add(20 * time.Hour),
 	}
 	edit(&job)
 	if err := a.jobs.Save(a.t.Context(), job); err != nil {

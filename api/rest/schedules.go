@@ -2,16 +2,12 @@ package rest
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
-	"strings"
-	"time"
 
 	"github.com/gorilla/mux"
 
-	"data-exhaust/activities"
-	"data-exhaust/api/schedules"
 	"data-exhaust/exhaust"
+	"data-exhaust/service"
 )
 
 // The ids of the answers about recurring exhausts.
@@ -29,31 +25,26 @@ const (
 // routeSchedules adds the calls about recurring exhausts.
 func (s *Server) routeSchedules(router *mux.Router) {
 	const all, one = "/dataset/v1/schedule", "/dataset/v1/schedule/{id}"
-	router.HandleFunc(all, s.createSchedule).Methods(http.MethodPost)
-	router.HandleFunc(all, s.listSchedules).Methods(http.MethodGet)
-	router.HandleFunc(one, s.readSchedule).Methods(http.MethodGet)
-	router.HandleFunc(one, s.changeSchedule).Methods(http.MethodPatch)
-	router.HandleFunc(one, s.deleteSchedule).Methods(http.MethodDelete)
-	router.HandleFunc(one+"/trigger", s.triggerSchedule).Methods(http.MethodPost)
-	router.HandleFunc(one+"/backfill", s.backfillSchedule).Methods(http.MethodPost)
+	router.Handle(all, s.answer(scheduleCreateID, s.createSchedule)).Methods(http.MethodPost)
+	router.Handle(all, s.answer(scheduleListID, s.listSchedules)).Methods(http.MethodGet)
+	router.Handle(one, s.answer(scheduleInfoID, s.oneSchedule(s.readSchedule))).Methods(http.MethodGet)
+	router.Handle(one, s.answer(scheduleUpdateID, s.oneSchedule(s.changeSchedule))).Methods(http.MethodPatch)
+	router.Handle(one, s.answer(scheduleDeleteID, s.oneSchedule(s.deleteSchedule))).Methods(http.MethodDelete)
+	router.Handle(one+"/trigger", s.answer(scheduleTriggerID, s.oneSchedule(s.triggerSchedule))).Methods(http.MethodPost)
+	router.Handle(one+"/backfill", s.answer(scheduleBackfillID, s.oneSchedule(s.backfillSchedule))).Methods(http.MethodPost)
 }
 
-func (s *Server) createSchedule(w http.ResponseWriter, r *http.Request) {
+func (s *Server) createSchedule(r *http.Request) (any, error) {
 	draft, err := readDraft(r)
 	if err != nil {
-		s.failed(w, r, scheduleCreateID, err)
-		return
+		return nil, err
 	}
 	schedule, err := s.schedules.Create(r.Context(), draft)
-	if err != nil {
-		s.failed(w, r, scheduleCreateID, err)
-		return
-	}
-	s.ok(w, scheduleCreateID, showSchedule(schedule))
+	return showSchedule(schedule), err
 }
 
 // readDraft reads the body that makes a schedule. Unknown fields are ignored.
-func readDraft(r *http.Request) (schedules.Draft, error) {
+func readDraft(r *http.Request) (service.ScheduleDraft, error) {
 	var body struct {
 		Request struct {
 			Dataset          string          `json:"dataset"`
@@ -72,17 +63,17 @@ func readDraft(r *http.Request) (schedules.Draft, error) {
 		} `json:"request"`
 	}
 	if err := readJSON(r, &body); err != nil {
-		return schedules.Draft{}, err
+		return service.ScheduleDraft{}, err
 	}
 	request := body.Request
-	if given(request.EncryptionKey) {
-		return schedules.Draft{}, invalid("encryptionKey has no place in a schedule: it is kept nowhere, so a firing could not use it")
+	if hasValue(request.EncryptionKey) {
+		return service.ScheduleDraft{}, exhaust.Invalid("encryptionKey has no place in a schedule: it is kept nowhere, so a firing could not use it")
 	}
 	paused, ok := request.Paused.(bool)
 	if !ok && request.Paused != nil {
-		return schedules.Draft{}, invalid("paused is not a boolean: true or false is accepted")
+		return service.ScheduleDraft{}, exhaust.Invalid("paused is not a boolean: true or false is accepted")
 	}
-	return schedules.Draft{
+	return service.ScheduleDraft{
 		Submission: exhaust.Submission{
 			Dataset:       request.Dataset,
 			Tag:           request.Tag,
@@ -95,102 +86,75 @@ func readDraft(r *http.Request) (schedules.Draft, error) {
 	}, nil
 }
 
-func (s *Server) listSchedules(w http.ResponseWriter, r *http.Request) {
-	channel, err := headerChannel(r)
+func (s *Server) listSchedules(r *http.Request) (any, error) {
+	channel, limit, err := channelAndLimit(r)
 	if err != nil {
-		s.failed(w, r, scheduleListID, err)
-		return
-	}
-	limit, err := readLimit(r.URL.Query().Get("limit"), defaultListLimit)
-	if err != nil {
-		s.failed(w, r, scheduleListID, err)
-		return
+		return nil, err
 	}
 	found, err := s.schedules.List(r.Context(), channel, limit)
-	if err != nil {
-		s.failed(w, r, scheduleListID, err)
-		return
-	}
-	shown := make([]scheduleResult, len(found))
+	results := make([]scheduleResult, len(found))
 	for i, schedule := range found {
-		shown[i] = showSchedule(schedule)
+		results[i] = showSchedule(schedule)
 	}
-	s.ok(w, scheduleListID, map[string]any{"count": len(shown), "schedules": shown})
+	return map[string]any{"count": len(results), "schedules": results}, err
 }
 
-func (s *Server) readSchedule(w http.ResponseWriter, r *http.Request) {
-	s.oneSchedule(w, r, scheduleInfoID, func(channel, id string) (any, error) {
-		schedule, err := s.schedules.Read(r.Context(), channel, id)
-		return scheduleInfo{showSchedule(schedule), showFirings(schedule.Firings)}, err
-	})
-}
-
-func (s *Server) changeSchedule(w http.ResponseWriter, r *http.Request) {
-	s.oneSchedule(w, r, scheduleUpdateID, func(channel, id string) (any, error) {
-		var body struct {
-			Request schedules.Change `json:"request"`
-		}
-		if err := readJSON(r, &body); err != nil {
+// oneSchedule is a call about one schedule, which the path names by its id and the header by its channel.
+func (s *Server) oneSchedule(act func(r *http.Request, channel, id string) (any, error)) call {
+	return func(r *http.Request) (any, error) {
+		channel, err := headerChannel(r)
+		if err != nil {
 			return nil, err
 		}
-		if len(body.Request) == 0 {
-			return nil, invalid("request is empty: cron, zone, jitter, webhook, paused and note are accepted")
-		}
-		schedule, err := s.schedules.Change(r.Context(), channel, id, body.Request)
-		return showSchedule(schedule), err
-	})
-}
-
-func (s *Server) deleteSchedule(w http.ResponseWriter, r *http.Request) {
-	s.oneSchedule(w, r, scheduleDeleteID, func(channel, id string) (any, error) {
-		schedule, err := s.schedules.Delete(r.Context(), channel, id)
-		return map[string]string{"scheduleId": schedule.ID}, err
-	})
-}
-
-func (s *Server) triggerSchedule(w http.ResponseWriter, r *http.Request) {
-	s.oneSchedule(w, r, scheduleTriggerID, func(channel, id string) (any, error) {
-		schedule, err := s.schedules.Trigger(r.Context(), channel, id)
-		return showSchedule(schedule), err
-	})
-}
-
-func (s *Server) backfillSchedule(w http.ResponseWriter, r *http.Request) {
-	s.oneSchedule(w, r, scheduleBackfillID, func(channel, id string) (any, error) {
-		var body struct {
-			Request struct {
-				From string `json:"from"`
-				To   string `json:"to"`
-			} `json:"request"`
-		}
-		if err := readJSON(r, &body); err != nil {
-			return nil, err
-		}
-		windows, err := s.schedules.Backfill(r.Context(), channel, id, body.Request.From, body.Request.To)
-		shown := make([]windowResult, len(windows))
-		for i, window := range windows {
-			shown[i] = showWindow(window)
-		}
-		return map[string]any{"scheduleId": id, "count": len(shown), "windows": shown}, err
-	})
-}
-
-// oneSchedule answers a call that names a schedule of the header's channel.
-func (s *Server) oneSchedule(w http.ResponseWriter, r *http.Request, id string, call func(channel, id string) (any, error)) {
-	channel, err := headerChannel(r)
-	if err != nil {
-		s.failed(w, r, id, err)
-		return
+		return act(r, channel, mux.Vars(r)["id"])
 	}
-	result, err := call(channel, mux.Vars(r)["id"])
-	switch {
-	case errors.Is(err, schedules.ErrNotFound):
-		s.fail(w, id, http.StatusNotFound, notFound, schedules.ErrNotFound.Error())
-	case err != nil:
-		s.failed(w, r, id, err)
-	default:
-		s.ok(w, id, result)
+}
+
+func (s *Server) readSchedule(r *http.Request, channel, id string) (any, error) {
+	schedule, err := s.schedules.Read(r.Context(), channel, id)
+	return scheduleInfo{showSchedule(schedule), showFirings(schedule.Firings)}, err
+}
+
+func (s *Server) changeSchedule(r *http.Request, channel, id string) (any, error) {
+	var body struct {
+		Request service.SchedulePatch `json:"request"`
 	}
+	if err := readJSON(r, &body); err != nil {
+		return nil, err
+	}
+	if len(body.Request) == 0 {
+		return nil, exhaust.Invalid("request is empty: cron, zone, jitter, webhook, paused and note are accepted")
+	}
+	schedule, err := s.schedules.Change(r.Context(), channel, id, body.Request)
+	return showSchedule(schedule), err
+}
+
+func (s *Server) deleteSchedule(r *http.Request, channel, id string) (any, error) {
+	schedule, err := s.schedules.Delete(r.Context(), channel, id)
+	return map[string]string{"scheduleId": schedule.ID}, err
+}
+
+func (s *Server) triggerSchedule(r *http.Request, channel, id string) (any, error) {
+	schedule, err := s.schedules.Trigger(r.Context(), channel, id)
+	return showSchedule(schedule), err
+}
+
+func (s *Server) backfillSchedule(r *http.Request, channel, id string) (any, error) {
+	var body struct {
+		Request struct {
+			From string `json:"from"`
+			To   string `json:"to"`
+		} `json:"request"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return nil, err
+	}
+	windows, err := s.schedules.Backfill(r.Context(), channel, id, body.Request.From, body.Request.To)
+	results := make([]windowResult, len(windows))
+	for i, window := range windows {
+		results[i] = showWindow(window)
+	}
+	return map[string]any{"scheduleId": id, "count": len(results), "windows": results}, err
 }
 
 // scheduleResult is a recurring exhaust as answers show it. Times are epoch milliseconds.
@@ -236,9 +200,9 @@ type firingResult struct {
 	Webhook   string         `json:"webhook"`
 }
 
-func showSchedule(schedule schedules.Schedule) scheduleResult {
+func showSchedule(schedule service.Schedule) scheduleResult {
 	const next = 5
-	shown := scheduleResult{
+	result := scheduleResult{
 		ScheduleID:       schedule.ID,
 		Dataset:          schedule.Dataset,
 		Tag:              exhaust.Request{Tag: schedule.Tag, Channel: schedule.Channel}.ChannelTag(),
@@ -247,7 +211,7 @@ func showSchedule(schedule schedules.Schedule) scheduleResult {
 		DatasetConfig:    schedule.Config,
 		Cron:             schedule.Cron,
 		Zone:             schedule.Zone,
-		Jitter:           durationText(schedule.Jitter),
+		Jitter:           exhaust.FormatDuration(schedule.Jitter),
 		Paused:           schedule.Paused,
 		Note:             schedule.Note,
 		Created:          schedule.CreatedAt.UnixMilli(),
@@ -255,34 +219,22 @@ func showSchedule(schedule schedules.Schedule) scheduleResult {
 		Next:             []int64{},
 	}
 	if schedule.Webhook != nil {
-		shown.Webhook = schedule.Webhook.Host
+		result.Webhook = schedule.Webhook.Host
 	}
 	for _, at := range schedule.Next[:min(next, len(schedule.Next))] {
-		shown.Next = append(shown.Next, at.UnixMilli())
+		result.Next = append(result.Next, at.UnixMilli())
 	}
-	return shown
+	return result
 }
 
-// durationText is a duration without the units that are zero: 10m instead of 10m0s.
-func durationText(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
-
-func showWindow(window activities.Window) windowResult {
+func showWindow(window exhaust.Window) windowResult {
 	return windowResult{Firing: window.Firing.UnixMilli(), From: window.From, To: window.To}
 }
 
-func showFirings(firings []schedules.Firing) []firingResult {
-	shown := make([]firingResult, len(firings))
+func showFirings(firings []service.Firing) []firingResult {
+	results := make([]firingResult, len(firings))
 	for i, firing := range firings {
-		shown[i] = firingResult{
+		results[i] = firingResult{
 			windowResult: showWindow(firing.Window),
 			State:        firing.State,
 			RequestID:    firing.RequestID,
@@ -292,5 +244,5 @@ func showFirings(firings []schedules.Firing) []firingResult {
 			Webhook:      firing.Webhook,
 		}
 	}
-	return shown
+	return results
 }

@@ -1,5 +1,5 @@
-// Package rest is the HTTP service: the calls of contract section 1, recurring exhausts, and the signed files of a
-// folder store.
+// Package rest is the HTTP service: the calls of contract section 1, recurring exhausts, and the signed files of a folder
+// store. It reads and writes HTTP and asks package service for all the rest.
 package rest
 
 import (
@@ -8,18 +8,18 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
 
-	"data-exhaust/api/exhausts"
-	"data-exhaust/api/schedules"
+	"data-exhaust/service"
 )
 
 // Server answers the API.
 type Server struct {
-	exhausts  *exhausts.Exhausts
-	schedules *schedules.Schedules
+	exhausts  *service.Exhausts
+	schedules *service.Schedules
 	checks    []Check
 	files     http.Handler
 	timezone  *time.Location
@@ -29,8 +29,8 @@ type Server struct {
 
 // Options are what a Server is made of.
 type Options struct {
-	Exhausts  *exhausts.Exhausts
-	Schedules *schedules.Schedules
+	Exhausts  *service.Exhausts
+	Schedules *service.Schedules
 	// Checks are the dependencies that /health reports on.
 	Checks []Check
 	// Files serves the signed URLs of a folder store below FilesPath; nil where another service does.
@@ -56,13 +56,13 @@ func NewHandler(o Options) http.Handler {
 	router := mux.NewRouter()
 	// Whole paths, and no subrouter: with one, a wrong method would be answered as a wrong path.
 	const requests = "/dataset/v1/request"
-	router.HandleFunc(requests+"/submit", s.submit).Methods(http.MethodPost)
-	router.HandleFunc(requests+"/read/{tag}", s.read).Methods(http.MethodGet)
-	router.HandleFunc(requests+"/list/{tag}", s.listTag).Methods(http.MethodGet)
-	router.HandleFunc(requests+"/search", s.search).Methods(http.MethodPost)
-	router.HandleFunc(requests+"/cancel/{tag}", s.cancel).Methods(http.MethodPost)
-	router.HandleFunc(requests+"/retry/{tag}", s.retry).Methods(http.MethodPost)
-	router.HandleFunc(requests+"/replay", s.replay).Methods(http.MethodPost)
+	router.Handle(requests+"/submit", s.answer(submitID, s.submit)).Methods(http.MethodPost)
+	router.Handle(requests+"/read/{tag}", s.answer(infoID, s.one(s.exhausts.Read, s.info))).Methods(http.MethodGet)
+	router.Handle(requests+"/list/{tag}", s.answer(listID, s.listTag)).Methods(http.MethodGet)
+	router.Handle(requests+"/search", s.answer(searchID, s.search)).Methods(http.MethodPost)
+	router.Handle(requests+"/cancel/{tag}", s.answer(cancelID, s.one(s.exhausts.Cancel, s.info))).Methods(http.MethodPost)
+	router.Handle(requests+"/retry/{tag}", s.answer(retryID, s.one(s.exhausts.Retry, s.result))).Methods(http.MethodPost)
+	router.Handle(requests+"/replay", s.answer(replayID, s.replay)).Methods(http.MethodPost)
 	s.routeSchedules(router)
 	router.HandleFunc("/health", s.health).Methods(http.MethodGet)
 	if s.files != nil {
@@ -74,16 +74,31 @@ func NewHandler(o Options) http.Handler {
 	router.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, idPrefix, http.StatusMethodNotAllowed, clientError, fmt.Sprintf("%s does not take %s", r.URL.Path, r.Method))
 	})
-	return s.guarded(router)
+	return s.guard(router)
+}
+
+// call answers one call of the API with a result, or with an error for fail.
+type call func(r *http.Request) (any, error)
+
+// answer writes what a call answers, in the envelope of that id.
+func (s *Server) answer(id string, call call) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		result, err := call(r)
+		if err != nil {
+			s.failed(w, r, id, err)
+			return
+		}
+		s.ok(w, id, result)
+	})
 }
 
 // Limits of the HTTP server.
 const (
 	maxBody   = 1 << 20
 	maxHeader = 64 << 10
-	// answerWithin bounds a call of the API; fileWithin a download, which may be long.
-	answerWithin = 30 * time.Second
-	fileWithin   = 6 * time.Hour
+	// answerTimeout bounds a call of the API; fileTimeout a download, which may be long.
+	answerTimeout = 30 * time.Second
+	fileTimeout   = 6 * time.Hour
 )
 
 // NewHTTPServer makes the HTTP server around a handler.
@@ -92,16 +107,16 @@ func NewHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 		Handler:           handler,
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       answerWithin,
-		WriteTimeout:      fileWithin,
+		ReadTimeout:       answerTimeout,
+		WriteTimeout:      fileTimeout,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
 
-// guarded bounds time and size of each request, logs it, and turns a panic into the 500 envelope.
+// guard bounds time and size of each request, logs it, and turns a panic into the 500 envelope.
 // Neither the query nor the body is logged: a signed URL is a secret.
-func (s *Server) guarded(next http.Handler) http.Handler {
+func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		recorder := &statusRecorder{ResponseWriter: w}
@@ -119,7 +134,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 			s.log.Info("request", "method", r.Method, "path", r.URL.Path, "status", recorder.status, "ms", time.Since(began).Milliseconds())
 		}()
 		if !isFile(r) {
-			ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+			ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
 			defer cancel()
 			r = r.WithContext(ctx)
 			r.Body = http.MaxBytesReader(recorder, r.Body, maxBody)
@@ -128,9 +143,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 	})
 }
 
-func isFile(r *http.Request) bool {
-	return len(r.URL.Path) > len(FilesPath) && r.URL.Path[:len(FilesPath)+1] == FilesPath+"/"
-}
+func isFile(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, FilesPath+"/") }
 
 type statusRecorder struct {
 	http.ResponseWriter

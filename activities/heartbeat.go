@@ -1,0 +1,132 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"data-exhaust/exhaust"
+)
+
+// Heartbeat is what a running activity reports of itself: the progress, which the API shows, and where another attempt
+// resumes.
+type Heartbeat struct {
+	exhaust.Heartbeat
+	// Fetch is set by FetchTelemetry.
+	Fetch *FetchResume `json:"fetch,omitempty"`
+}
+
+const (
+	// heartbeatInterval is short so that a progress bar moves and a cancellation arrives soon.
+	heartbeatInterval = 500 * time.Millisecond
+	// waitingTicks is how many of these an activity that waits lets pass: hundreds may wait at a time.
+	waitingTicks = 6
+)
+
+// heartbeater sends heartbeats until it is stopped.
+type heartbeater struct {
+	// activity is the activity's own context, which the stopping of the worker does not end.
+	activity context.Context
+	ctx      context.Context
+	mu       sync.Mutex
+	current  Heartbeat
+	floor    Heartbeat
+	cancel   context.CancelCauseFunc
+	sender   sync.WaitGroup
+	// isWaiting is set while the activity waits for its turn, has nothing to report, and only has to show that it lives.
+	isWaiting atomic.Bool
+}
+
+var errStopping = errors.New("the worker is stopping")
+
+// withHeartbeats does an activity's work while heartbeats are sent. The context that the work gets ends with the
+// activity's own, and when the worker is told to stop.
+func withHeartbeats[T any](ctx context.Context, work func(ctx context.Context, h *heartbeater) (T, error)) (T, error) {
+	ctx, h := startHeartbeats(ctx)
+	result, err := work(ctx, h)
+	return result, h.stop(err)
+}
+
+// WithHeartbeats does an activity's work, which reports no progress, while heartbeats are sent.
+func WithHeartbeats[T any](ctx context.Context, work func(ctx context.Context) (T, error)) (T, error) {
+	return withHeartbeats(ctx, func(ctx context.Context, _ *heartbeater) (T, error) { return work(ctx) })
+}
+
+// startHeartbeats sends heartbeats from now on. The progress that an earlier attempt reported is the floor of what this
+// one reports, so that it never goes backwards.
+func startHeartbeats(own context.Context) (context.Context, *heartbeater) {
+	ctx, cancel := context.WithCancelCause(own)
+	h := &heartbeater{activity: own, ctx: ctx, cancel: cancel}
+	if activity.HasHeartbeatDetails(ctx) {
+		// Details that cannot be read are another version's: this attempt starts over.
+		_ = activity.GetHeartbeatDetails(ctx, &h.floor)
+		h.current.Fetch = h.floor.Fetch
+	}
+	stopping := activity.GetWorkerStopChannel(ctx)
+	h.send()
+	h.sender.Go(func() {
+		ticker := time.NewTicker(heartbeatInterval)
+		defer ticker.Stop()
+		for ticks := 1; ; ticks++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-stopping:
+				cancel(errStopping)
+				return
+			case <-ticker.C:
+				if !h.isWaiting.Load() || ticks%waitingTicks == 0 {
+					h.send()
+				}
+			}
+		}
+	})
+	return ctx, h
+}
+
+// update changes what the next heartbeat reports.
+func (h *heartbeater) update(change func(*Heartbeat)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	change(&h.current)
+}
+
+func (h *heartbeater) send() { activity.RecordHeartbeat(h.activity, h.report()) }
+
+func (h *heartbeater) report() Heartbeat {
+	h.mu.Lock()
+	report := h.current
+	h.mu.Unlock()
+	report.Raise(h.floor.Heartbeat)
+	return report
+}
+
+// stop ends the heartbeats and gives the activity's error its last form: one that the stopping of the worker caused lets
+// another worker take over at once. An attempt that failed reports first where the next one resumes. One after which
+// there is no other carries the progress that it reported, lest the exhaust's end falls behind that.
+func (h *heartbeater) stop(err error) error {
+	h.cancel(nil)
+	h.sender.Wait()
+	if err == nil {
+		return nil
+	}
+	if h.activity.Err() == nil {
+		h.send()
+	}
+	if errors.Is(context.Cause(h.ctx), errStopping) {
+		return temporal.NewApplicationErrorWithOptions(errStopping.Error(), Stopping, temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond})
+	}
+	progress := h.report().Heartbeat
+	if errors.Is(h.activity.Err(), context.Canceled) {
+		return temporal.NewCanceledError(progress)
+	}
+	if failure, ok := err.(*temporal.ApplicationError); ok && failure.NonRetryable() {
+		return temporal.NewNonRetryableApplicationError(failure.Message(), failure.Type(), nil, progress)
+	}
+	return err
+}

@@ -1,0 +1,229 @@
+// Package database opens PostgreSQL and SQLite through sqlx: dialects, pools, transactions, errors without values.
+// It knows no table: packages jobs and registry do.
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"modernc.org/sqlite" // also the driver "sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+)
+
+// Dialect names the kind of database behind a DB.
+type Dialect string
+
+const (
+	PostgreSQL Dialect = "postgres"
+	SQLite     Dialect = "sqlite"
+)
+
+const (
+	maxConnections    = 10
+	connectionLife    = 30 * time.Minute
+	idleLife          = 5 * time.Minute
+	connectTimeout    = 10 * time.Second
+	statementTimeout  = "60s"
+	sqliteBusyTimeout = 10 * time.Second
+	// lockWait is how long a process waits for another one that holds the lock beside an SQLite database.
+	lockWait = 5 * time.Minute
+)
+
+// DB is a pool of at most ten connections to one database. It makes new connections by itself
+// after the database was away.
+type DB struct {
+	pool    *sqlx.DB
+	dialect Dialect
+	// path is the file of an SQLite database.
+	path string
+	// where names the database in errors: no user, no password.
+	where string
+}
+
+// Open connects to "postgres://…" (or postgresql://), "sqlite:///absolute/path" or
+// "sqlite://relative/path" and checks that the database answers. An SQLite file and its folder
+// are made where they are missing.
+//
+// On PostgreSQL a statement ends after 60 s, connecting takes at most 10 s, and TLS is used where
+// the server has it; statement_timeout, connect_timeout, application_name and sslmode in the URL
+// say otherwise. No error shows the password.
+func Open(ctx context.Context, databaseURL string) (*DB, error) {
+	scheme, rest, _ := strings.Cut(databaseURL, "://")
+	var db *DB
+	var err error
+	switch scheme {
+	case "postgres", "postgresql":
+		db, err = openPostgres(databaseURL)
+	case "sqlite":
+		db, err = openSQLite(ctx, rest)
+	default:
+		return nil, errors.New("the database URL starts with none of postgres://, postgresql://, sqlite://")
+	}
+	if err != nil {
+		return nil, err
+	}
+	db.pool.SetMaxOpenConns(maxConnections)
+	db.pool.SetMaxIdleConns(maxConnections)
+	db.pool.SetConnMaxLifetime(connectionLife)
+	db.pool.SetConnMaxIdleTime(idleLife)
+	if err := db.Ping(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// Ping asks the database for a sign of life.
+func (db *DB) Ping(ctx context.Context) error {
+	// Unlike a ping of database/sql, a statement is repeated on a new connection where the one from
+	// the pool has died.
+	if _, err := db.Exec(ctx, "SELECT 1"); err != nil {
+		return fmt.Errorf("%s does not answer: %w", db.where, err)
+	}
+	return nil
+}
+
+// Close ends all connections.
+func (db *DB) Close() error { return db.pool.Close() }
+
+// Dialect tells which kind of database this is.
+func (db *DB) Dialect() Dialect { return db.dialect }
+
+// String names the database for people, without user and password.
+func (db *DB) String() string { return db.where }
+
+// Pool is the connections themselves, for what needs more than the methods of DB. Its errors are to go through Clean.
+func (db *DB) Pool() *sqlx.DB { return db.pool }
+
+// Select reads all rows of a query into a slice of structs or values.
+func (db *DB) Select(ctx context.Context, rows any, query string, args ...any) error {
+	return Clean(ctx, db.pool.SelectContext(ctx, rows, query, args...))
+}
+
+// Exec runs a statement.
+func (db *DB) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	result, err := db.pool.ExecContext(ctx, query, args...)
+	return result, Clean(ctx, err)
+}
+
+// NamedExec runs a statement whose parameters are the columns of a struct, :column each.
+func (db *DB) NamedExec(ctx context.Context, query string, row any) error {
+	_, err := db.pool.NamedExecContext(ctx, query, row)
+	return Clean(ctx, err)
+}
+
+func openPostgres(databaseURL string) (*DB, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		// url.Parse's own words quote the URL, and so the password.
+		return nil, errors.New("the database URL is no postgres://user:password@host:port/database; " +
+			"in a password the characters / ? # [ ] @ : and % stand as %2F %3F %23 %5B %5D %40 %3A and %25")
+	}
+	where := "PostgreSQL database " + strings.TrimPrefix(u.Path, "/") + " at " + u.Host
+	config, err := pq.NewConfig(databaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the database URL is not valid: %w", where, err)
+	}
+	withDefaults(&config)
+	connector, err := pq.NewConnectorConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the database URL is not valid: %w", where, err)
+	}
+	return &DB{
+		pool:    sqlx.NewDb(sql.OpenDB(connector), "postgres"),
+		dialect: PostgreSQL,
+		where:   where,
+	}, nil
+}
+
+// withDefaults fills in what the URL and libpq's environment left open.
+func withDefaults(config *pq.Config) {
+	if config.SSLMode == "" {
+		config.SSLMode = pq.SSLModePrefer
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	if config.ApplicationName == "" {
+		config.ApplicationName = "data-exhaust"
+	}
+	if _, set := config.Runtime["statement_timeout"]; !set && !strings.Contains(config.Options, "statement_timeout") {
+		if config.Runtime == nil {
+			config.Runtime = map[string]string{}
+		}
+		config.Runtime["statement_timeout"] = statementTimeout
+	}
+}
+
+func openSQLite(ctx context.Context, path string) (*DB, error) {
+	if path == "" || strings.ContainsAny(path, "?\x00") || strings.HasPrefix(path, ":") {
+		return nil, fmt.Errorf("the database URL %q names no file: it is sqlite:///absolute/path or sqlite://relative/path, without options", "sqlite://"+path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, fmt.Errorf("make the folder of SQLite database %s: %w", path, err)
+	}
+	db, err := connectSQLite(path, sqliteBusyTimeout)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.setWAL(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", db.where, err), db.Close())
+	}
+	return db, nil
+}
+
+func connectSQLite(path string, busyTimeout time.Duration) (*DB, error) {
+	options := url.Values{
+		"_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())},
+		// A transaction that writes takes its turn at BEGIN, where busy_timeout waits for it; one
+		// that started reading would fail at its first write instead.
+		"_txlock": {"immediate"},
+	}
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + options.Encode()
+	pool, err := sqlx.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("SQLite database %s: %w", path, err)
+	}
+	return &DB{pool: pool, dialect: SQLite, path: path, where: "SQLite database " + path}, nil
+}
+
+// setWAL lets readers and the writer work at the same time. The file keeps the mode. SQLite does not wait while another
+// process sets it on a new file, so setWAL does.
+func (db *DB) setWAL(ctx context.Context) error {
+	_, err := backoff.Retry(ctx, func() (any, error) {
+		_, err := db.pool.ExecContext(ctx, "PRAGMA journal_mode = WAL")
+		var failure *sqlite.Error
+		if errors.As(err, &failure) && failure.Code()&0xff == sqlitelib.SQLITE_BUSY {
+			return nil, err
+		}
+		return nil, backoff.Permanent(err)
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(10*time.Millisecond)), backoff.WithMaxElapsedTime(sqliteBusyTimeout))
+	return err
+}
+
+// Clean drops from a database's error what may hold a row's values: PostgreSQL's detail, hint and
+// context. A statement that was cancelled by its caller becomes the caller's own reason.
+func Clean(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	var failure *pq.Error
+	var network net.Error
+	switch {
+	case ctx.Err() != nil && !errors.As(err, &network):
+		return ctx.Err()
+	case errors.As(err, &failure):
+		return fmt.Errorf("%s (SQLSTATE %s)", failure.Message, failure.Code)
+	}
+	return err
+}

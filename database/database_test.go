@@ -1,0 +1,277 @@
+package database_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"data-exhaust/database"
+	"data-exhaust/exhaust"
+	"data-exhaust/internal/dbtest"
+	"data-exhaust/internal/devstack"
+	"data-exhaust/jobs"
+	"data-exhaust/registry"
+)
+
+func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
+
+func TestAURLThatCannotBeUsedIsExplainedWithoutItsPassword(t *testing.T) {
+	const (
+		secret  = "s3cret-word"
+		howTo   = "the database URL is no postgres://user:password@host:port/database; in a password the characters / ? # [ ] @ : and % stand as %2F %3F %23 %5B %5D %40 %3A and %25"
+		schemes = "the database URL starts with none of postgres://, postgresql://, sqlite://"
+	)
+	notFolder := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(notFolder, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ url, want string }{
+		{"", schemes},
+		{"mysql://u:" + secret + "@h/d", schemes},
+		{"host=h password=" + secret, schemes},
+		{"POSTGRES//u:" + secret, schemes},
+		{"postgres://u:" + secret + "/x@h/d", howTo},
+		{"postgres://u:" + secret + "#x@h/d", howTo},
+		{"postgres://u:" + secret + "%zz@h/d", howTo},
+		{"postgres://u:p@h:" + secret + "/d", howTo},
+		{"postgres://u:" + secret + "@h:5432/d?sslmode=nonsense",
+			`database.PostgreSQL database d at h:5432: the database URL is not valid: pq: wrong value for "sslmode": "nonsense" is not supported; supported values are disable, allow, prefer, require, verify-full, or verify-ca`},
+		{"postgres://u:" + secret + "@127.0.0.1:1/d",
+			"database.PostgreSQL database d at 127.0.0.1:1 does not answer: dial tcp 127.0.0.1:1: connect: connection refused"},
+		{"postgres://postgres:" + secret + "@" + at(t) + "/postgres?sslmode=disable",
+			"database.PostgreSQL database postgres at " + at(t) + ` does not answer: password authentication failed for user "postgres" (SQLSTATE 28P01)`},
+		{"postgres://postgres@" + at(t) + "/postgres?password=" + secret,
+			"database.PostgreSQL database postgres at " + at(t) + ` does not answer: password authentication failed for user "postgres" (SQLSTATE 28P01)`},
+		{dbtest.Postgres.URL("missing"),
+			"database.PostgreSQL database missing at " + at(t) + ` does not answer: database "missing" does not exist (SQLSTATE 3D000)`},
+		{"sqlite://", `the database URL "sqlite://" names no file: it is sqlite:///absolute/path or sqlite://relative/path, without options`},
+		{"sqlite:///a.db?mode=ro", `the database URL "sqlite:///a.db?mode=ro" names no file: it is sqlite:///absolute/path or sqlite://relative/path, without options`},
+		{"sqlite://:memory:", `the database URL "sqlite://:memory:" names no file: it is sqlite:///absolute/path or sqlite://relative/path, without options`},
+		{"sqlite://" + notFolder + "/a.db", "make the folder of database.SQLite database " + notFolder + "/a.db: mkdir " + notFolder + ": not a directory"},
+	} {
+		t.Run(c.url, func(t *testing.T) {
+			_, err := database.Open(context.Background(), c.url)
+			dbtest.WantError(t, err, c.want)
+			if err != nil && strings.Contains(err.Error(), secret) {
+				t.Error("the error shows the password")
+			}
+		})
+	}
+}
+
+// at is the host and port of the dbtest.Postgres.
+func at(t *testing.T) string {
+	t.Helper()
+	u, err := url.Parse(dbtest.Postgres.URL(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Host
+}
+
+func TestASettingInTheURLIsPreferredToOurs(t *testing.T) {
+	for _, c := range []struct{ query, wantTimeout, wantName string }{
+		{"", "1min", "data-exhaust"},
+		{"&statement_timeout=1500&application_name=night", "1500ms", "night"},
+		{"&options=-c%20statement_timeout%3D7s", "7s", "data-exhaust"},
+	} {
+		db := dbtest.Open(t, dbtest.Postgres.URL("postgres")+c.query)
+		var timeout, name string
+		if err := db.Pool().QueryRow(`SELECT current_setting('statement_timeout'), current_setting('application_name')`).Scan(&timeout, &name); err != nil {
+			t.Fatal(err)
+		}
+		if timeout != c.wantTimeout || name != c.wantName {
+			t.Errorf("%q: timeout %s, name %s; want %s, %s", c.query, timeout, name, c.wantTimeout, c.wantName)
+		}
+	}
+}
+
+func TestAURLWithoutSSLModeReachesAServerWithoutTLS(t *testing.T) {
+	dbtest.Open(t, strings.TrimSuffix(dbtest.Postgres.URL("postgres"), "?sslmode=disable"))
+	dbtest.Open(t, strings.Replace(dbtest.Postgres.URL("postgres"), "postgres://", "postgresql://", 1))
+}
+
+func TestThePoolHoldsNoMoreThanTenConnections(t *testing.T) {
+	db := dbtest.Open(t, dbtest.Postgres.URL("postgres"))
+	dbtest.AtOnce(t, 40, func(int) error { return db.Ping(context.Background()) })
+	if got := db.Pool().Stats(); got.MaxOpenConnections != 10 || got.OpenConnections > 10 {
+		t.Errorf("%d connections of at most %d, want 10", got.OpenConnections, got.MaxOpenConnections)
+	}
+}
+
+func TestAnSQLiteDatabaseIsAFileAtTheRelativeOrAbsolutePathOfItsURL(t *testing.T) {
+	t.Chdir(t.TempDir())
+	absolute := filepath.Join(t.TempDir(), "new folder", "50% #1.db")
+	for url, file := range map[string]string{"sqlite://data/a.db": "data/a.db", "sqlite://" + absolute: absolute} {
+		db := dbtest.Open(t, url)
+		dbtest.Exec(t, db, `CREATE TABLE t (a int)`)
+		if _, err := os.Stat(file); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
+		var mode string
+		if err := db.Pool().Get(&mode, `PRAGMA journal_mode`); err != nil || mode != "wal" {
+			t.Errorf("%s: journal mode %s, %v; want wal", url, mode, err)
+		}
+	}
+}
+
+func TestANewSQLiteDatabaseMayBeOpenedByManyAtOnce(t *testing.T) {
+	for range 20 {
+		url := dbtest.URL(t, database.SQLite)
+		dbtest.AtOnce(t, 8, func(int) error {
+			db, err := database.Open(context.Background(), url)
+			if err != nil {
+				return err
+			}
+			return db.Close()
+		})
+	}
+}
+
+func TestTransactionsThatReadBeforeTheyWriteWaitForEachOther(t *testing.T) {
+	dbtest.OnEach(t, func(t *testing.T, db *database.DB) {
+		dbtest.Exec(t, db, `CREATE TABLE t (a int)`)
+		ctx := context.Background()
+		dbtest.AtOnce(t, 20, func(i int) error {
+			return db.Write(ctx, func(tx *sqlx.Tx) error {
+				if _, err := tx.Exec(`SELECT count(*) FROM t`); err != nil {
+					return err
+				}
+				_, err := tx.Exec(`INSERT INTO t VALUES ($1)`, i)
+				return err
+			})
+		})
+		var rows int
+		if err := db.Pool().Get(&rows, `SELECT count(*) FROM t`); err != nil || rows != 20 {
+			t.Errorf("%d rows, %v; want 20", rows, err)
+		}
+	})
+}
+
+func TestCallsSucceedAgainAfterTheDatabaseRestarted(t *testing.T) {
+	ctx, device := context.Background(), uuid.MustParse("d0000000-0000-4000-8000-000000000001")
+	own, err := devstack.StartPostgres(ctx, devstack.PostgresOptions{Durable: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := own.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	db := dbtest.Open(t, own.URL("postgres"))
+	dbtest.Exec(t, db, `CREATE TABLE bot (id uuid PRIMARY KEY, name text, ownerOrgID text, startDate date, endDate date);
+		CREATE TABLE users (id uuid PRIMARY KEY, data text);
+		CREATE TABLE user_registrations (applications_id uuid, users_id uuid, PRIMARY KEY (applications_id, users_id));
+		CREATE TABLE identities (username text, users_id uuid, PRIMARY KEY (users_id, username))`)
+	dbtest.Exec(t, db, `INSERT INTO users (id, data) VALUES ($1, '{}')`, device.String())
+	table := jobs.New(db)
+	if err := table.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	uci, err := registry.NewUCI(db, db, registry.Tables{Conversations: "bot", Users: "users", Registrations: "user_registrations", Identities: "identities"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := exhaust.Job{Request: exhaust.Request{
+		ID: "A", Dataset: exhaust.ResponseExhaust, Tag: "tag", Channel: "channel", Config: json.RawMessage(`{}`), ConversationID: "c",
+		SubmittedAt: time.Date(2022, 4, 6, 9, 32, 0, 0, time.UTC),
+	}, State: exhaust.State{Status: exhaust.Submitted}}
+	calls := map[string]func(){
+		"Ping": func() {
+			if err := db.Ping(ctx); err != nil {
+				t.Error(err)
+			}
+		},
+		"Save": func() {
+			if err := table.Save(ctx, job); err != nil {
+				t.Error(err)
+			}
+		},
+		"Job": func() {
+			if err := table.Save(ctx, job); err != nil {
+				t.Error(err)
+			}
+			if got, err := table.Job(ctx, job.ID); err != nil || got.ID != job.ID || got.Status != job.Status || got.ConversationID != job.ConversationID || !got.SubmittedAt.Equal(job.SubmittedAt) {
+				t.Errorf("got  %+v, %v\nwant %+v", got, err, job)
+			}
+		},
+		"Devices": func() {
+			got, err := uci.Devices(ctx, []uuid.UUID{device}, true)
+			if want := []exhaust.Device{{ID: device}}; err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("got  %v, %v\nwant %v", got, err, want)
+			}
+		},
+	}
+	for name, call := range calls {
+		for how, end := range map[string]func() error{"stopped": func() error { return nil }, "crashed": own.Kill} {
+			t.Run(name+" after it "+how, func(t *testing.T) {
+				fillPool(t, db)
+				if err := end(); err != nil {
+					t.Fatal(err)
+				}
+				if err := own.Restart(ctx); err != nil {
+					t.Fatal(err)
+				}
+				call()
+			})
+		}
+	}
+}
+
+// fillPool leaves as many idle connections as the pool keeps.
+func fillPool(t *testing.T, db *database.DB) {
+	t.Helper()
+	dbtest.AtOnce(t, 10, func(int) error {
+		_, err := db.Pool().Exec(`SELECT pg_sleep(0.05)`)
+		return err
+	})
+	if got := db.Pool().Stats().Idle; got < 2 {
+		t.Fatalf("%d idle connections, too few to meet more than one that is dead", got)
+	}
+}
+
+func TestWhileTheDatabaseIsAwayErrorsSaySoAndContextsEndTheWaiting(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	own, err := devstack.StartPostgres(context.Background(), devstack.PostgresOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := dbtest.Open(t, own.URL("postgres"))
+	if err := own.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", own.Port)
+	_, err = jobs.New(db).Job(ctx, "A")
+	dbtest.WantError(t, err, "read job A from table job_request of database.PostgreSQL database postgres at "+address+": dial tcp "+address+": connect: connection refused")
+	dbtest.WantError(t, db.Ping(ctx), "database.PostgreSQL database postgres at "+address+" does not answer: dial tcp "+address+": connect: connection refused")
+}
+
+func TestReadingUCICannotWrite(t *testing.T) {
+	db := dbtest.Open(t, dbtest.URL(t, database.PostgreSQL))
+	dbtest.Exec(t, db, `CREATE TABLE users (id int)`)
+	err := db.Read(context.Background(), func(tx *sqlx.Tx) error {
+		_, err := tx.Exec(`INSERT INTO users VALUES (1)`)
+		return err
+	})
+	dbtest.WantError(t, err, "cannot execute INSERT in a read-only transaction (SQLSTATE 25006)")
+}
+
+func TestErrorsOfTheDatabaseShowNoValues(t *testing.T) {
+	db := dbtest.Open(t, dbtest.URL(t, database.PostgreSQL))
+	dbtest.Exec(t, db, `CREATE TABLE phones (number text PRIMARY KEY)`)
+	dbtest.Exec(t, db, `INSERT INTO phones VALUES ('9876543210')`)
+	_, err := db.Pool().Exec(`INSERT INTO phones VALUES ('9876543210')`)
+	dbtest.WantError(t, database.Clean(context.Background(), err), `duplicate key value violates unique constraint "phones_pkey" (SQLSTATE 23505)`)
+}

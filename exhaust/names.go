@@ -1,0 +1,53 @@
+package exhaust
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// WorkflowID is the id of the workflow that makes the exhaust.
+func WorkflowID(requestID string) string { return "exhaust-" + requestID }
+
+// The names of the reports store.
+const (
+	// StagingPrefix begins the names of all that exhausts stage.
+	StagingPrefix = "staging/"
+	slicesPrefix  = "slices/"
+)
+
+// StagingOf begins the names of all that an exhaust stages, StagingOfRun of what one run of its workflow does.
+func StagingOf(requestID string) string           { return StagingPrefix + requestID + "/" }
+func StagingOfRun(requestID, runID string) string { return StagingOf(requestID) + runID + "/" }
+
+// SlicesOf begins the names of a conversation's slices.
+func SlicesOf(conversationID string) string { return slicesPrefix + conversationID + "/" }
+
+// ReportsOf begins the names of all reports of a dataset.
+func ReportsOf(d Dataset) string { return string(d) + "/" }
+
+// ReportPrefix begins the names of all reports of the exhaust, on whatever day they are completed.
+func (r Request) ReportPrefix() string { return ReportsOf(r.Dataset) + r.ID + "/" }
+
+// ReportName is the name of the exhaust's file when it is completed on day (contract section 6).
+func (r Request) ReportName(completed Day) string {
+	kind := "response"
+	if r.Dataset == PrivateExhaust {
+		kind = "userinfo"
+	}
+	return fmt.Sprintf("%s%s_%s_%s.csv", r.ReportPrefix(), r.ConversationID, kind, strings.ReplaceAll(string(completed), "-", ""))
+}
+
+// RequestOf is the requestId in a name that begins with one of the prefixes of all exhausts.
+func RequestOf(name, prefix string) string {
+	requestID, _, _ := strings.Cut(strings.TrimPrefix(name, prefix), "/")
+	return requestID
+}
+
+// IsReportOf returns a test of whether an object of that name is a report of the conversation. The whole last segment
+// counts: a_response_b is another conversation than a.
+func IsReportOf(conversationID string) func(name string) bool {
+	report := regexp.MustCompile(`^` + regexp.QuoteMeta(conversationID) + `_(response|userinfo)_[0-9]{8}\.(csv|zip)$`)
+	return func(name string) bool { return report.MatchString(path.Base(name)) }
+}

@@ -1,0 +1,178 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"data-exhaust/blob"
+	"data-exhaust/config"
+	"data-exhaust/database"
+	"data-exhaust/internal/sample"
+	"data-exhaust/service"
+)
+
+// SetUp makes all that the API and the worker need and that is not there yet: the tables, the
+// stores' containers, the Temporal namespace and its search attributes. It tries until the context
+// ends, so what it depends on may still be starting. It may run again, and any number at once.
+//
+// retention is how long a namespace that it makes keeps workflows that have ended.
+func SetUp(ctx context.Context, cfg config.Config, retention time.Duration, log *slog.Logger) error {
+	temporalClient, namespace, err := DialTemporal(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer temporalClient.Close()
+	for _, step := range []struct {
+		what string
+		do   func(ctx context.Context) error
+	}{
+		{"database tables", func(ctx context.Context) error { return Migrate(ctx, cfg) }},
+		{"stores", func(ctx context.Context) error { return createContainers(ctx, cfg, log) }},
+		{"Temporal namespace " + namespace, func(ctx context.Context) error {
+			return createNamespace(ctx, temporalClient, namespace, retention, log)
+		}},
+		{"search attributes", func(ctx context.Context) error {
+			return service.RegisterSearchAttributes(ctx, temporalClient, namespace)
+		}},
+	} {
+		if err := insist(ctx, step.what, step.do, log); err != nil {
+			return err
+		}
+		log.Info("ready", "what", step.what)
+	}
+	return nil
+}
+
+// insist does a step again until it succeeds, cannot succeed, or the context ends.
+func insist(ctx context.Context, what string, do func(ctx context.Context) error, log *slog.Logger) error {
+	var last, logged error
+	_, err := backoff.Retry(ctx, func() (any, error) {
+		last = do(ctx)
+		if service.IsRefusal(last) {
+			return nil, backoff.Permanent(last)
+		}
+		return nil, last
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(time.Second)), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, _ time.Duration) {
+			if logged == nil || err.Error() != logged.Error() {
+				logged = err
+				log.Info("waiting", "what", what, "because", err.Error())
+			}
+		}))
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, last)
+	}
+	return nil
+}
+
+// createContainers makes those of Azure; a folder is made when it is opened.
+func createContainers(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	stores, err := openStores(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		name  string
+		store blob.Store
+	}{{"EXHAUST_TELEMETRY_STORE", stores.telemetry}, {"EXHAUST_REPORTS_STORE", stores.reports}} {
+		azure, ok := s.store.(*blob.Azure)
+		if !ok {
+			continue
+		}
+		created, err := azure.CreateContainer(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		if created {
+			log.Info("made the container", "of", s.name)
+		}
+	}
+	return nil
+}
+
+func createNamespace(ctx context.Context, c client.Client, namespace string, retention time.Duration, log *slog.Logger) error {
+	service := c.WorkflowService()
+	_, err := service.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
+	var absent *serviceerror.NamespaceNotFound
+	if !errors.As(err, &absent) {
+		return err
+	}
+	_, err = service.RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{
+		Namespace:                        namespace,
+		Description:                      "Data Exhaust",
+		WorkflowExecutionRetentionPeriod: durationpb.New(retention),
+	})
+	var exists *serviceerror.NamespaceAlreadyExists
+	switch {
+	case errors.As(err, &exists):
+		return nil
+	case err != nil:
+		return err
+	}
+	log.Info("made the namespace", "namespace", namespace, "retention", retention.String())
+	return nil
+}
+
+// SampleTables makes sure that the sample data goes into tables of its own. In the embedded database
+// they always are; on PostgreSQL they must have been made by this function, with create.
+func SampleTables(ctx context.Context, cfg config.Config, create bool) error {
+	dbs, err := openDatabases(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer dbs.Close()
+	switch {
+	case dbs.uci.Dialect() != database.PostgreSQL:
+		return nil
+	case create:
+		return sample.CreateTables(ctx, dbs.uci)
+	}
+	if err := sample.CheckTables(ctx, dbs.uci); err != nil {
+		return fmt.Errorf("sample data needs tables of its own: %w; `starter gen --create-tables` makes them in a database without UCI's", err)
+	}
+	return nil
+}
+
+// WorkerPolls is an error unless a worker that runs on the given host has asked Temporal for
+// workflow tasks within the time.
+func WorkerPolls(ctx context.Context, cfg config.Config, host string, within time.Duration) error {
+	c, _, err := DialTemporal(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	queue, err := c.DescribeTaskQueueEnhanced(ctx, client.DescribeTaskQueueEnhancedOptions{
+		TaskQueue:      cfg.TaskQueue,
+		TaskQueueTypes: []client.TaskQueueType{client.TaskQueueTypeWorkflow},
+		ReportPollers:  true,
+	})
+	if err != nil {
+		return fmt.Errorf("asking Temporal who polls task queue %s: %w", cfg.TaskQueue, err)
+	}
+	//lint:ignore SA1019 the pollers of all partitions of a task queue stand nowhere else
+	for _, version := range queue.VersionsInfo {
+		for _, poller := range version.TypesInfo[client.TaskQueueTypeWorkflow].Pollers {
+			if isPolledBy(poller.Identity, host) && time.Since(poller.LastAccessTime) < within {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("no worker on host %s has polled task queue %s within %s", host, cfg.TaskQueue, within)
+}
+
+// isPolledBy knows the identities that Temporal's SDK gives to workers: process@host@queue.
+func isPolledBy(identity, host string) bool {
+	_, rest, _ := strings.Cut(identity, "@")
+	at := strings.LastIndex(rest, "@")
+	return at >= 0 && rest[:at] == host
+}

@@ -1,0 +1,90 @@
+package dbtest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+
+	"data-exhaust/database"
+)
+
+// WholeTableScans asks the database how it would run a query and names the tables and indexes that
+// it would read from end to end.
+func WholeTableScans(ctx context.Context, tx *sqlx.Tx, dialect database.Dialect, query string, args []any) ([]string, error) {
+	if dialect == database.SQLite {
+		return sqliteScans(ctx, tx, query, args)
+	}
+	var text string
+	if err := tx.GetContext(ctx, &text, "EXPLAIN (FORMAT JSON) "+query, args...); err != nil {
+		return nil, err
+	}
+	var explained []struct{ Plan planNode }
+	if err := json.Unmarshal([]byte(text), &explained); err != nil {
+		return nil, err
+	}
+	nodes := explained[0].Plan.all()
+	scans := slices.DeleteFunc(nodes, func(n planNode) bool {
+		byIndex := strings.Contains(n.Type, "Index") && n.IndexCond != "" && (n.Filter == "" || n.ofRareStatus())
+		return !strings.Contains(n.Type, "Scan") || byIndex || n.Type == "Bitmap Heap Scan" || n.Type == "Subquery Scan"
+	})
+	if len(scans) == 0 && !strings.Contains(text, "Index Cond") {
+		return nil, fmt.Errorf("a plan without any index: %s", text)
+	}
+	var names []string
+	for _, n := range scans {
+		names = append(names, n.Type+" "+n.Relation+" "+n.Filter)
+	}
+	return names, nil
+}
+
+// planNode is what the test needs of a node in EXPLAIN's tree.
+type planNode struct {
+	Type      string `json:"Node Type"`
+	Relation  string `json:"Relation Name"`
+	IndexCond string `json:"Index Cond"`
+	// Filter is what the index could not say, so that more rows are read than are wanted.
+	Filter string     `json:"Filter"`
+	Plans  []planNode `json:"Plans"`
+}
+
+// ofRareStatus tells that the index leads to jobs of a status that few or none have:
+// then one index is as good as another.
+func (n planNode) ofRareStatus() bool {
+	return strings.Contains(n.IndexCond, "(status = ") && !strings.Contains(n.IndexCond, "'SUCCESS'")
+}
+
+func (n planNode) all() []planNode {
+	nodes := []planNode{n}
+	for _, child := range n.Plans {
+		nodes = append(nodes, child.all()...)
+	}
+	return nodes
+}
+
+var sqliteScan = regexp.MustCompile(`^SCAN (\S+)`)
+
+func sqliteScans(ctx context.Context, tx *sqlx.Tx, query string, args []any) (names []string, err error) {
+	var steps []struct {
+		ID, Parent, NotUsed int
+		Detail              string
+	}
+	if err := tx.SelectContext(ctx, &steps, "EXPLAIN QUERY PLAN "+query, args...); err != nil {
+		return nil, err
+	}
+	searched := false
+	for _, step := range steps {
+		searched = searched || strings.HasPrefix(step.Detail, "SEARCH ")
+		if m := sqliteScan.FindStringSubmatch(step.Detail); m != nil && !slices.Contains([]string{"json_each", "part", "found"}, m[1]) && !strings.HasPrefix(m[1], "(") {
+			names = append(names, step.Detail)
+		}
+	}
+	if !searched {
+		return nil, fmt.Errorf("a plan without any index: %+v", steps)
+	}
+	return names, nil
+}

@@ -1,0 +1,309 @@
+// Package jobs keeps job_request, the table of what stays of an exhaust for good, on PostgreSQL and on SQLite. It decides
+// nothing about an exhaust: it only never takes a record back.
+//
+// Errors tell what was being done; they never hold a row's values, because those are signed URLs.
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"data-exhaust/database"
+	"data-exhaust/exhaust"
+)
+
+// ErrNoJob says that job_request has no such exhaust.
+var ErrNoJob = errors.New("no such job")
+
+// Jobs is the table job_request: what stays of an exhaust for good, after Temporal has forgotten
+// its workflow. Times are kept with milliseconds. An encryption key has no place in it.
+type Jobs struct{ db *database.DB }
+
+// New uses the table job_request, which Migrate makes, in db.
+func New(db *database.DB) *Jobs { return &Jobs{db: db} }
+
+// Submit records that the exhaust was submitted: SUBMITTED, without any outcome. An exhaust that
+// is recorded already is taken over by a later attempt of it (greater Attempts) and otherwise
+// stays as it is, so that submitting may be repeated and may come late.
+func (j *Jobs) Submit(ctx context.Context, job exhaust.Job) error {
+	return j.upsert(ctx, exhaust.Job{
+		Request: job.Request,
+		State: exhaust.State{Status: exhaust.Submitted,
+			Attempts:  job.Attempts,
+			UpdatedAt: job.UpdatedAt},
+	}, "excluded.iteration > job_request.iteration")
+}
+
+// Save records how the exhaust stands, as the workflow knows it. A record of an older attempt is
+// ignored, as is one that would take the same attempt a step back (SUBMITTED, PROCESSING, ended).
+func (j *Jobs) Save(ctx context.Context, job exhaust.Job) error {
+	return j.upsert(ctx, job, `excluded.iteration > job_request.iteration
+		OR excluded.iteration = job_request.iteration AND `+stepOf("excluded.status")+` >= `+stepOf("job_request.status"))
+}
+
+// SaveURLs replaces the signed URLs of an exhaust that has SUCCEEDED; ErrNoJob where there is none.
+func (j *Jobs) SaveURLs(ctx context.Context, requestID string, urls []string, expiresAt time.Time) error {
+	list, err := json.Marshal(urls)
+	if err != nil {
+		return fmt.Errorf("job %s: %w", requestID, err)
+	}
+	result, err := j.db.Exec(ctx,
+		`UPDATE job_request SET download_urls = $1, dt_urls_expire = $2 WHERE request_id = $3 AND status = 'SUCCESS'`,
+		string(list), instant(expiresAt), requestID)
+	if err != nil {
+		return j.failed("save the URLs of job "+requestID+" in", err)
+	}
+	changed, err := result.RowsAffected()
+	if err != nil {
+		return j.failed("save the URLs of job "+requestID+" in", err)
+	}
+	if changed == 0 {
+		return ErrNoJob
+	}
+	return nil
+}
+
+// Job is the exhaust of that id, or ErrNoJob.
+func (j *Jobs) Job(ctx context.Context, requestID string) (exhaust.Job, error) {
+	jobs, err := j.query(ctx, "read job "+requestID+" from", jobQuery, []any{requestID})
+	if err != nil {
+		return exhaust.Job{}, err
+	}
+	if len(jobs) == 0 {
+		return exhaust.Job{}, ErrNoJob
+	}
+	return jobs[0], nil
+}
+
+// List is the exhausts that a channel asked for under a tag, the newest submission first; those of
+// one millisecond go by id. A limit of 0 is none.
+func (j *Jobs) List(ctx context.Context, tag, channel string, limit int) ([]exhaust.Job, error) {
+	of := exhaust.Request{Tag: tag, Channel: channel}
+	return j.query(ctx, "list jobs in", listQuery, []any{of.ChannelTag(), channel, atMost(limit)})
+}
+
+// Search says which exhausts are wanted; a zero value wants any.
+type Search struct {
+	Dataset exhaust.Dataset
+	Channel string
+	Status  exhaust.Status
+	// From and To bound the time of submission: From <= submitted < To.
+	From, To time.Time
+	Limit    int
+}
+
+// Search is the exhausts wanted, in the order of List.
+func (j *Jobs) Search(ctx context.Context, s Search) ([]exhaust.Job, error) {
+	query, args := s.query()
+	return j.query(ctx, "search", query, args)
+}
+
+const jobColumns = `request_id, tag, job_id, status, request_data, requested_by, requested_channel,
+	output_format, conversation_id, start_date, end_date, allow_empty, dt_job_submitted, dt_job_updated,
+	dt_job_completed, execution_time, iteration, err_message, may_heal, progress, report, download_urls, dt_urls_expire`
+
+const newestFirst = ` ORDER BY dt_job_submitted DESC, request_id `
+
+const (
+	jobQuery  = `SELECT ` + jobColumns + ` FROM job_request WHERE request_id = $1`
+	listQuery = `SELECT ` + jobColumns + ` FROM job_request
+		WHERE tag = $1 AND requested_channel = $2` + newestFirst + `LIMIT $3`
+)
+
+// query asks the index for each dataset and status on its own. Within one the index is in the
+// order wanted, so that any search reads no more than its limit of each, however many jobs match
+// and however few of them are of the wanted kind.
+func (s Search) query() (string, []any) {
+	var args []any
+	arg := func(v any) string {
+		args = append(args, v)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	limit := arg(atMost(s.Limit))
+	var where strings.Builder
+	if s.Channel != "" {
+		where.WriteString(" AND requested_channel = " + arg(s.Channel))
+	}
+	if !s.From.IsZero() {
+		where.WriteString(" AND dt_job_submitted >= " + arg(instant(s.From)))
+	}
+	if !s.To.IsZero() {
+		where.WriteString(" AND dt_job_submitted < " + arg(instant(s.To)))
+	}
+	var parts []string
+	for _, dataset := range oneOr(s.Dataset, datasets) {
+		for _, status := range oneOr(s.Status, exhaust.Statuses) {
+			parts = append(parts, `SELECT * FROM (SELECT request_id, dt_job_submitted FROM job_request
+				WHERE job_id = `+arg(string(dataset))+` AND status = `+arg(string(status))+where.String()+newestFirst+`LIMIT `+limit+`) AS part`)
+		}
+	}
+	return `SELECT ` + jobColumns + ` FROM job_request WHERE request_id IN (
+			SELECT request_id FROM (` + strings.Join(parts, " UNION ALL ") + `) AS found` + newestFirst + `LIMIT ` + limit + `)` + newestFirst, args
+}
+
+var datasets = []exhaust.Dataset{exhaust.ResponseExhaust, exhaust.PrivateExhaust}
+
+func oneOr[T ~string](one T, all []T) []T {
+	if one == "" {
+		return all
+	}
+	return []T{one}
+}
+
+func atMost(limit int) int {
+	if limit <= 0 {
+		return math.MaxInt32
+	}
+	return limit
+}
+
+// stepOf is SQL for how far a status is in the life of an exhaust.
+func stepOf(status string) string {
+	return "CASE " + status + " WHEN 'SUBMITTED' THEN 0 WHEN 'PROCESSING' THEN 1 ELSE 2 END"
+}
+
+func (j *Jobs) upsert(ctx context.Context, job exhaust.Job, overwrite string) error {
+	row, err := rowOf(job)
+	if err != nil {
+		return fmt.Errorf("job %s: %w", job.ID, err)
+	}
+	if err := j.db.NamedExec(ctx, upsertQuery+overwrite, row); err != nil {
+		return j.failed("save job "+job.ID+" in", err)
+	}
+	return nil
+}
+
+var upsertQuery = func() string {
+	columns := strings.Fields(strings.ReplaceAll(jobColumns, ",", " "))
+	var updates []string
+	for _, c := range columns[1:] {
+		updates = append(updates, c+" = excluded."+c)
+	}
+	return `INSERT INTO job_request (` + jobColumns + `) VALUES (:` + strings.Join(columns, ", :") + `)
+		ON CONFLICT (request_id) DO UPDATE SET ` + strings.Join(updates, ", ") + ` WHERE `
+}()
+
+func (j *Jobs) query(ctx context.Context, doing, query string, args []any) ([]exhaust.Job, error) {
+	var rows []jobRow
+	if err := j.db.Select(ctx, &rows, query, args...); err != nil {
+		return nil, j.failed(doing, err)
+	}
+	jobs := make([]exhaust.Job, len(rows))
+	for i, row := range rows {
+		job, err := row.job()
+		if err != nil {
+			return nil, fmt.Errorf("%s table job_request: job %s: %w", doing, row.RequestID, err)
+		}
+		jobs[i] = job
+	}
+	return jobs, nil
+}
+
+func (j *Jobs) failed(doing string, err error) error {
+	return fmt.Errorf("%s table job_request of %s: %w", doing, j.db, err)
+}
+
+// jobRow is a row of job_request.
+type jobRow struct {
+	RequestID      string        `db:"request_id"`
+	Tag            string        `db:"tag"`
+	Dataset        string        `db:"job_id"`
+	Status         string        `db:"status"`
+	Config         string        `db:"request_data"`
+	RequestedBy    string        `db:"requested_by"`
+	Channel        string        `db:"requested_channel"`
+	OutputFormat   string        `db:"output_format"`
+	ConversationID string        `db:"conversation_id"`
+	StartDate      string        `db:"start_date"`
+	EndDate        string        `db:"end_date"`
+	AllowEmpty     bool          `db:"allow_empty"`
+	SubmittedAt    instant       `db:"dt_job_submitted"`
+	UpdatedAt      instant       `db:"dt_job_updated"`
+	CompletedAt    instant       `db:"dt_job_completed"`
+	ExecutionTime  sql.NullInt64 `db:"execution_time"`
+	Attempts       int           `db:"iteration"`
+	Message        string        `db:"err_message"`
+	Retryable      bool          `db:"may_heal"`
+	Progress       string        `db:"progress"`
+	Report         string        `db:"report"`
+	DownloadURLs   string        `db:"download_urls"`
+	ExpiresAt      instant       `db:"dt_urls_expire"`
+}
+
+func rowOf(job exhaust.Job) (jobRow, error) {
+	progress, err := json.Marshal(job.Progress)
+	if err != nil {
+		return jobRow{}, err
+	}
+	urls, err := json.Marshal(job.DownloadURLs)
+	if err != nil {
+		return jobRow{}, err
+	}
+	milliseconds := job.ExecutionTime.Milliseconds()
+	return jobRow{
+		RequestID:      job.ID,
+		Tag:            job.ChannelTag(),
+		Dataset:        string(job.Dataset),
+		Status:         string(job.Status),
+		Config:         string(job.Config),
+		RequestedBy:    job.RequestedBy,
+		Channel:        job.Channel,
+		OutputFormat:   job.OutputFormat,
+		ConversationID: job.ConversationID,
+		StartDate:      string(job.StartDate),
+		EndDate:        string(job.EndDate),
+		AllowEmpty:     job.AllowEmpty,
+		SubmittedAt:    instant(job.SubmittedAt),
+		UpdatedAt:      instant(job.UpdatedAt),
+		CompletedAt:    instant(job.CompletedAt),
+		ExecutionTime:  sql.NullInt64{Int64: milliseconds, Valid: milliseconds != 0},
+		Attempts:       job.Attempts,
+		Message:        job.Message,
+		Retryable:      job.Retryable,
+		Progress:       string(progress),
+		Report:         job.Report,
+		DownloadURLs:   string(urls),
+		ExpiresAt:      instant(job.ExpiresAt),
+	}, nil
+}
+
+func (r jobRow) job() (exhaust.Job, error) {
+	job := exhaust.Job{
+		Request: exhaust.Request{
+			ID:             r.RequestID,
+			Dataset:        exhaust.Dataset(r.Dataset),
+			Tag:            strings.TrimSuffix(r.Tag, ":"+r.Channel),
+			Channel:        r.Channel,
+			RequestedBy:    r.RequestedBy,
+			Config:         json.RawMessage(r.Config),
+			OutputFormat:   r.OutputFormat,
+			ConversationID: r.ConversationID,
+			StartDate:      exhaust.Day(r.StartDate),
+			EndDate:        exhaust.Day(r.EndDate),
+			SubmittedAt:    time.Time(r.SubmittedAt),
+			AllowEmpty:     r.AllowEmpty,
+		},
+		State: exhaust.State{Status: exhaust.Status(r.Status),
+			Message:       r.Message,
+			Retryable:     r.Retryable,
+			Attempts:      r.Attempts,
+			UpdatedAt:     time.Time(r.UpdatedAt),
+			CompletedAt:   time.Time(r.CompletedAt),
+			ExecutionTime: time.Duration(r.ExecutionTime.Int64) * time.Millisecond,
+			Report:        r.Report},
+		ExpiresAt: time.Time(r.ExpiresAt),
+	}
+	if err := json.Unmarshal([]byte(r.Progress), &job.Progress); err != nil {
+		return exhaust.Job{}, errors.New("column progress is no JSON of an exhaust's progress")
+	}
+	if err := json.Unmarshal([]byte(r.DownloadURLs), &job.DownloadURLs); err != nil {
+		return exhaust.Job{}, errors.New("column download_urls is no JSON list of texts")
+	}
+	return job, nil
+}

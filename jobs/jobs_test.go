@@ -1,0 +1,412 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"reflect"
+	"testing"
+	"time"
+
+	"data-exhaust/database"
+	"data-exhaust/exhaust"
+	"data-exhaust/internal/dbtest"
+)
+
+// migrateVariable makes the test binary a process that only migrates the database of that URL.
+const migrateVariable = "JOBS_TEST_MIGRATES"
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv(migrateVariable); url != "" {
+		os.Exit(migrateAsOwnProcess(url))
+	}
+	os.Exit(dbtest.Main(m))
+}
+
+// onEachJobs runs a test on an empty job_request of each dialect.
+func onEachJobs(t *testing.T, test func(t *testing.T, jobs *Jobs)) {
+	dbtest.OnEach(t, func(t *testing.T, db *database.DB) {
+		jobs := New(db)
+		if err := jobs.Migrate(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		test(t, jobs)
+	})
+}
+
+// morning is a time with milliseconds in a zone that is not the database's.
+var morning = time.Date(2022, 4, 6, 15, 2, 0, 79_000_000, time.FixedZone("IST", 19800))
+
+// submitted is a job just submitted, with awkward values where they are free.
+func submitted(id string) exhaust.Job {
+	return exhaust.Job{
+		Request: exhaust.Request{
+			ID: id, Dataset: exhaust.ResponseExhaust, Tag: "tag-1", Channel: "channel:with:colons", RequestedBy: `O'Hara "🙂" \`,
+			Config:       json.RawMessage("{ \"type\" : \"uci-response-exhaust\",\r\n\t\"conversationId\":\"c\", \"x\":\"\\u0000 \\ud800 é 1e400\",\"x\":1e400 }"),
+			OutputFormat: "csv", ConversationID: "c", StartDate: "2022-03-01", EndDate: "2022-04-01", SubmittedAt: morning,
+		},
+		State: exhaust.State{Status: exhaust.Submitted,
+			UpdatedAt: morning},
+	}
+}
+
+func processing(job exhaust.Job) exhaust.Job {
+	job.Status, job.UpdatedAt = exhaust.Processing, morning.Add(time.Second)
+	job.Progress = exhaust.Progress{Phase: exhaust.Fetching, BytesTotal: 1 << 50, BytesRead: 7, Percent: 1}
+	return job
+}
+
+func succeeded(job exhaust.Job) exhaust.Job {
+	job.Status, job.UpdatedAt, job.CompletedAt = exhaust.Success, morning.Add(time.Minute), morning.Add(time.Minute)
+	job.ExecutionTime = 59_001 * time.Millisecond
+	job.Progress = exhaust.Progress{Phase: exhaust.Done, BytesTotal: 1 << 50, BytesRead: 1 << 50, EventsMatched: 3, RowsWritten: 2,
+		Percent: 100, LinesSkipped: 1, RowsUnknownDevice: 1, Undecryptable: 4}
+	job.Report = "uci-response-exhaust/" + job.ID + "/c_response_20220406.csv"
+	job.DownloadURLs = []string{"https://store/a?sig=1&x=\"", "https://store/b"}
+	job.ExpiresAt = morning.Add(24 * time.Hour)
+	return job
+}
+
+func failed(job exhaust.Job) exhaust.Job {
+	job.Status, job.UpdatedAt, job.CompletedAt = exhaust.Failed, morning.Add(time.Hour), morning.Add(time.Hour)
+	job.ExecutionTime, job.Message, job.Retryable = time.Hour, "the registry was away", true
+	return job
+}
+
+func attempt(n int, job exhaust.Job) exhaust.Job {
+	job.Attempts = n
+	return job
+}
+
+func TestAJobComesBackAsItWasSaved(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		for _, job := range []exhaust.Job{
+			submitted("A"), processing(submitted("B")), succeeded(submitted("C")), failed(attempt(3, submitted("D"))),
+			{Request: exhaust.Request{ID: "E", Dataset: exhaust.PrivateExhaust, Config: json.RawMessage("{}"), SubmittedAt: morning}, State: exhaust.State{Status: exhaust.Cancelled}},
+		} {
+			save(t, jobs, job)
+			wantJob(t, jobs, job)
+		}
+		if _, err := jobs.Job(context.Background(), "F"); !errors.Is(err, ErrNoJob) {
+			t.Errorf("an unknown id: got %v, want ErrNoJob", err)
+		}
+	})
+}
+
+func TestTimesKeepTheirMillisecondsAndNothingFiner(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		for i, nanoseconds := range []int{0, 1_000_000, 70_000_000, 999_999_999} {
+			job := submitted(fmt.Sprint(i))
+			job.SubmittedAt = time.Date(2022, 12, 31, 23, 59, 59, nanoseconds, time.UTC)
+			save(t, jobs, job)
+			job.SubmittedAt = job.SubmittedAt.Truncate(time.Millisecond)
+			wantJob(t, jobs, job)
+		}
+	})
+}
+
+func TestSubmittingRecordsAFreshJobWhateverElseItIsGiven(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		job := succeeded(submitted("A"))
+		job.Message = "left over"
+		submit(t, jobs, job)
+		want := submitted("A")
+		want.UpdatedAt = job.UpdatedAt
+		wantJob(t, jobs, want)
+	})
+}
+
+func TestASecondSubmissionChangesAJobOnlyAsALaterAttempt(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		submit(t, jobs, submitted("A"))
+		save(t, jobs, succeeded(attempt(1, submitted("A"))))
+		for _, n := range []int{0, 1} {
+			again := attempt(n, submitted("A"))
+			again.Config, again.RequestedBy = json.RawMessage("{}"), "somebody else"
+			submit(t, jobs, again)
+			wantJob(t, jobs, succeeded(attempt(1, submitted("A"))))
+		}
+		submit(t, jobs, attempt(2, succeeded(submitted("A"))))
+		want := attempt(2, submitted("A"))
+		want.UpdatedAt = succeeded(submitted("A")).UpdatedAt
+		wantJob(t, jobs, want)
+	})
+}
+
+func TestSavingNeverGoesBackInAnAttemptOrToAnOlderOne(t *testing.T) {
+	cases := []struct {
+		name        string
+		is, comes   exhaust.Job
+		overwritten bool
+	}{
+		{"SUBMITTED then PROCESSING", submitted("A"), processing(submitted("A")), true},
+		{"PROCESSING then PROCESSING", processing(submitted("A")), processing(submitted("A")), true},
+		{"PROCESSING then SUCCESS", processing(submitted("A")), succeeded(submitted("A")), true},
+		{"PROCESSING then SUBMITTED", processing(submitted("A")), submitted("A"), false},
+		{"SUCCESS then PROCESSING", succeeded(submitted("A")), processing(submitted("A")), false},
+		{"FAILED then SUBMITTED", failed(submitted("A")), submitted("A"), false},
+		{"FAILED then SUCCESS", failed(submitted("A")), succeeded(submitted("A")), true},
+		{"FAILED then a later attempt SUBMITTED", failed(submitted("A")), attempt(1, submitted("A")), true},
+		{"FAILED then a later attempt PROCESSING", failed(submitted("A")), attempt(1, processing(submitted("A"))), true},
+		{"a later attempt SUBMITTED then an older SUCCESS", attempt(2, submitted("A")), attempt(1, succeeded(submitted("A"))), false},
+		{"a later attempt SUCCESS then an older FAILED", attempt(1, succeeded(submitted("A"))), failed(submitted("A")), false},
+	}
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		for i, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				c.is.ID, c.comes.ID = fmt.Sprint(i), fmt.Sprint(i)
+				save(t, jobs, c.is)
+				save(t, jobs, c.comes)
+				if c.overwritten {
+					wantJob(t, jobs, c.comes)
+				} else {
+					wantJob(t, jobs, c.is)
+				}
+			})
+		}
+	})
+}
+
+func TestURLsAreReplacedOnASucceededJobOnly(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		ctx := context.Background()
+		save(t, jobs, succeeded(submitted("A")))
+		save(t, jobs, processing(submitted("B")))
+		urls, expires := []string{"https://store/a?sig=2"}, morning.Add(48*time.Hour)
+		if err := jobs.SaveURLs(ctx, "A", urls, expires); err != nil {
+			t.Fatal(err)
+		}
+		want := succeeded(submitted("A"))
+		want.DownloadURLs, want.ExpiresAt = urls, expires
+		wantJob(t, jobs, want)
+		for _, id := range []string{"B", "C"} {
+			if err := jobs.SaveURLs(ctx, id, urls, expires); !errors.Is(err, ErrNoJob) {
+				t.Errorf("job %s: got %v, want ErrNoJob", id, err)
+			}
+		}
+		wantJob(t, jobs, processing(submitted("B")))
+	})
+}
+
+func TestFiftySubmissionsOfOneJobAtOnceMakeOneRow(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		dbtest.AtOnce(t, 50, func(int) error { return jobs.Submit(context.Background(), submitted("A")) })
+		wantJobs(t, []exhaust.Job{submitted("A")})(jobs.List(context.Background(), "tag-1", "channel:with:colons", 0))
+	})
+}
+
+func TestRacingRecordsOfManyAttemptsLeaveTheLastAttempt(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		dbtest.AtOnce(t, 50, func(i int) error {
+			if i%2 == 0 {
+				return jobs.Save(context.Background(), attempt(i/2, processing(submitted("A"))))
+			}
+			return jobs.Save(context.Background(), attempt(i/2, failed(submitted("A"))))
+		})
+		wantJob(t, jobs, attempt(24, failed(submitted("A"))))
+	})
+}
+
+func TestAListIsOneTagOfOneChannelNewestFirst(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		at := func(id, tag, channel string, minutes int) exhaust.Job {
+			job := submitted(id)
+			job.Tag, job.Channel, job.SubmittedAt = tag, channel, morning.Add(time.Duration(minutes)*time.Minute)
+			save(t, jobs, job)
+			return job
+		}
+		old, b, a, newest := at("D", "t", "c", 0), at("B", "t", "c", 5), at("A", "t", "c", 5), at("C", "t", "c", 9)
+		at("E", "t", "d", 7)
+		at("F", "u", "c", 7)
+		// "t:c" under channel "d" is stored under the same tag as "t" under "c:d".
+		ofColon := at("G", "t", "c:d", 7)
+		ctx := context.Background()
+		wantJobs(t, []exhaust.Job{newest, a, b, old})(jobs.List(ctx, "t", "c", 0))
+		wantJobs(t, []exhaust.Job{newest, a})(jobs.List(ctx, "t", "c", 2))
+		wantJobs(t, []exhaust.Job{ofColon})(jobs.List(ctx, "t", "c:d", 100))
+		wantJobs(t, nil)(jobs.List(ctx, "t:c", "d", 100))
+		wantJobs(t, nil)(jobs.List(ctx, "none", "c", 100))
+	})
+}
+
+func TestASearchHoldsAllItsFiltersNewestFirst(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		var all []exhaust.Job
+		// Newest first: job 0 is the newest, and two of each status follow one another.
+		for i := range 40 {
+			job := submitted(fmt.Sprintf("%02d", i))
+			job.Dataset = datasets[i%2]
+			job.Channel = []string{"c1", "c2"}[i/2%2]
+			job.Status = exhaust.Statuses[i/4%5]
+			job.SubmittedAt = morning.Add(-time.Duration(i) * time.Hour)
+			save(t, jobs, job)
+			all = append(all, job)
+		}
+		those := func(keep func(i int, job exhaust.Job) bool) (kept []exhaust.Job) {
+			for i, job := range all {
+				if keep(i, job) {
+					kept = append(kept, job)
+				}
+			}
+			return kept
+		}
+		for _, c := range []struct {
+			search Search
+			want   []exhaust.Job
+		}{
+			{Search{}, all},
+			{Search{Limit: 3}, all[:3]},
+			{Search{Limit: 1000}, all},
+			{Search{Channel: "c1"}, those(func(_ int, j exhaust.Job) bool { return j.Channel == "c1" })},
+			{Search{Channel: "none"}, nil},
+			{Search{Dataset: exhaust.PrivateExhaust}, those(func(_ int, j exhaust.Job) bool { return j.Dataset == exhaust.PrivateExhaust })},
+			{Search{Status: exhaust.Failed, Limit: 5}, those(func(_ int, j exhaust.Job) bool { return j.Status == exhaust.Failed })[:5]},
+			{Search{From: all[9].SubmittedAt}, all[:10]},
+			{Search{To: all[9].SubmittedAt}, all[10:]},
+			{Search{From: all[9].SubmittedAt, To: all[4].SubmittedAt}, all[5:10]},
+			{Search{From: all[9].SubmittedAt.Add(time.Millisecond)}, all[:9]},
+			{Search{Dataset: exhaust.ResponseExhaust, Channel: "c2", Status: exhaust.Success, From: all[30].SubmittedAt, Limit: 9},
+				those(func(i int, j exhaust.Job) bool {
+					return j.Dataset == exhaust.ResponseExhaust && j.Channel == "c2" && j.Status == exhaust.Success && i <= 30
+				})},
+		} {
+			t.Run(fmt.Sprintf("%+v", c.search), func(t *testing.T) {
+				wantJobs(t, c.want)(jobs.Search(context.Background(), c.search))
+			})
+		}
+	})
+}
+
+func TestMigratingTwiceKeepsTheJobs(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		save(t, jobs, submitted("A"))
+		if err := jobs.Migrate(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		wantJob(t, jobs, submitted("A"))
+	})
+}
+
+func TestManyProcessesMayMigrateAtOnce(t *testing.T) {
+	for _, dialect := range []database.Dialect{database.SQLite, database.PostgreSQL} {
+		t.Run(string(dialect), func(t *testing.T) {
+			url := dbtest.URL(t, dialect)
+			dbtest.AtOnce(t, 4, func(int) error {
+				self := exec.Command(os.Args[0])
+				self.Env = append(os.Environ(), migrateVariable+"="+url)
+				if out, err := self.CombinedOutput(); err != nil {
+					return fmt.Errorf("%w\n%s", err, out)
+				}
+				return nil
+			})
+			db := dbtest.Open(t, url)
+			dbtest.AtOnce(t, 4, func(int) error { return New(db).Migrate(context.Background()) })
+			var versions []int64
+			if err := db.Pool().Select(&versions, `SELECT version_id FROM `+migrationsTable+` ORDER BY id`); err != nil {
+				t.Fatal(err)
+			}
+			if want := []int64{0, 1}; !reflect.DeepEqual(versions, want) {
+				t.Errorf("the migrations done are %v, want each once: %v", versions, want)
+			}
+			save(t, New(db), submitted("A"))
+			wantJob(t, New(db), submitted("A"))
+		})
+	}
+}
+
+func TestManyPoolsMayMigrateAtOnce(t *testing.T) {
+	for _, dialect := range []database.Dialect{database.SQLite, database.PostgreSQL} {
+		for range 3 {
+			url := dbtest.URL(t, dialect)
+			pools := make([]*database.DB, 4)
+			for i := range pools {
+				pools[i] = dbtest.Open(t, url)
+			}
+			dbtest.AtOnce(t, len(pools), func(i int) error { return New(pools[i]).Migrate(context.Background()) })
+		}
+	}
+}
+
+// migrateAsOwnProcess is what TestManyProcessesMayMigrateAtOnce runs.
+func migrateAsOwnProcess(url string) (exitCode int) {
+	db, err := database.Open(context.Background(), url)
+	if err == nil {
+		err = errors.Join(New(db).Migrate(context.Background()), db.Close())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func TestAJobOfAnotherKindOrStatusIsRefusedByTheTable(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		job := submitted("A")
+		job.Dataset = "progress-exhaust"
+		if err := jobs.Save(context.Background(), job); err == nil {
+			t.Error("a job of dataset progress-exhaust was saved, which no search would find")
+		}
+		job = submitted("A")
+		job.Status = "DONE"
+		if err := jobs.Save(context.Background(), job); err == nil {
+			t.Error("a job of status DONE was saved, which no search would find")
+		}
+	})
+}
+
+func submit(t *testing.T, jobs *Jobs, job exhaust.Job) {
+	t.Helper()
+	if err := jobs.Submit(context.Background(), job); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func save(t *testing.T, jobs *Jobs, job exhaust.Job) {
+	t.Helper()
+	if err := jobs.Save(context.Background(), job); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantJob(t *testing.T, jobs *Jobs, want exhaust.Job) {
+	t.Helper()
+	got, err := jobs.Job(context.Background(), want.ID)
+	wantJobs(t, []exhaust.Job{want})([]exhaust.Job{got}, err)
+}
+
+func wantJobs(t *testing.T, want []exhaust.Job) func([]exhaust.Job, error) {
+	t.Helper()
+	return func(got []exhaust.Job, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != len(want) {
+			t.Fatalf("got %d jobs %v, want %d %v", len(got), ids(got), len(want), ids(want))
+		}
+		for i := range want {
+			if got, want := got[i], inUTC(want[i]); !reflect.DeepEqual(got, want) {
+				t.Errorf("job %d is\n%+v\nwant\n%+v", i, got, want)
+			}
+		}
+	}
+}
+
+// inUTC is the job with the zone in which times come back.
+func inUTC(job exhaust.Job) exhaust.Job {
+	for _, at := range []*time.Time{&job.SubmittedAt, &job.UpdatedAt, &job.CompletedAt, &job.ExpiresAt} {
+		*at = at.UTC()
+	}
+	return job
+}
+
+func ids(jobs []exhaust.Job) (ids []string) {
+	for _, job := range jobs {
+		ids = append(ids, job.ID)
+	}
+	return ids
+}

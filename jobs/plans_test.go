@@ -1,0 +1,95 @@
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"testing"
+
+	"data-exhaust/database"
+	"data-exhaust/exhaust"
+	"data-exhaust/internal/dbtest"
+)
+
+// A table of few rows tempts PostgreSQL more to read it whole, one of many is what production has.
+const (
+	rowsOfABigTable    = 100_000
+	rowsOfAMiddlingOne = 20_000
+)
+
+var readOnly = &sql.TxOptions{ReadOnly: true}
+
+func TestNoLookUpOfJobsReadsTheTableWhole(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		rows := rowsOfABigTable
+		if jobs.db.Dialect() == database.SQLite {
+			rows /= slowdown
+		}
+		fillJobs(t, jobs.db, rows)
+		type statement struct {
+			query string
+			args  []any
+		}
+		statements := map[string]statement{
+			"job":  {jobQuery, []any{"J000000007"}},
+			"list": {listQuery, []any{"tag-1:channel-1", "channel-1", 100}},
+		}
+		for _, s := range allSearches(10) {
+			query, args := s.query()
+			statements[fmt.Sprintf("search %+v", s)] = statement{query, args}
+		}
+		ctx := context.Background()
+		for name, s := range statements {
+			tx, err := jobs.db.Pool().BeginTxx(ctx, readOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			scans, err := dbtest.WholeTableScans(ctx, tx, jobs.db.Dialect(), s.query, s.args)
+			if err != nil || len(scans) > 0 {
+				t.Errorf("%s: scans %v, %v\n%s", name, scans, err, s.query)
+			}
+			if err := tx.Rollback(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// allSearches is every combination of filters.
+func allSearches(limit int) (searches []Search) {
+	for filters := range 16 {
+		s := Search{Limit: limit}
+		if filters&1 != 0 {
+			s.Dataset = exhaust.PrivateExhaust
+		}
+		if filters&2 != 0 {
+			s.Channel = "channel-1"
+		}
+		if filters&4 != 0 {
+			s.Status = exhaust.Failed
+		}
+		if filters&8 != 0 {
+			s.From, s.To = morning.AddDate(0, 0, -1), morning
+		}
+		searches = append(searches, s)
+	}
+	return searches
+}
+
+// fillJobs makes jobs one second apart, the newest at morning: of 2 channels, 7 tags in each and
+// both datasets; one in a thousand is FAILED, the others are SUCCESS.
+func fillJobs(t testing.TB, db *database.DB, count int) {
+	t.Helper()
+	at := `'` + morning.UTC().Format(instantLayout) + `'::timestamp - n * interval '1 second'`
+	id := `'J' || lpad(n::text, 9, '0')`
+	if db.Dialect() == database.SQLite {
+		at = `strftime('%Y-%m-%d %H:%M:%S.079', '` + morning.UTC().Format(instantLayout) + `', '-' || n || ' seconds')`
+		id = `printf('J%09d', n)`
+	}
+	dbtest.Fill(t, db, count, `INSERT INTO job_request (`+jobColumns+`) SELECT `+id+`, 'tag-' || (n/2%7) || ':channel-' || (n%2),
+		CASE n/3%2 WHEN 0 THEN 'uci-response-exhaust' ELSE 'uci-private-exhaust' END,
+		CASE n%1000 WHEN 1 THEN 'FAILED' ELSE 'SUCCESS' END,
+		'{"type":"uci-response-exhaust","conversationId":"c63b6faa-11a9-4259-b941-11cd2f8446c6"}', 'user_id', 'channel-' || (n%2),
+		'csv', 'c63b6faa-11a9-4259-b941-11cd2f8446c6', '', '', false, `+at+`, `+at+`, `+at+`, 1000, 0, '', false, '{}', 'report', '["https://store/a?sig=1"]', `+at+` FROM numbers`)
+	dbtest.Exec(t, db, `ANALYZE`)
+}

@@ -1,0 +1,110 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"data-exhaust/exhaust"
+)
+
+// Selection says which exhausts are wanted for work on each of them; a zero value wants any.
+type Selection struct {
+	// Status is one, never any.
+	Status         exhaust.Status
+	RequestID      string
+	Dataset        exhaust.Dataset
+	Tag            string // the client's, without a channel
+	Channel        string
+	ConversationID string
+	// From and To bound the time of submission: From <= submitted < To.
+	From, To time.Time
+	// Retryable wants only those that FAILED for a reason that may heal.
+	Retryable bool
+	// BelowAttempts, where it is not 0, wants fewer attempts.
+	BelowAttempts int
+	// EndedBefore, where it is not zero, wants those that ended before.
+	EndedBefore time.Time
+	// After goes on behind an id.
+	After string
+	// Limit is how many; 0 is all.
+	Limit int
+}
+
+// Select is the exhausts wanted, by ascending id.
+func (j *Jobs) Select(ctx context.Context, s Selection) ([]exhaust.Job, error) {
+	query, args, err := s.query()
+	if err != nil {
+		return nil, err
+	}
+	return j.query(ctx, "select jobs in", query, args)
+}
+
+func (s Selection) query() (query string, args []any, err error) {
+	var where []string
+	and := func(condition string, value any) {
+		args = append(args, value)
+		where = append(where, fmt.Sprintf(condition, len(args)))
+	}
+	if !slices.Contains(exhaust.Statuses, s.Status) {
+		return "", nil, fmt.Errorf("select jobs: %q is no status", s.Status)
+	}
+	// As a constant, so that the planners see that the index of those to run will do.
+	where = append(where, "status = '"+string(s.Status)+"'")
+	and("request_id > $%d", s.After)
+	if s.RequestID != "" {
+		and("request_id = $%d", s.RequestID)
+	}
+	if s.Dataset != "" {
+		and("job_id = $%d", string(s.Dataset))
+	}
+	if s.Channel != "" {
+		and("requested_channel = $%d", s.Channel)
+	}
+	if s.Tag != "" {
+		and("tag = $%d || ':' || requested_channel", s.Tag)
+	}
+	if s.ConversationID != "" {
+		and("conversation_id = $%d", s.ConversationID)
+	}
+	if !s.From.IsZero() {
+		and("dt_job_submitted >= $%d", instant(s.From))
+	}
+	if !s.To.IsZero() {
+		and("dt_job_submitted < $%d", instant(s.To))
+	}
+	if s.Retryable {
+		and("may_heal = $%d", true)
+	}
+	if s.BelowAttempts > 0 {
+		and("iteration < $%d", s.BelowAttempts)
+	}
+	if !s.EndedBefore.IsZero() {
+		and("dt_job_completed < $%d", instant(s.EndedBefore))
+	}
+	args = append(args, atMost(s.Limit))
+	return fmt.Sprintf(`SELECT %s FROM job_request WHERE %s ORDER BY request_id LIMIT $%d`,
+		jobColumns, strings.Join(where, " AND "), len(args)), args, nil
+}
+
+const withReportQuery = `SELECT ` + jobColumns + ` FROM job_request
+	WHERE report <> '' AND dt_job_completed < $1 ORDER BY dt_job_completed LIMIT $2`
+
+// WithReport is the exhausts that ended before a time and whose report is still kept, the oldest
+// first.
+func (j *Jobs) WithReport(ctx context.Context, endedBefore time.Time, limit int) ([]exhaust.Job, error) {
+	return j.query(ctx, "select jobs with a report in", withReportQuery, []any{instant(endedBefore), atMost(limit)})
+}
+
+// DropReport records that the report of an exhaust, under the name that it had, is deleted, and why.
+func (j *Jobs) DropReport(ctx context.Context, requestID, report, why string) error {
+	_, err := j.db.Exec(ctx,
+		`UPDATE job_request SET report = '', download_urls = '[]', dt_urls_expire = NULL, err_message = $1
+		WHERE request_id = $2 AND report = $3`, why, requestID, report)
+	if err != nil {
+		return j.failed("drop the report of job "+requestID+" in", err)
+	}
+	return nil
+}

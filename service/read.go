@@ -1,0 +1,164 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"data-exhaust/exhaust"
+	"data-exhaust/jobs"
+)
+
+// Jobs is what the service asks of job_request.
+type Jobs interface {
+	Submit(ctx context.Context, job exhaust.Job) error
+	Save(ctx context.Context, job exhaust.Job) error
+	SaveURLs(ctx context.Context, requestID string, urls []string, expiresAt time.Time) error
+	Job(ctx context.Context, requestID string) (exhaust.Job, error)
+	List(ctx context.Context, tag, channel string, limit int) ([]exhaust.Job, error)
+	Search(ctx context.Context, search jobs.Search) ([]exhaust.Job, error)
+	Select(ctx context.Context, selection jobs.Selection) ([]exhaust.Job, error)
+}
+
+// Reports signs the URLs of reports.
+type Reports interface {
+	SignURL(ctx context.Context, name string, expires time.Time) (string, error)
+}
+
+// Read is one exhaust with its progress and, where it succeeded, URLs that work for a while.
+func (s *Exhausts) Read(ctx context.Context, tag, channel, requestID string) (exhaust.Job, error) {
+	job, err := s.findOf(ctx, tag, channel, requestID)
+	if err != nil {
+		return exhaust.Job{}, err
+	}
+	return s.withURLs(ctx, job)
+}
+
+var requestIDPattern = regexp.MustCompile(`^[0-9A-F]{32}$`)
+
+// findOf finds an exhaust of that tag and channel.
+func (s *Exhausts) findOf(ctx context.Context, tag, channel, requestID string) (exhaust.Job, error) {
+	if !requestIDPattern.MatchString(requestID) {
+		return exhaust.Job{}, ErrNotFound
+	}
+	job, err := s.Find(ctx, requestID)
+	if err != nil {
+		return exhaust.Job{}, err
+	}
+	if job.Tag != tag || job.Channel != channel {
+		return exhaust.Job{}, ErrNotFound
+	}
+	return job, nil
+}
+
+// Find is how an exhaust stands: it reads the workflow, and job_request where Temporal has forgotten it or does not answer.
+func (s *Exhausts) Find(ctx context.Context, requestID string) (exhaust.Job, error) {
+	job, workflowErr := s.describe(ctx, requestID)
+	if workflowErr == nil {
+		return job, nil
+	}
+	job, err := s.jobs.Job(ctx, requestID)
+	switch {
+	case err == nil && job.Status.HasEnded():
+		return job, nil
+	case !errors.Is(workflowErr, ErrNotFound):
+		return exhaust.Job{}, workflowErr
+	case errors.Is(err, jobs.ErrNoJob):
+		return exhaust.Job{}, ErrNotFound
+	case err != nil:
+		return exhaust.Job{}, &UnavailableError{DatabaseDependency, err}
+	}
+	job.Status = exhaust.Failed
+	job.Message = workflowGone
+	job.CompletedAt = job.UpdatedAt
+	return job, nil
+}
+
+// workflowGone is the message of an exhaust that job_request knows not to have ended and Temporal
+// does not know.
+const workflowGone = "its workflow is gone from Temporal: submit or retry it to run it again"
+
+// withURLs adds to a job that succeeded its URLs: those in job_request, or new ones when less than half
+// of their time is left (contract section 6). A report that has expired, or was erased, has none, and
+// the job says so.
+func (s *Exhausts) withURLs(ctx context.Context, job exhaust.Job) (exhaust.Job, error) {
+	if job.Status != exhaust.Success {
+		return job, nil
+	}
+	if len(job.DownloadURLs) == 0 && job.Report != "" {
+		recorded, err := s.jobs.Job(ctx, job.ID)
+		if err != nil && !errors.Is(err, jobs.ErrNoJob) {
+			return exhaust.Job{}, &UnavailableError{DatabaseDependency, err}
+		}
+		if err == nil && recorded.Attempts == job.Attempts && recorded.Status == exhaust.Success {
+			job = recorded
+		}
+	}
+	now := time.Now()
+	if until := job.CompletedAt.Add(s.settings.ReportRetention); job.Report != "" && now.After(until) {
+		job.Report, job.Message = "", exhaust.ExpiryMessage(until.In(s.settings.Timezone))
+	}
+	if job.Report == "" {
+		job.DownloadURLs = nil
+		return job, nil
+	}
+	if len(job.DownloadURLs) > 0 && job.ExpiresAt.Sub(now) >= s.settings.URLTTL/2 {
+		return job, nil
+	}
+	job.ExpiresAt = now.Add(s.settings.URLTTL).Truncate(time.Second)
+	url, err := s.reports.SignURL(ctx, job.Report, job.ExpiresAt)
+	if err != nil {
+		return exhaust.Job{}, &UnavailableError{ReportsDependency, err}
+	}
+	job.DownloadURLs = []string{url}
+	if err := s.jobs.SaveURLs(ctx, job.ID, job.DownloadURLs, job.ExpiresAt); err != nil && !errors.Is(err, jobs.ErrNoJob) {
+		return exhaust.Job{}, &UnavailableError{DatabaseDependency, err}
+	}
+	return job, nil
+}
+
+// List is the exhausts of a tag, newest first, at most limit of them.
+func (s *Exhausts) List(ctx context.Context, tag, channel string, limit int) ([]exhaust.Job, error) {
+	found, err := s.jobs.List(ctx, tag, channel, limit)
+	if err != nil {
+		return nil, &UnavailableError{DatabaseDependency, err}
+	}
+	return s.refresh(ctx, found)
+}
+
+// Search is the exhausts that match, newest first.
+func (s *Exhausts) Search(ctx context.Context, search jobs.Search) ([]exhaust.Job, error) {
+	found, err := s.jobs.Search(ctx, search)
+	if err != nil {
+		return nil, &UnavailableError{DatabaseDependency, err}
+	}
+	return s.refresh(ctx, found)
+}
+
+// maxConcurrency bounds how many exhausts are looked at, or started, at a time for one request.
+const maxConcurrency = 16
+
+// refresh brings jobs up to date: those that job_request does not know to have ended with their
+// workflow's state, those that succeeded with URLs that work.
+func (s *Exhausts) refresh(ctx context.Context, found []exhaust.Job) ([]exhaust.Job, error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(maxConcurrency)
+	for i := range found {
+		group.Go(func() error {
+			if !found[i].Status.HasEnded() {
+				job, err := s.Find(ctx, found[i].ID)
+				if err != nil {
+					return err
+				}
+				found[i] = job
+			}
+			job, err := s.withURLs(ctx, found[i])
+			found[i] = job
+			return err
+		})
+	}
+	return found, group.Wait()
+}

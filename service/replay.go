@@ -1,0 +1,62 @@
+package service
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"data-exhaust/exhaust"
+	"data-exhaust/jobs"
+)
+
+// Replay says which exhausts to start, as an operator asks for them; a zero value wants any.
+type Replay struct {
+	// Statuses are those wanted, of SUBMITTED (waiting for the night), FAILED and CANCELLED.
+	Statuses  []exhaust.Status
+	RequestID string
+	Dataset   exhaust.Dataset
+	Tag       string
+	Channel   string
+	// From and To bound the time of submission: From <= submitted < To.
+	From, To time.Time
+	// DryRun shows what would start.
+	DryRun bool
+	// After goes on behind an id; Limit is how many.
+	After string
+	Limit int
+}
+
+// Replay starts the exhausts that are wanted, by ascending id, and gives them as they are then. next is
+// where to go on, "" at the end.
+func (s *Exhausts) Replay(ctx context.Context, r Replay) (found []exhaust.Job, next string, err error) {
+	for _, status := range r.Statuses {
+		selected, err := s.jobs.Select(ctx, jobs.Selection{
+			Status: status, RequestID: r.RequestID, Dataset: r.Dataset, Tag: r.Tag, Channel: r.Channel,
+			From: r.From, To: r.To, After: r.After, Limit: r.Limit,
+		})
+		if err != nil {
+			return nil, "", &UnavailableError{DatabaseDependency, err}
+		}
+		found = append(found, selected...)
+	}
+	slices.SortFunc(found, func(x, y exhaust.Job) int { return strings.Compare(x.ID, y.ID) })
+	if len(found) >= r.Limit {
+		found = found[:r.Limit]
+		next = found[r.Limit-1].ID
+	}
+	if r.DryRun {
+		return found, next, nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(maxConcurrency)
+	for i, job := range found {
+		group.Go(func() (err error) {
+			found[i], err = s.Start(ctx, job.ID, job.Status, job.Attempts)
+			return err
+		})
+	}
+	return found, next, group.Wait()
+}

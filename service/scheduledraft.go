@@ -1,0 +1,232 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"data-exhaust/exhaust"
+)
+
+// ScheduleDraft is what a client sends to make a schedule, before it is checked.
+type ScheduleDraft struct {
+	// Submission is what each firing asks for. Its datasetConfig names no days; without a tag it gets
+	// one of its own.
+	exhaust.Submission
+	Cron string
+	// Zone is EXHAUST_TIMEZONE where it is "".
+	Zone string
+	// Jitter is a duration such as 10m; "" is none.
+	Jitter string
+	// Webhook is a URL; "" is none.
+	Webhook string
+	Note    string
+	Paused  bool
+}
+
+// check makes a schedule of a draft, or says in an *exhaust.InvalidError what is wrong with it.
+func (s *Schedules) check(draft ScheduleDraft) (exhaust.Schedule, error) {
+	now := time.Now()
+	schedule := exhaust.Schedule{ID: newID(), Revision: newID(), CreatedAt: now.Truncate(time.Millisecond), UpdatedAt: now.Truncate(time.Millisecond)}
+	if draft.Tag == "" {
+		draft.Tag = "schedule-" + schedule.ID
+	}
+	request, err := draft.Check(exhaust.Rules{Now: now.In(s.settings.Timezone), MaxDays: s.settings.MaxDays})
+	if err != nil {
+		return exhaust.Schedule{}, err
+	}
+	if request.StartDate != "" || request.EndDate != "" {
+		return exhaust.Schedule{}, exhaust.Invalid("datasetConfig.startDate and endDate have no place in a schedule: each firing covers the days since the one before it")
+	}
+	schedule.Dataset, schedule.Tag, schedule.Channel = request.Dataset, request.Tag, request.Channel
+	schedule.RequestedBy, schedule.Config, schedule.ConversationID = request.RequestedBy, request.Config, request.ConversationID
+	if schedule.Cron, err = checkCron(draft.Cron); err != nil {
+		return exhaust.Schedule{}, err
+	}
+	if draft.Zone == "" {
+		draft.Zone = s.settings.Timezone.String()
+	}
+	if schedule.Zone, err = checkZone(draft.Zone); err != nil {
+		return exhaust.Schedule{}, err
+	}
+	if schedule.Jitter, err = checkJitter(draft.Jitter); err != nil {
+		return exhaust.Schedule{}, err
+	}
+	if schedule.Webhook, err = s.checkWebhook(schedule.ID, draft.Webhook); err != nil {
+		return exhaust.Schedule{}, err
+	}
+	return schedule, checkNote(draft.Note)
+}
+
+// checkWindows finds out from Temporal whether the schedule fires at all and whether an exhaust can be
+// asked for each window, as far as can be looked ahead.
+func (s *Schedules) checkWindows(ctx context.Context, schedule exhaust.Schedule) error {
+	const ahead = 9 * 366 * 24 * time.Hour // the 29th of February may be eight years away
+	now := time.Now()
+	windows, err := schedule.Windows(ctx, s.calendar, s.settings.Timezone, now, now.Add(ahead))
+	if err != nil {
+		return temporalError(err)
+	}
+	if len(windows) == 0 {
+		return exhaust.Invalid("cron %q never fires", schedule.Cron)
+	}
+	for _, window := range windows {
+		if days := window.From.DaysTo(window.To); !window.Empty() && days > s.settings.MaxDays {
+			return exhaust.Invalid("cron %q leaves %s to %s to one firing, which are %d days: at most %d days are accepted",
+				schedule.Cron, window.From, window.To, days, s.settings.MaxDays)
+		}
+	}
+	return nil
+}
+
+// checkCron checks the form and leaves the rest to Temporal. Temporal takes more, such as seconds, years
+// or a zone of its own, which would make two ways to say the same.
+func checkCron(text string) (string, error) {
+	const accepted = "five fields (minute, hour, day of month, month, day of week), such as 0 6 * * 1, are accepted"
+	fields := strings.Fields(text)
+	cron := strings.Join(fields, " ")
+	switch {
+	case cron == "":
+		return "", exhaust.Invalid("cron is empty: %s", accepted)
+	case len(fields) != 5, len(cron) > 200, strings.ContainsAny(cron, "=#@"):
+		return "", exhaust.Invalid("cron %.100q is not valid: %s", cron, accepted)
+	}
+	return cron, nil
+}
+
+func checkZone(name string) (string, error) {
+	zone, err := time.LoadLocation(name)
+	if err != nil || zone == time.Local {
+		return "", exhaust.Invalid("zone %.100q is unknown: an IANA name such as Asia/Kolkata is accepted", name)
+	}
+	return name, nil
+}
+
+const maxJitter = 24 * time.Hour
+
+func checkJitter(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	jitter, err := time.ParseDuration(text)
+	if err != nil || jitter < 0 || jitter > maxJitter {
+		return 0, exhaust.Invalid("jitter %.40q is not valid: a duration from 0s to 24h, such as 10m, is accepted", text)
+	}
+	return jitter, nil
+}
+
+const maxNote = 500
+
+func checkNote(note string) error {
+	if !utf8.ValidString(note) || utf8.RuneCountInString(note) > maxNote {
+		return exhaust.Invalid("note is not valid: at most %d characters are accepted", maxNote)
+	}
+	return nil
+}
+
+// checkWebhook never repeats the URL, which may hold a token.
+func (s *Schedules) checkWebhook(id, text string) (*exhaust.SealedWebhook, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if s.settings.WebhookSecret == "" {
+		return nil, exhaust.Invalid("webhook cannot be used: the service has no EXHAUST_WEBHOOK_SECRET to sign it with")
+	}
+	target, err := url.Parse(text)
+	if err != nil || target.Scheme != "https" && target.Scheme != "http" || target.Hostname() == "" || len(text) > 2000 {
+		return nil, exhaust.Invalid("webhook is not valid: an https or http URL with a host is accepted")
+	}
+	if target.User != nil {
+		return nil, exhaust.Invalid("webhook holds a user or password before its host: a URL without is accepted")
+	}
+	if !s.settings.WebhookAllowPrivate && isPrivateHost(target.Hostname()) {
+		return nil, exhaust.Invalid("webhook goes to %s: only public addresses are accepted, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true", target.Hostname())
+	}
+	target.Fragment = ""
+	return exhaust.SealWebhook(s.settings.WebhookSecret, id, target)
+}
+
+// isPrivateHost is what can be said of a host without looking it up. What counts is the address that
+// is dialled in the end.
+func isPrivateHost(host string) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && !exhaust.IsPublicAddress(addr)
+}
+
+// checkRange checks the days of a backfill.
+func (s *Schedules) checkRange(first, last string) (from, to exhaust.Day, err error) {
+	if from, err = checkDay("from", first); err != nil {
+		return "", "", err
+	}
+	if to, err = checkDay("to", last); err != nil {
+		return "", "", err
+	}
+	if from > to {
+		return "", "", exhaust.Invalid("from %s is after to %s: a day on or before it is accepted", from, to)
+	}
+	if yesterday := exhaust.DayOf(time.Now().In(s.settings.Timezone)).Add(-1); to > yesterday {
+		return "", "", exhaust.Invalid("to %s is not over: a day up to yesterday (%s) is accepted", to, yesterday)
+	}
+	return from, to, nil
+}
+
+func checkDay(field, text string) (exhaust.Day, error) {
+	if text == "" {
+		return "", exhaust.Invalid("%s is empty: a day as yyyy-MM-dd is accepted", field)
+	}
+	day, err := exhaust.ParseDay(text)
+	if err != nil {
+		return "", exhaust.Invalid("%s %.40q is not a day: a real day as yyyy-MM-dd is accepted", field, text)
+	}
+	return day, nil
+}
+
+// SchedulePatch is what a client sends to change a schedule. What is not named stays as it is.
+type SchedulePatch map[string]json.RawMessage
+
+// apply makes the changed schedule, or says in an *exhaust.InvalidError what is wrong with the change.
+func (s *Schedules) apply(patch SchedulePatch, schedule Schedule) (Schedule, error) {
+	var err error
+	for name, raw := range patch {
+		var text string
+		if name == "paused" {
+			if err = json.Unmarshal(raw, &schedule.Paused); err != nil || isNull(raw) {
+				return Schedule{}, exhaust.Invalid("paused is not a boolean: true or false is accepted")
+			}
+			continue
+		}
+		if !changeable[name] {
+			return Schedule{}, exhaust.Invalid("%.40s cannot be changed: cron, zone, jitter, webhook, paused and note are accepted", name)
+		}
+		if json.Unmarshal(raw, &text) != nil {
+			return Schedule{}, exhaust.Invalid("%s is not a string", name)
+		}
+		switch name {
+		case "cron":
+			schedule.Cron, err = checkCron(text)
+		case "zone":
+			schedule.Zone, err = checkZone(text)
+		case "jitter":
+			schedule.Jitter, err = checkJitter(text)
+		case "webhook":
+			schedule.Webhook, err = s.checkWebhook(schedule.ID, text)
+		case "note":
+			schedule.Note, err = text, checkNote(text)
+		}
+		if err != nil {
+			return Schedule{}, err
+		}
+	}
+	return schedule, nil
+}
+
+// changeable are the members of a change that are strings; null is "".
+var changeable = map[string]bool{"cron": true, "zone": true, "jitter": true, "webhook": true, "note": true}

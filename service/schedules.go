@@ -1,0 +1,374 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	schedulepb "go.temporal.io/api/schedule/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"golang.org/x/sync/errgroup"
+
+	"data-exhaust/exhaust"
+	"data-exhaust/workflows"
+)
+
+// Schedules makes, shows and changes recurring exhausts. Each is a Temporal Schedule, which holds all there is to know of
+// it: there is no table of schedules.
+type Schedules struct {
+	temporal  client.Client
+	namespace string
+	calendar  *Calendar
+	settings  Settings
+}
+
+// NewSchedules makes the service of recurring exhausts on a namespace of Temporal.
+func NewSchedules(temporal client.Client, namespace string, settings Settings) *Schedules {
+	return &Schedules{temporal: temporal, namespace: namespace, calendar: NewCalendar(temporal, namespace), settings: settings}
+}
+
+// Schedule is a recurring exhaust as it stands.
+type Schedule struct {
+	exhaust.Schedule
+	Paused bool
+	Note   string
+	// Next are its next firings, with their jitter; none while it is paused.
+	Next []time.Time
+	// Firings are its last ones, the newest first; only Read gives them.
+	Firings []Firing
+}
+
+// Firing is a firing that Temporal still knows.
+type Firing struct {
+	workflows.Firing
+	WorkflowID string
+	// State is the workflow's: RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT.
+	State string
+}
+
+// Create makes a schedule, or says in an *exhaust.InvalidError what is wrong with the draft.
+func (s *Schedules) Create(ctx context.Context, draft ScheduleDraft) (Schedule, error) {
+	schedule, err := s.check(draft)
+	if err != nil {
+		return Schedule{}, err
+	}
+	if err := s.checkWindows(ctx, schedule); err != nil {
+		return Schedule{}, err
+	}
+	request := exhaust.Request{Tag: schedule.Tag, Channel: schedule.Channel}
+	attributes := temporal.NewSearchAttributes(
+		workflows.TagAttribute.ValueSet(request.ChannelTag()),
+		workflows.ChannelAttribute.ValueSet(schedule.Channel),
+		workflows.DatasetAttribute.ValueSet(string(schedule.Dataset)),
+		workflows.ConversationAttribute.ValueSet(schedule.ConversationID),
+	)
+	_, err = s.temporal.ScheduleClient().Create(ctx, client.ScheduleOptions{
+		ID:   workflows.RecurringScheduleID(schedule.ID),
+		Spec: client.ScheduleSpec{CronExpressions: []string{schedule.Cron}, TimeZoneName: schedule.Zone, Jitter: schedule.Jitter},
+		Action: &client.ScheduleWorkflowAction{
+			ID:                    workflows.RecurringID(schedule.ID),
+			Workflow:              workflows.Recurring,
+			Args:                  []any{schedule},
+			TaskQueue:             s.settings.TaskQueue,
+			TypedSearchAttributes: attributes,
+			StaticSummary:         fmt.Sprintf("recurring %s of %s for %s", schedule.Dataset, schedule.ConversationID, request.ChannelTag()),
+		},
+		// Firings never wait for one another, and none is lost while Temporal is down.
+		Overlap:               enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL,
+		CatchupWindow:         catchUp,
+		Note:                  draft.Note,
+		Paused:                draft.Paused,
+		TypedSearchAttributes: attributes,
+	})
+	if err != nil {
+		return Schedule{}, temporalError(err)
+	}
+	_, created, err := s.describe(ctx, schedule.Channel, schedule.ID)
+	return created, err
+}
+
+// catchUp is how long after its time a firing is still made when Temporal was down.
+const catchUp = 365 * 24 * time.Hour
+
+// List is the schedules of a channel by id, at most limit of them. Temporal lists a new one a moment
+// after it was made.
+func (s *Schedules) List(ctx context.Context, channel string, limit int) ([]Schedule, error) {
+	query := workflows.ChannelAttribute.GetName() + " = " + quote(channel)
+	if strings.ContainsAny(channel, `"\`) {
+		query = "" // Temporal on PostgreSQL or SQLite finds no value with one of these
+	}
+	entries, err := s.temporal.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: 1000, Query: query})
+	if err != nil {
+		return nil, temporalError(err)
+	}
+	var ids []string
+	for entries.HasNext() {
+		entry, err := entries.Next()
+		if err != nil {
+			return nil, temporalError(err)
+		}
+		id, ok := strings.CutPrefix(entry.ID, workflows.RecurringScheduleID(""))
+		if ok && channelOf(entry) == channel {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	ids = ids[:min(limit, len(ids))]
+	found := make([]Schedule, len(ids))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(16)
+	for i, id := range ids {
+		group.Go(func() (err error) {
+			_, found[i], err = s.describe(ctx, channel, id)
+			if errors.Is(err, ErrNoSchedule) {
+				return nil // deleted since it was listed
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(found, func(schedule Schedule) bool { return schedule.ID == "" }), nil
+}
+
+func channelOf(entry *client.ScheduleListEntry) (channel string) {
+	payload := entry.SearchAttributes.GetIndexedFields()[workflows.ChannelAttribute.GetName()]
+	_ = converter.GetDefaultDataConverter().FromPayload(payload, &channel) // one without is nobody's
+	return channel
+}
+
+// quote writes a value as Temporal's list filters take it.
+func quote(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
+}
+
+// Read is one schedule with its last firings.
+func (s *Schedules) Read(ctx context.Context, channel, id string) (Schedule, error) {
+	_, schedule, err := s.describe(ctx, channel, id)
+	if err != nil {
+		return Schedule{}, err
+	}
+	schedule.Firings, err = s.firings(ctx, id)
+	return schedule, err
+}
+
+// maxFirings is how many firings Read returns.
+const maxFirings = 10
+
+func (s *Schedules) firings(ctx context.Context, id string) ([]Firing, error) {
+	listed, err := s.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: s.namespace,
+		PageSize:  maxFirings,
+		Query:     "TemporalScheduledById = " + quote(workflows.RecurringScheduleID(id)),
+	})
+	if err != nil {
+		return nil, temporalError(err)
+	}
+	var firings []Firing
+	for _, execution := range listed.GetExecutions() {
+		firing := Firing{WorkflowID: execution.GetExecution().GetWorkflowId(), State: stateOf(execution.GetStatus())}
+		if payload, ok := execution.GetMemo().GetFields()[workflows.FiringMemo]; ok {
+			if err := converter.GetDefaultDataConverter().FromPayload(payload, &firing.Firing); err != nil {
+				return nil, fmt.Errorf("the memo of workflow %s: %w", firing.WorkflowID, err)
+			}
+		}
+		// Before the workflow has told it, its id does: Temporal appends the time.
+		if _, at, ok := strings.Cut(firing.WorkflowID, workflows.RecurringID(id)+"-"); ok && firing.Window.Firing.IsZero() {
+			firing.Window.Firing, _ = time.Parse(time.RFC3339, at)
+		}
+		firings = append(firings, firing)
+	}
+	slices.SortFunc(firings, func(x, y Firing) int { return y.Window.Firing.Compare(x.Window.Firing) })
+	return firings, nil
+}
+
+func stateOf(status enumspb.WorkflowExecutionStatus) string {
+	switch status {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return "RUNNING"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		return "COMPLETED"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		return "CANCELED"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		return "TERMINATED"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+		return "TIMED_OUT"
+	default:
+		return "FAILED"
+	}
+}
+
+// Delete ends a schedule. Firings that are on their way go on, and what it has made stays.
+func (s *Schedules) Delete(ctx context.Context, channel, id string) (Schedule, error) {
+	_, schedule, err := s.describe(ctx, channel, id)
+	if err != nil {
+		return Schedule{}, err
+	}
+	return schedule, temporalError(s.handle(id).Delete(ctx))
+}
+
+// Trigger makes the exhaust of the days since the last firing, up to yesterday; where no day has ended
+// since, that of the last firing's days. It moves nothing: the next firing covers what it would have.
+func (s *Schedules) Trigger(ctx context.Context, channel, id string) (Schedule, error) {
+	_, schedule, err := s.describe(ctx, channel, id)
+	if err != nil {
+		return Schedule{}, err
+	}
+	return schedule, temporalError(s.handle(id).Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL}))
+}
+
+// maxBackfill is how many firings one backfill may make. Temporal starts ten a second.
+const maxBackfill = 500
+
+// Backfill makes the windows that hold a day from first to last and are over, and gives them. A window
+// that was made before is found, not made again.
+func (s *Schedules) Backfill(ctx context.Context, channel, id, first, last string) ([]exhaust.Window, error) {
+	_, schedule, err := s.describe(ctx, channel, id)
+	if err != nil {
+		return nil, err
+	}
+	from, to, err := s.checkRange(first, last)
+	if err != nil {
+		return nil, err
+	}
+	windows, firings, err := s.windows(ctx, schedule.Schedule, from, to)
+	switch {
+	case err != nil:
+		return nil, temporalError(err)
+	case len(windows) == 0:
+		return nil, exhaust.Invalid("the schedule has no window from %s to %s whose firing was", from, to)
+	case firings > maxBackfill:
+		return nil, exhaust.Invalid("the schedule fires more than %d times from %s to %s: ask for fewer days", maxBackfill, from, to)
+	}
+	for _, window := range windows {
+		if err := exhaust.CheckSpan(window.From, window.To, s.settings.MaxDays); err != nil {
+			return nil, err
+		}
+	}
+	// Temporal goes by the times with jitter, which never reach the next firing.
+	end := windows[len(windows)-1].Firing
+	next, err := s.calendar.Times(ctx, schedule.Cron, schedule.Zone, end, end.Add(9*366*24*time.Hour))
+	if err != nil {
+		return nil, temporalError(err)
+	}
+	if len(next) > 0 {
+		end = next[0].Add(-time.Millisecond)
+	}
+	return windows, temporalError(s.handle(id).Backfill(ctx, client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
+		Start: windows[0].Firing, End: end, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL,
+	}}}))
+}
+
+// windows are those with a day from first to last whose firing was, and how many firings there were
+// from that of the first of them to that of the last; it stops counting past maxBackfill.
+func (s *Schedules) windows(ctx context.Context, schedule exhaust.Schedule, from, to exhaust.Day) (windows []exhaust.Window, firings int, err error) {
+	now := time.Now()
+	for after := from.Add(-2).Time(); ; {
+		page, err := schedule.Windows(ctx, s.calendar, s.settings.Timezone, after, now)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, window := range page {
+			if window.From > to || firings > maxBackfill {
+				return windows, firings, nil
+			}
+			if !window.Empty() && window.To >= from {
+				windows = append(windows, window)
+			}
+			if len(windows) > 0 {
+				firings++
+			}
+		}
+		if len(page) < exhaust.CalendarPage {
+			return windows, firings, nil
+		}
+		after = page[len(page)-1].Firing
+	}
+}
+
+func (s *Schedules) handle(id string) client.ScheduleHandle {
+	return s.temporal.ScheduleClient().GetHandle(context.Background(), workflows.RecurringScheduleID(id))
+}
+
+var idPattern = regexp.MustCompile(`^[a-z2-7]{16}$`)
+
+func newID() string {
+	random := make([]byte, 10)
+	_, _ = rand.Read(random) // it never fails
+	return strings.ToLower(base32.StdEncoding.EncodeToString(random))
+}
+
+// describe gives a channel's schedule, and the same as Temporal has it.
+func (s *Schedules) describe(ctx context.Context, channel, id string) (*workflowservice.DescribeScheduleResponse, Schedule, error) {
+	if !idPattern.MatchString(id) {
+		return nil, Schedule{}, ErrNoSchedule
+	}
+	description, err := retryBusy(ctx, func() (*workflowservice.DescribeScheduleResponse, error) {
+		return s.temporal.WorkflowService().DescribeSchedule(ctx, &workflowservice.DescribeScheduleRequest{
+			Namespace: s.namespace, ScheduleId: workflows.RecurringScheduleID(id),
+		})
+	})
+	if err != nil {
+		return nil, Schedule{}, temporalError(err)
+	}
+	schedule, err := scheduleOf(description)
+	if err != nil {
+		return nil, Schedule{}, fmt.Errorf("reading schedule %s: %w", id, err)
+	}
+	if schedule.Channel != channel {
+		return nil, Schedule{}, ErrNoSchedule
+	}
+	return description, schedule, nil
+}
+
+func scheduleOf(d *workflowservice.DescribeScheduleResponse) (Schedule, error) {
+	state := d.GetSchedule().GetState()
+	schedule := Schedule{Paused: state.GetPaused(), Note: state.GetNotes()}
+	err := converter.GetDefaultDataConverter().FromPayloads(d.GetSchedule().GetAction().GetStartWorkflow().GetInput(), &schedule.Schedule)
+	if !schedule.Paused {
+		for _, at := range d.GetInfo().GetFutureActionTimes() {
+			schedule.Next = append(schedule.Next, at.AsTime())
+		}
+	}
+	return schedule, err
+}
+
+// temporalError turns Temporal's errors into those of the service.
+func temporalError(err error) error {
+	var (
+		invalid     *exhaust.InvalidError
+		unavailable *UnavailableError
+	)
+	switch {
+	case err == nil, errors.As(err, &invalid), errors.As(err, &unavailable):
+		return err
+	case isNotFound(err):
+		return ErrNoSchedule
+	}
+	return &UnavailableError{Dependency: TemporalDependency, Err: err}
+}
+
+// setInput sets what firings are handed.
+func setInput(schedule exhaust.Schedule, into *schedulepb.Schedule) error {
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(schedule)
+	if err != nil {
+		return err
+	}
+	into.GetAction().GetStartWorkflow().Input = payloads
+	return nil
+}
+
+func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }

@@ -1,0 +1,52 @@
+// Package service is what can be asked of Data Exhaust, whoever asks: REST, the command, the night, a recurring exhaust.
+// It keeps no state of its own: an exhaust that is in flight is its Temporal workflow, one that Temporal has forgotten is
+// a row of job_request, a recurring exhaust is a Temporal Schedule.
+package service
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Settings are those of contract section 8 that the service follows.
+type Settings struct {
+	TaskQueue string
+	Timezone  *time.Location
+	MaxDays   int
+	URLTTL    time.Duration
+	Timeout   time.Duration
+	// Mode is when an exhaust starts that does not say so itself.
+	Mode string
+	// ReportRetention is how long a report is kept after its exhaust was completed.
+	ReportRetention time.Duration
+	// WebhookSecret signs webhooks; "" where there are none.
+	WebhookSecret string
+	// WebhookAllowPrivate lets webhooks go to private addresses.
+	WebhookAllowPrivate bool
+}
+
+var (
+	// ErrNotFound says that the tag and channel have no such exhaust.
+	ErrNotFound = errors.New("no job available with the given request_id and tag")
+	// ErrNoSchedule says that the channel has no such schedule.
+	ErrNoSchedule = errors.New("no schedule available with the given id")
+)
+
+// UnavailableError says that something the service depends on does not answer.
+type UnavailableError struct {
+	Dependency string
+	Err        error
+}
+
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("%s is not available: %v", e.Dependency, e.Err)
+}
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// The dependencies, as errors and /health name them.
+const (
+	TemporalDependency = "temporal"
+	DatabaseDependency = "database"
+	ReportsDependency  = "reports store"
+)

@@ -1,0 +1,107 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowservice "go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
+
+	"data-exhaust/exhaust"
+	"data-exhaust/workflows"
+)
+
+// describe is the state that the exhaust's workflow publishes. It takes one call and no worker:
+// the memo holds the request and the state, the heartbeats of the activities that run now what has
+// been done since.
+func (s *Exhausts) describe(ctx context.Context, requestID string) (exhaust.Job, error) {
+	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
+	defer cancel()
+	description, err := s.temporal.DescribeWorkflowExecution(ctx, exhaust.WorkflowID(requestID), "")
+	if isNotFound(err) {
+		return exhaust.Job{}, ErrNotFound
+	}
+	if err != nil {
+		return exhaust.Job{}, &UnavailableError{TemporalDependency, err}
+	}
+	job, err := jobOf(description)
+	if err != nil {
+		return exhaust.Job{}, fmt.Errorf("reading the workflow of exhaust %s: %w", requestID, err)
+	}
+	if job.Status.HasEnded() {
+		s.progress.forget(requestID)
+		return job, nil
+	}
+	s.progress.raise(requestID, description.GetWorkflowExecutionInfo().GetExecution().GetRunId(), &job.Progress)
+	return job, nil
+}
+
+// describeTimeout is how long Temporal may take to answer. It leaves time for job_request, which tells
+// of an exhaust that has ended when Temporal hangs.
+const describeTimeout = 3 * time.Second
+
+func jobOf(d *workflowservice.DescribeWorkflowExecutionResponse) (exhaust.Job, error) {
+	info := d.GetWorkflowExecutionInfo()
+	var (
+		request exhaust.Request
+		state   exhaust.State
+	)
+	if err := errors.Join(
+		readMemo(info.GetMemo(), workflows.RequestMemo, &request),
+		readMemo(info.GetMemo(), workflows.StateMemo, &state),
+	); err != nil {
+		return exhaust.Job{}, err
+	}
+	job := exhaust.Job{Request: request, State: state}
+	if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		addHeartbeats(&job.Progress, d)
+		return job, nil
+	}
+	if job.Status.HasEnded() {
+		return job, nil
+	}
+	// It was ended from outside, before it could publish so.
+	job.Status = exhaust.Failed
+	job.CompletedAt = info.GetCloseTime().AsTime()
+	job.UpdatedAt = job.CompletedAt
+	job.ExecutionTime = job.CompletedAt.Sub(info.GetStartTime().AsTime())
+	switch info.GetStatus() {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		job.Message = "terminated by an operator"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		job.Status = exhaust.Cancelled
+		job.Message = "cancelled on request"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+		job.Message = "timed out in Temporal"
+	default:
+		job.Message = "the workflow failed: its history in Temporal says why"
+	}
+	return job, nil
+}
+
+// addHeartbeats adds what the running activities report of themselves to what the workflow knows.
+func addHeartbeats(p *exhaust.Progress, d *workflowservice.DescribeWorkflowExecutionResponse) {
+	for _, pending := range d.GetPendingActivities() {
+		var beat exhaust.Heartbeat
+		if converter.GetDefaultDataConverter().FromPayloads(pending.GetHeartbeatDetails(), &beat) != nil {
+			continue // an activity without heartbeats, or of another version: it adds nothing
+		}
+		p.Add(beat)
+	}
+	p.RaisePercent()
+}
+
+func readMemo(memo *commonpb.Memo, name string, value any) error {
+	payload, ok := memo.GetFields()[name]
+	if !ok {
+		return fmt.Errorf("its memo has no %s", name)
+	}
+	if err := converter.GetDefaultDataConverter().FromPayload(payload, value); err != nil {
+		return fmt.Errorf("its memo's %s cannot be read: %w", name, err)
+	}
+	return nil
+}

@@ -55,7 +55,7 @@ func TestTheWindowsOfAYearHoldEachDayOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() {
-				if _, err := service.Delete(context.Background(), channel, made.ID); err != nil {
+				if _, err := schedules.Delete(context.Background(), channel, made.ID); err != nil {
 					t.Error(err)
 				}
 			}()

@@ -3,6 +3,7 @@ module data-exhaust
 go 1.26.0
 
 require (
+	github.com/agnivade/levenshtein v1.2.2
 	github.com/compose-spec/compose-go/v2 v2.16.2
 	github.com/moby/patternmatcher v0.6.1
 	go.temporal.io/api v1.64.1

@@ -15,6 +15,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
@@ -68,21 +69,19 @@ var defaultLimits = limits{page: 5000, bytes: 32 << 20, stall: time.Minute}
 
 // NewAzure opens the store. It asks Azure nothing: see Ping.
 func NewAzure(opts AzureOptions) (*Azure, error) {
-	if err := validContainer(opts.Container); err != nil {
-		return nil, err
+	if err := CheckContainer(opts.Container); err != nil {
+		return nil, fmt.Errorf("%q is no container name: it has %w", opts.Container, err)
 	}
-	prefix := strings.Trim(opts.Prefix, "/")
-	if prefix != "" {
-		if err := ValidName(prefix); err != nil {
-			return nil, fmt.Errorf("prefix of the names in container %s: %w", opts.Container, err)
-		}
-		prefix += "/"
+	if err := CheckPrefix(opts.Prefix); err != nil {
+		return nil, fmt.Errorf("prefix of the names in container %s: %w", opts.Container, err)
 	}
 	azure, err := newAzureClient(opts)
 	if err != nil {
 		return nil, fmt.Errorf("Azure container %s: %w", opts.Container, err)
 	}
-	azure.prefix = prefix
+	if azure.prefix = strings.Trim(opts.Prefix, "/"); azure.prefix != "" {
+		azure.prefix += "/"
+	}
 	azure.limits = limits{
 		page:  cmp.Or(opts.limits.page, defaultLimits.page),
 		bytes: cmp.Or(opts.limits.bytes, defaultLimits.bytes),
@@ -93,11 +92,7 @@ func NewAzure(opts AzureOptions) (*Azure, error) {
 }
 
 func newAzureClient(opts AzureOptions) (*Azure, error) {
-	options := azcore.ClientOptions{
-		Transport: cmp.Or(opts.transport, newTransport()),
-		// A few seconds bridge what passes by itself; longer trouble is for the caller, who can tell that it waits.
-		Retry: policy.RetryOptions{MaxRetries: 4, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: 5 * time.Second},
-	}
+	options := azcore.ClientOptions{Transport: cmp.Or(opts.transport, newTransport()), Retry: retries}
 	switch {
 	case opts.ConnectionString != "":
 		return fromConnectionString(opts, options)
@@ -108,6 +103,9 @@ func newAzureClient(opts AzureOptions) (*Azure, error) {
 			"Azure's default credential chain")
 	}
 }
+
+// retries bridge, for a few seconds, what passes by itself; longer trouble is for the caller, who can tell that it waits.
+var retries = policy.RetryOptions{MaxRetries: 4, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: 5 * time.Second}
 
 // newTransport is Go's default one, but for three things: it keeps as many connections as there are readers; it never
 // waits for an answer for ever; and it hands over an object whose Content-Encoding is gzip as it is stored, not unpacked
@@ -120,11 +118,6 @@ func newTransport() *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// developmentStorage is what UseDevelopmentStorage=true stands for: the emulator's account, whose key Microsoft published.
-const developmentStorage = "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;" +
-	"AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;" +
-	"BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1"
-
 func fromConnectionString(opts AzureOptions, options azcore.ClientOptions) (*Azure, error) {
 	connection := strings.TrimSpace(opts.ConnectionString)
 	if strings.TrimRight(connection, ";") == "UseDevelopmentStorage=true" {
@@ -132,53 +125,39 @@ func fromConnectionString(opts AzureOptions, options azcore.ClientOptions) (*Azu
 	}
 	client, err := container.NewClientFromConnectionString(connection, opts.Container, &container.ClientOptions{ClientOptions: options})
 	if err != nil {
-		return nil, fmt.Errorf("the connection string is not valid: %w", flat(err))
+		return nil, fmt.Errorf("the connection string is not valid: %w", redact(err))
 	}
 	account, key := connectionPart(connection, "AccountName"), connectionPart(connection, "AccountKey")
 	if account == "" || key == "" {
-		return &Azure{container: client, signer: cannotSign{}}, nil
+		return &Azure{container: client, signer: noSigner{}}, nil
 	}
 	credential, err := container.NewSharedKeyCredential(account, key)
 	if err != nil {
-		return nil, fmt.Errorf("the connection string is not valid: %w", flat(err))
+		return nil, fmt.Errorf("the connection string is not valid: %w", redact(err))
 	}
 	return &Azure{container: client, signer: accountKey{credential}}, nil
 }
 
-func connectionPart(connection, name string) string {
-	for part := range strings.SplitSeq(connection, ";") {
-		if value, found := strings.CutPrefix(part, name+"="); found {
-			return value
-		}
-	}
-	return ""
-}
-
-var accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
-
 func fromAccount(opts AzureOptions, options azcore.ClientOptions) (*Azure, error) {
-	endpoint := strings.TrimSuffix(opts.Account, "/")
-	if !strings.HasPrefix(endpoint, "https://") {
-		if !accountName.MatchString(endpoint) {
-			return nil, fmt.Errorf("%q is no storage account: it is a name of 3 to 24 characters a-z and 0-9, or an https:// endpoint", opts.Account)
-		}
-		endpoint = "https://" + endpoint + ".blob.core.windows.net"
+	endpoint, err := parseAccount(opts.Account)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no storage account: %w", opts.Account, err)
 	}
 	credential := opts.credential
 	if credential == nil {
 		chain, err := azidentity.NewDefaultAzureCredential(nil)
 		if err != nil {
-			return nil, fmt.Errorf("sign in with the default credential chain: %w", flat(err))
+			return nil, fmt.Errorf("sign in with the default credential chain: %w", redact(err))
 		}
 		credential = chain
 	}
 	client, err := container.NewClient(endpoint+"/"+opts.Container, credential, &container.ClientOptions{ClientOptions: options})
 	if err != nil {
-		return nil, flat(err)
+		return nil, redact(err)
 	}
 	account, err := service.NewClient(endpoint, credential, &service.ClientOptions{ClientOptions: options})
 	if err != nil {
-		return nil, flat(err)
+		return nil, redact(err)
 	}
 	return &Azure{container: client, signer: &delegation{account: account}}, nil
 }
@@ -188,7 +167,7 @@ func fromAccount(opts AzureOptions, options azcore.ClientOptions) (*Azure, error
 // "a/b" before "a-b", which is not the order of names.
 func (a *Azure) List(ctx context.Context, prefix, after string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		var held []Object
+		var hierarchy []Object
 		for page, err := range a.pages(ctx, prefix) {
 			if err != nil {
 				yield(Object{}, fmt.Errorf("list %q in %s: %w", a.prefix+prefix, a.where, a.cause(err)))
@@ -200,14 +179,14 @@ func (a *Azure) List(ctx context.Context, prefix, after string) iter.Seq2[Object
 					continue
 				}
 				if item.Properties.ResourceType != nil { // only told by accounts with a hierarchical namespace
-					held = append(held, object)
+					hierarchy = append(hierarchy, object)
 				} else if !yield(object, nil) {
 					return
 				}
 			}
 		}
-		slices.SortFunc(held, func(a, b Object) int { return cmp.Compare(a.Name, b.Name) })
-		for _, object := range held {
+		slices.SortFunc(hierarchy, func(a, b Object) int { return cmp.Compare(a.Name, b.Name) })
+		for _, object := range hierarchy {
 			if !yield(object, nil) {
 				return
 			}
@@ -242,49 +221,55 @@ func (a *Azure) object(item *container.BlobItem) (Object, bool) {
 	if item.Name == nil || item.Properties == nil {
 		return Object{}, false
 	}
-	properties := item.Properties
-	object := Object{Name: strings.TrimPrefix(*item.Name, a.prefix)}
-	if properties.ContentLength != nil {
-		object.Size = *properties.ContentLength
+	object := Object{
+		Name:     strings.TrimPrefix(*item.Name, a.prefix),
+		Size:     valueOf(item.Properties.ContentLength),
+		ETag:     strings.Trim(string(valueOf(item.Properties.ETag)), `"`),
+		Modified: valueOf(item.Properties.LastModified),
 	}
-	if properties.ETag != nil {
-		object.ETag = strings.Trim(string(*properties.ETag), `"`)
-	}
-	if properties.LastModified != nil {
-		object.Modified = *properties.LastModified
-	}
-	folder := properties.ResourceType != nil && *properties.ResourceType == "directory" ||
-		object.Size == 0 && strings.HasSuffix("/"+object.Name, "/")
+	isFolder := valueOf(item.Properties.ResourceType) == "directory" || object.Size == 0 && strings.HasSuffix("/"+object.Name, "/")
 	for name, value := range item.Metadata {
-		folder = folder || strings.EqualFold(name, "hdi_isfolder") && value != nil && *value == "true"
+		isFolder = isFolder || strings.EqualFold(name, "hdi_isfolder") && valueOf(value) == "true"
 	}
-	return object, !folder
+	return object, !isFolder
+}
+
+// valueOf is the zero value of what Azure left out.
+func valueOf[T any](p *T) (value T) {
+	if p != nil {
+		value = *p
+	}
+	return value
 }
 
 // Delete removes the blob.
 func (a *Azure) Delete(ctx context.Context, name string) error {
-	if err := ValidName(name); err != nil {
+	if err := checkName(name); err != nil {
 		return err
 	}
 	_, err := a.container.NewBlobClient(a.prefix+name).Delete(ctx, nil)
 	if err != nil && !bloberror.HasCode(err, bloberror.BlobNotFound) {
-		return a.failed("delete", name, err)
+		return a.wrap("delete", name, err)
 	}
 	return nil
 }
 
-// Ping lists at most one object, which needs no permission that the store does not need anyway.
+// Ping lists at most one object.
 func (a *Azure) Ping(ctx context.Context) error {
-	ctx = policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: -1})
-	one := int32(1)
-	pager := a.container.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &a.prefix, MaxResults: &one})
-	if _, err := pager.NextPage(ctx); err != nil {
+	if err := a.listOne(policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: -1})); err != nil {
 		return fmt.Errorf("list %s: %w", a.where, a.cause(err))
 	}
 	return nil
 }
 
-func (a *Azure) failed(doing, name string, err error) error {
+// listOne needs no permission that the store does not need anyway.
+func (a *Azure) listOne(ctx context.Context) error {
+	options := &container.ListBlobsFlatOptions{Prefix: &a.prefix, MaxResults: to.Ptr(int32(1))}
+	_, err := a.container.NewListBlobsFlatPager(options).NextPage(ctx)
+	return err
+}
+
+func (a *Azure) wrap(doing, name string, err error) error {
 	return fmt.Errorf("%s object %q in %s: %w", doing, a.prefix+name, a.where, a.cause(err))
 }
 
@@ -294,7 +279,7 @@ func (a *Azure) cause(err error) error {
 	response, isResponse := errors.AsType[*azcore.ResponseError](err)
 	switch {
 	case !isResponse:
-		return flat(err)
+		return redact(err)
 	case response.ErrorCode == string(bloberror.BlobNotFound):
 		return ErrNotFound
 	case response.ErrorCode == string(bloberror.ContainerNotFound):
@@ -308,8 +293,8 @@ func (a *Azure) cause(err error) error {
 
 var signature = regexp.MustCompile(`(?i)\b(sig|signature|accountkey)=[^&;\s"']*`)
 
-// flat keeps of an error what it says, on one line, and whether it comes from the context.
-func flat(err error) error {
+// redact keeps of an error what it says, on one line, and whether it comes from the context.
+func redact(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return context.Canceled

@@ -39,15 +39,15 @@ func TestReadingResumesWhereTheConnectionBroke(t *testing.T) {
 			if got := get(t, store, "day.json.gz"); !bytes.Equal(got, content) {
 				t.Errorf("read %d bytes, not the %d that were written", len(got), len(content))
 			}
-			if left := proxy.left(); left != 0 {
-				t.Errorf("%d of the cuts never came", left)
+			if n := proxy.remaining(); n != 0 {
+				t.Errorf("%d of the cuts never came", n)
 			}
 
-			seen := requests.seen()
-			if len(seen) != 5 {
-				t.Fatalf("%d requests, want one and one for each cut: %v", len(seen), seen)
+			sent := requests.list()
+			if len(sent) != 5 {
+				t.Fatalf("%d requests, want one and one for each cut: %v", len(sent), sent)
 			}
-			for i, request := range seen[1:] {
+			for i, request := range sent[1:] {
 				if request.Get("If-Match") == "" {
 					t.Errorf("request %d does not insist on the first ETag", i+1)
 				}
@@ -57,7 +57,7 @@ func TestReadingResumesWhereTheConnectionBroke(t *testing.T) {
 			}
 			for i, cut := range cuts {
 				const headers = 4096 // at most
-				got := rangeStart(t, seen[i+1]) - rangeStart(t, seen[i])
+				got := rangeStart(t, sent[i+1]) - rangeStart(t, sent[i])
 				if got > cut || got < cut-headers {
 					t.Errorf("after %d bytes (headers included) the next request begins %d bytes further", cut, got)
 				}
@@ -76,8 +76,8 @@ func TestReadingResumesWhenTheConnectionGivesNothing(t *testing.T) {
 	if got := get(t, store, "a.bin"); !bytes.Equal(got, content) {
 		t.Errorf("read %d bytes, not the %d that were written", len(got), len(content))
 	}
-	if left := proxy.left(); left != 0 {
-		t.Errorf("%d of the stalls never came", left)
+	if n := proxy.remaining(); n != 0 {
+		t.Errorf("%d of the stalls never came", n)
 	}
 }
 
@@ -102,8 +102,8 @@ func TestReadingGivesUpWhenNoConnectionGivesAByte(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "a.bin") || !strings.Contains(err.Error(), "at byte 0 of 1000: unexpected EOF") {
 		t.Errorf("reading gave %v", err)
 	}
-	if n := len(requests.seen()); n != maxFruitless {
-		t.Errorf("%d requests, want %d", n, maxFruitless)
+	if n := len(requests.list()); n != maxBreaks {
+		t.Errorf("%d requests, want %d", n, maxBreaks)
 	}
 }
 
@@ -114,8 +114,8 @@ func TestWritingSurvivesBrokenConnections(t *testing.T) {
 	content := randomBytes(13 << 20)
 	proxy.cutUploads(1<<20, 10, 3<<20, 6<<20)
 	put(t, store, "report.csv", content)
-	if left := proxy.left(); left != 0 {
-		t.Errorf("%d of the cuts never came", left)
+	if n := proxy.remaining(); n != 0 {
+		t.Errorf("%d of the cuts never came", n)
 	}
 	if got := get(t, store, "report.csv"); !bytes.Equal(got, content) {
 		t.Errorf("%d bytes are stored, not the %d that were written", len(got), len(content))
@@ -282,7 +282,7 @@ func TestTheDelegationKeyIsAskedForOnceAndRenewedInTime(t *testing.T) {
 	requests := &recorder{next: e.client().Transport}
 	_, port, _ := net.SplitHostPort(e.host)
 	store := openAzure(t, AzureOptions{Account: "https://devstoreaccount1.blob.localhost:" + port, Container: e.newContainer(t),
-		credential: unsigned{}, transport: &http.Client{Transport: requests}})
+		credential: tokenSource{}, transport: &http.Client{Transport: requests}})
 	for _, step := range []struct {
 		name    string
 		ttl     time.Duration
@@ -306,7 +306,7 @@ func TestTheDelegationKeyIsAskedForOnceAndRenewedInTime(t *testing.T) {
 			})
 		}
 		group.Wait()
-		if got := len(requests.seen()); got != step.want {
+		if got := len(requests.list()); got != step.want {
 			t.Errorf("%s: %d keys were asked for, want %d", step.name, got, step.want)
 		}
 	}
@@ -366,12 +366,12 @@ func TestNoErrorTellsASecret(t *testing.T) {
 
 func TestAnErrorIsFlattenedToOneLineWithoutSecrets(t *testing.T) {
 	cause := &url.Error{Op: "Get", URL: "https://a.example/?sig=secret", Err: errors.New("no\n  route: se=1&sig=secret%3D&sp=r; AccountKey=secret;X")}
-	if got, want := flat(fmt.Errorf("wrapped: %w", cause)).Error(), "no route: se=1&sig=…&sp=r; AccountKey=…;X"; got != want {
+	if got, want := redact(fmt.Errorf("wrapped: %w", cause)).Error(), "no route: se=1&sig=…&sp=r; AccountKey=…;X"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	for _, want := range []error{context.Canceled, context.DeadlineExceeded} {
 		cause.Err = want
-		if got := flat(cause); got != want {
+		if got := redact(cause); got != want {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	}
@@ -433,7 +433,7 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-func (r *recorder) seen() []http.Header {
+func (r *recorder) list() []http.Header {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.headers)
@@ -534,7 +534,7 @@ func (p *proxy) plan(after []int64, kind fault) {
 	}
 }
 
-func (p *proxy) left() int {
+func (p *proxy) remaining() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.faults)

@@ -14,12 +14,12 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 )
 
-// maxFruitless is how many requests in a row may break before they gave a byte.
-const maxFruitless = 5
+// maxBreaks is how many requests in a row may break before they gave a byte.
+const maxBreaks = 5
 
 // Open streams the object in ranges, each on the condition that the object still has the ETag of the first.
 func (a *Azure) Open(ctx context.Context, name string) (io.ReadCloser, error) {
-	if err := ValidName(name); err != nil {
+	if err := checkName(name); err != nil {
 		return nil, err
 	}
 	r := &azureReader{ctx: ctx, store: a, name: name, blob: a.container.NewBlobClient(a.prefix + name)}
@@ -28,7 +28,7 @@ func (a *Azure) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 		return r, nil // an empty object has no range
 	}
 	if err != nil {
-		return nil, a.failed("open", name, err)
+		return nil, a.wrap("open", name, err)
 	}
 	return r, nil
 }
@@ -43,11 +43,11 @@ type azureReader struct {
 	size   int64 // of the object
 	offset int64 // of the next byte
 
-	body      io.ReadCloser // of the request under way, nil if there is none
-	cancel    context.CancelFunc
-	stall     *time.Timer // cancels the request
-	bodyEnd   int64       // offset after the last byte that the request will give
-	fruitless int         // requests that broke since the last byte
+	body    io.ReadCloser // of the request under way, nil if there is none
+	cancel  context.CancelFunc
+	stall   *time.Timer // cancels the request
+	bodyEnd int64       // offset after the last byte that the request will give
+	breaks  int         // of requests since the last byte
 }
 
 // request asks for the next range.
@@ -112,19 +112,19 @@ func (r *azureReader) Read(p []byte) (int, error) {
 	for r.offset < r.size {
 		if r.body == nil {
 			if err := r.request(); err != nil {
-				return 0, r.failed(err)
+				return 0, r.wrap(err)
 			}
 		}
 		n, err := r.readBody(p)
 		if n > 0 {
-			r.fruitless = 0
+			r.breaks = 0
 			return n, nil
 		}
 		if err == nil {
 			continue
 		}
-		if r.fruitless++; r.fruitless >= maxFruitless || r.ctx.Err() != nil {
-			return 0, r.failed(err)
+		if r.breaks++; r.breaks >= maxBreaks || r.ctx.Err() != nil {
+			return 0, r.wrap(err)
 		}
 		r.pause()
 	}
@@ -160,13 +160,13 @@ func (r *azureReader) finish() {
 
 func (r *azureReader) pause() {
 	select {
-	case <-time.After(100 * time.Millisecond << r.fruitless):
+	case <-time.After(100 * time.Millisecond << r.breaks):
 	case <-r.ctx.Done():
 	}
 }
 
-// failed takes an object that is gone in the middle of reading for changed: what was read cannot be completed.
-func (r *azureReader) failed(err error) error {
+// wrap takes an object that is gone in the middle of reading for changed: what was read cannot be completed.
+func (r *azureReader) wrap(err error) error {
 	cause := r.store.cause(err)
 	if r.ctx.Err() != nil {
 		cause = r.ctx.Err()

@@ -19,12 +19,12 @@ const clockSkew = 15 * time.Minute
 // itself http, as the emulator's), until expires. Signed in by the default credential chain, expires may be at most
 // seven days away.
 func (a *Azure) SignURL(ctx context.Context, name string, expires time.Time) (string, error) {
-	if err := ValidName(name); err != nil {
+	if err := checkName(name); err != nil {
 		return "", err
 	}
 	parts, err := sas.ParseURL(a.where)
 	if err != nil {
-		return "", a.failed("sign a URL for", name, err)
+		return "", a.wrap("sign a URL for", name, err)
 	}
 	protocol := sas.ProtocolHTTPS
 	if parts.Scheme == "http" {
@@ -44,7 +44,7 @@ func (a *Azure) SignURL(ctx context.Context, name string, expires time.Time) (st
 		ContentDisposition: attachment(name),
 	})
 	if err != nil {
-		return "", a.failed("sign a URL for", name, err)
+		return "", a.wrap("sign a URL for", name, err)
 	}
 	return a.where + "/" + escapeName(a.prefix+name) + "?" + query.Encode(), nil
 }
@@ -63,10 +63,10 @@ func (k accountKey) sign(_ context.Context, values sas.BlobSignatureValues) (sas
 	return values.SignWithSharedKey(k.credential)
 }
 
-// cannotSign stands for a connection string with a shared access signature.
-type cannotSign struct{}
+// noSigner stands for a connection string with a shared access signature.
+type noSigner struct{}
 
-func (cannotSign) sign(context.Context, sas.BlobSignatureValues) (sas.QueryParameters, error) {
+func (noSigner) sign(context.Context, sas.BlobSignatureValues) (sas.QueryParameters, error) {
 	return sas.QueryParameters{}, errors.New("AZURE_STORAGE_CONNECTION_STRING has a shared access signature, which " +
 		"cannot sign URLs: use one with AccountKey, or AZURE_STORAGE_ACCOUNT")
 }
@@ -107,17 +107,8 @@ func (d *delegation) keyUntil(ctx context.Context, expires time.Time) (*service.
 	if d.key != nil && !expires.After(d.expiry) && now.Before(d.expiry) {
 		return d.key, nil
 	}
-	expiry := now.Add(keyLife)
-	if until := expires.Add(keyLife); until.After(expiry) {
-		expiry = until
-	}
-	if last := now.Add(maxKeyLife); expiry.After(last) {
-		expiry = last
-	}
-	start := now.Add(-clockSkew)
-	if earliest := expiry.Add(-maxKeyLife); start.Before(earliest) {
-		start = earliest
-	}
+	life := min(max(expires.Sub(now), 0)+keyLife, maxKeyLife)
+	start, expiry := now.Add(-min(clockSkew, maxKeyLife-life)), now.Add(life)
 	startText, expiryText := start.Format(sas.TimeFormat), expiry.Format(sas.TimeFormat)
 	key, err := d.account.GetUserDelegationCredential(ctx, service.KeyInfo{Start: &startText, Expiry: &expiryText}, nil)
 	if err != nil {

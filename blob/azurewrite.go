@@ -39,7 +39,7 @@ func blockSize(index int) int { return firstBlock << (index / blocksPerSize) }
 // Create stages blocks, two at a time, which Commit makes the object. An object that fits in one block is sent at Commit
 // in one call. What is never committed Azure forgets after a week.
 func (a *Azure) Create(ctx context.Context, name string, contentType string) (Writer, error) {
-	if err := ValidName(name); err != nil {
+	if err := checkName(name); err != nil {
 		return nil, err
 	}
 	w := &azureWriter{
@@ -51,17 +51,12 @@ func (a *Azure) Create(ctx context.Context, name string, contentType string) (Wr
 		spare:       make(chan []byte, parallelBlocks),
 	}
 	rand.Read(w.id[:])
+	stageRetries := retries
+	stageRetries.TryTimeout = stageTimeout
 	w.staging, w.cancel = context.WithCancel(policy.WithRetryOptions(ctx, stageRetries))
 	w.stages, w.staging = errgroup.WithContext(w.staging)
 	w.stages.SetLimit(parallelBlocks)
 	return w, nil
-}
-
-var stageRetries = policy.RetryOptions{
-	MaxRetries:    4,
-	TryTimeout:    stageTimeout,
-	RetryDelay:    200 * time.Millisecond,
-	MaxRetryDelay: 5 * time.Second,
 }
 
 type azureWriter struct {
@@ -76,15 +71,15 @@ type azureWriter struct {
 	buffer []byte      // the block being filled
 	spare  chan []byte // the buffers of blocks that have been sent
 
-	stages  *errgroup.Group
-	staging context.Context // ends with the first block that fails
-	cancel  context.CancelFunc
-	err     error // the first failure; there is no commit after it
-	ended   bool
+	stages   *errgroup.Group
+	staging  context.Context // ends with the first block that fails
+	cancel   context.CancelFunc
+	err      error // the first failure; there is no commit after it
+	isClosed bool
 }
 
 func (w *azureWriter) Write(p []byte) (int, error) {
-	if err := w.usable("write"); err != nil {
+	if err := w.check("write"); err != nil {
 		return 0, err
 	}
 	written := 0
@@ -142,34 +137,34 @@ func (w *azureWriter) stage() error {
 		}
 		return err
 	})
-	return w.usable("write")
+	return w.check("write")
 }
 
-// usable is the error of an earlier call, of a block that could not be sent, or of the context.
-func (w *azureWriter) usable(doing string) error {
+// check gives the error of an earlier call, of a block that could not be sent, or of the context.
+func (w *azureWriter) check(doing string) error {
 	switch {
-	case w.ended:
+	case w.isClosed:
 		return fmt.Errorf("%s object %q: %w", doing, w.name, fs.ErrClosed)
 	case w.err != nil:
 	case w.ctx.Err() != nil:
-		w.err = w.store.failed(doing, w.name, w.ctx.Err())
+		w.err = w.store.wrap(doing, w.name, w.ctx.Err())
 	case w.staging.Err() != nil:
-		w.err = w.store.failed(doing, w.name, w.stages.Wait())
+		w.err = w.store.wrap(doing, w.name, w.stages.Wait())
 	}
 	return w.err
 }
 
 func (w *azureWriter) Commit() error {
-	if err := w.usable("commit"); err != nil {
+	if err := w.check("commit"); err != nil {
 		return err
 	}
 	if err := w.commit(); err != nil {
 		if w.err == nil {
-			w.err = w.store.failed("commit", w.name, err)
+			w.err = w.store.wrap("commit", w.name, err)
 		}
 		return w.err
 	}
-	w.ended = true
+	w.isClosed = true
 	w.cancel()
 	return nil
 }
@@ -198,8 +193,8 @@ func (w *azureWriter) commit() error {
 }
 
 func (w *azureWriter) Abort() error {
-	if !w.ended {
-		w.ended = true
+	if !w.isClosed {
+		w.isClosed = true
 		w.cancel()
 		_ = w.stages.Wait() // what was cancelled fails
 		w.buffer, w.spare = nil, nil

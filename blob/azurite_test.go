@@ -159,10 +159,10 @@ func (e *emulator) newContainer(t testing.TB) string {
 	return name
 }
 
-// unsigned is a token as Microsoft Entra would give it, but for the signature.
-type unsigned struct{}
+// tokenSource gives tokens as Microsoft Entra would give it, but for the signature.
+type tokenSource struct{}
 
-func (unsigned) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+func (tokenSource) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	now := time.Now()
 	claims, err := json.Marshal(map[string]any{
 		"aud": "https://storage.azure.com", "iss": "https://sts.windows.net/00000000-0000-4000-8000-000000000001/",
@@ -231,7 +231,7 @@ func azureByIdentity(t testing.TB, limits limits) *Azure {
 	_, port, _ := net.SplitHostPort(e.host)
 	return openAzure(t, AzureOptions{
 		Account: fmt.Sprintf("https://devstoreaccount1.blob.localhost:%s", port), Container: e.newContainer(t),
-		credential: unsigned{}, transport: e.client(), limits: limits,
+		credential: tokenSource{}, transport: e.client(), limits: limits,
 	})
 }
 

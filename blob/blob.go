@@ -1,5 +1,7 @@
-// Package blob keeps objects: telemetry to read, and slices, staged parts and reports to write. A Store is a folder
-// (Local) or a container of Azure Blob Storage (Azure); both keep the same promises, which one test checks on each.
+// Package blob is where objects are kept (telemetry to read; slices, staged parts and reports to write), in a folder
+// (Local) or in a container of Azure Blob Storage (Azure), and may neither look into them nor import anything of the project.
+//
+// Both stores keep the promises of Store, which one test checks on each.
 package blob
 
 import (
@@ -73,9 +75,9 @@ var (
 // maxNameBytes is Azure's limit of 1,024 characters, held in bytes so that it holds for folders too.
 const maxNameBytes = 1024
 
-// ValidName tells what is wrong with an object's name: it must be relative, UTF-8, '/'-separated, of at most 1,024
+// checkName tells what is wrong with an object's name: it must be relative, UTF-8, '/'-separated, of at most 1,024
 // bytes, without an empty, "." or ".." segment, control characters or backslashes.
-func ValidName(name string) error {
+func checkName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("the object name is empty")

@@ -12,7 +12,7 @@ func TestOfManyThatCreateTheContainerOneDoes(t *testing.T) {
 	t.Parallel()
 	e := azurite(t)
 	store := openAzure(t, AzureOptions{ConnectionString: e.connection(e.host), Container: "created-" + strings.ToLower(rand.Text()), Prefix: "some/prefix"})
-	var made atomic.Int32
+	var creators atomic.Int32
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
@@ -21,13 +21,13 @@ func TestOfManyThatCreateTheContainerOneDoes(t *testing.T) {
 				t.Error(err)
 			}
 			if created {
-				made.Add(1)
+				creators.Add(1)
 			}
 		})
 	}
 	group.Wait()
-	if made.Load() != 1 {
-		t.Errorf("%d say that they made it, want 1", made.Load())
+	if creators.Load() != 1 {
+		t.Errorf("%d say that they created it, want 1", creators.Load())
 	}
 	put(t, store, "a.csv", []byte("x"))
 	if got := get(t, store, "a.csv"); string(got) != "x" {

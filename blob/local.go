@@ -82,7 +82,7 @@ func (l *Local) List(ctx context.Context, prefix, after string) iter.Seq2[Object
 		w := walk{ctx: ctx, root: root, prefix: prefix, after: after, yield: yield}
 		ancestors, err := w.ancestors(dir)
 		if err == nil {
-			err = w.folder(dir, ancestors)
+			err = w.walkFolder(dir, ancestors)
 		}
 		if err != nil && !errors.Is(err, errStopped) {
 			yield(Object{}, fmt.Errorf("list %q in folder %s: %w", prefix, l.root, err))
@@ -119,19 +119,19 @@ func (w *walk) ancestors(dir string) ([]fs.FileInfo, error) {
 	return infos, nil
 }
 
-// folder yields the objects beneath dir. In byte order of the full names "a-b" comes before "a/b": so a folder is
+// walkFolder yields the objects beneath dir. In byte order of the full names "a-b" comes before "a/b": so a folder is
 // sorted among its siblings by its name and the "/" that follows it.
-func (w *walk) folder(dir string, ancestors []fs.FileInfo) error {
-	infos, self, err := w.read(dir)
+func (w *walk) walkFolder(dir string, ancestors []fs.FileInfo) error {
+	entries, self, err := w.read(dir)
 	if err != nil {
 		return err
 	}
 	ancestors = append(slices.Clip(ancestors), self)
-	for _, entry := range infos {
+	for _, entry := range entries {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		if err := w.entry(entry, ancestors); err != nil {
+		if err := w.visit(entry, ancestors); err != nil {
 			return err
 		}
 	}
@@ -140,9 +140,8 @@ func (w *walk) folder(dir string, ancestors []fs.FileInfo) error {
 
 // entry is something in a folder: its full name, and the key that it sorts by.
 type entry struct {
-	name, key string
-	folder    bool
-	link      bool
+	name, key        string
+	isFolder, isLink bool
 }
 
 func (w *walk) read(dir string) ([]entry, fs.FileInfo, error) {
@@ -164,22 +163,22 @@ func (w *walk) read(dir string) ([]entry, fs.FileInfo, error) {
 	}
 	entries := make([]entry, 0, len(dirEntries))
 	for _, d := range dirEntries {
-		e := entry{name: path.Join(dir, d.Name()), folder: d.IsDir(), link: d.Type()&fs.ModeSymlink != 0}
-		if e.name == tmpDir || !d.Type().IsRegular() && !e.folder && !e.link {
+		e := entry{name: path.Join(dir, d.Name()), isFolder: d.IsDir(), isLink: d.Type()&fs.ModeSymlink != 0}
+		if e.name == tmpDir || !d.Type().IsRegular() && !e.isFolder && !e.isLink {
 			continue
 		}
-		if e.link {
+		if e.isLink {
 			// Where the link leads nowhere the entry stays what it is, a link.
 			if target, err := w.root.Stat(e.name); err == nil {
-				if e.folder = target.IsDir(); !e.folder && !target.Mode().IsRegular() {
+				if e.isFolder = target.IsDir(); !e.isFolder && !target.Mode().IsRegular() {
 					continue
 				}
 			}
 		}
-		if e.key = e.name; e.folder {
+		if e.key = e.name; e.isFolder {
 			e.key += "/"
 		}
-		if w.wanted(e) {
+		if w.matches(e) {
 			entries = append(entries, e)
 		}
 	}
@@ -187,18 +186,18 @@ func (w *walk) read(dir string) ([]entry, fs.FileInfo, error) {
 	return entries, self, nil
 }
 
-// wanted tells whether the entry, or for a folder anything in it, can start with prefix and be greater than after.
-func (w *walk) wanted(e entry) bool {
-	if e.folder {
+// matches tells whether the entry, or for a folder anything in it, can start with prefix and be greater than after.
+func (w *walk) matches(e entry) bool {
+	if e.isFolder {
 		return (strings.HasPrefix(e.key, w.prefix) || strings.HasPrefix(w.prefix, e.key)) &&
 			(e.key > w.after || strings.HasPrefix(w.after, e.key))
 	}
 	return strings.HasPrefix(e.name, w.prefix) && e.name > w.after
 }
 
-func (w *walk) entry(e entry, ancestors []fs.FileInfo) error {
+func (w *walk) visit(e entry, ancestors []fs.FileInfo) error {
 	info, err := w.root.Stat(e.name)
-	if err != nil && e.link {
+	if err != nil && e.isLink {
 		info, err = w.root.Lstat(e.name)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
@@ -207,11 +206,11 @@ func (w *walk) entry(e entry, ancestors []fs.FileInfo) error {
 	if err != nil {
 		return err
 	}
-	if e.folder {
-		if e.link && slices.ContainsFunc(ancestors, func(a fs.FileInfo) bool { return os.SameFile(a, info) }) {
+	if e.isFolder {
+		if e.isLink && slices.ContainsFunc(ancestors, func(a fs.FileInfo) bool { return os.SameFile(a, info) }) {
 			return nil // leads back up: all that is there has been listed under its own name
 		}
-		return w.folder(e.name, ancestors)
+		return w.walkFolder(e.name, ancestors)
 	}
 	object := Object{Name: e.name, Size: info.Size(), ETag: etag(info), Modified: info.ModTime()}
 	if !w.yield(object, nil) {
@@ -236,10 +235,7 @@ func (l *Local) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 }
 
 func (l *Local) openFile(name string) (*os.File, fs.FileInfo, error) {
-	if err := validLocalName(name); err != nil {
-		return nil, nil, err
-	}
-	root, err := l.open()
+	root, err := l.openFor(name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -255,7 +251,7 @@ func (l *Local) openFile(name string) (*os.File, fs.FileInfo, error) {
 	}
 	if err != nil {
 		file.Close()
-		return nil, nil, fmt.Errorf("open object %q: %w", name, err)
+		return nil, nil, wrap("open", name, err)
 	}
 	return file, info, nil
 }
@@ -266,9 +262,14 @@ func openError(root *os.Root, name string, err error) error {
 		return fmt.Errorf("open object %q: it is a symbolic link to nothing readable inside the store: %s", name, cause(err))
 	}
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return fmt.Errorf("open object %q: %w", name, ErrNotFound)
+		err = ErrNotFound
 	}
-	return fmt.Errorf("open object %q: %w", name, cause(err))
+	return wrap("open", name, err)
+}
+
+// wrap tells what was being done to which object.
+func wrap(doing, name string, err error) error {
+	return fmt.Errorf("%s object %q: %w", doing, name, cause(err))
 }
 
 // cause is the error without the path, which the caller names.
@@ -292,14 +293,14 @@ type localReader struct {
 
 func (r *localReader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
-		return 0, fmt.Errorf("read object %q: %w", r.name, err)
+		return 0, wrap("read", r.name, err)
 	}
 	n, err := r.file.Read(p)
 	switch {
 	case err == io.EOF:
 		return n, r.atEnd()
 	case err != nil:
-		return n, fmt.Errorf("read object %q: %w", r.name, cause(err))
+		return n, wrap("read", r.name, err)
 	}
 	return n, nil
 }
@@ -309,18 +310,18 @@ func (r *localReader) Read(p []byte) (int, error) {
 func (r *localReader) atEnd() error {
 	info, err := r.file.Stat()
 	if err != nil {
-		return fmt.Errorf("read object %q: %w", r.name, cause(err))
+		return wrap("read", r.name, err)
 	}
-	named, namedInfo, err := r.store.openFile(r.name)
+	current, currentInfo, err := r.store.openFile(r.name)
 	if errors.Is(err, ErrNotFound) {
 		return io.EOF // deleted: what was read is whole all the same
 	}
 	if err != nil {
 		return err
 	}
-	named.Close()
-	if etag(info) != r.etag || etag(namedInfo) != r.etag {
-		return fmt.Errorf("read object %q: %w", r.name, ErrChanged)
+	current.Close()
+	if etag(info) != r.etag || etag(currentInfo) != r.etag {
+		return wrap("read", r.name, ErrChanged)
 	}
 	return io.EOF
 }
@@ -329,10 +330,7 @@ func (r *localReader) Close() error { return r.file.Close() }
 
 // Create writes to a temporary file that Commit gives its name. The content type is not kept: Handler tells it by name.
 func (l *Local) Create(ctx context.Context, name string, _ string) (Writer, error) {
-	if err := validLocalName(name); err != nil {
-		return nil, err
-	}
-	root, err := l.open()
+	root, err := l.openFor(name)
 	if err != nil {
 		return nil, err
 	}
@@ -345,7 +343,7 @@ func (l *Local) Create(ctx context.Context, name string, _ string) (Writer, erro
 	}
 	if err != nil {
 		root.Close()
-		return nil, fmt.Errorf("create object %q: %w", name, err)
+		return nil, wrap("create", name, err)
 	}
 	return &localWriter{ctx: ctx, root: root, name: name, tmp: tmp, file: file}, nil
 }
@@ -369,39 +367,40 @@ func removeStale(root *os.Root) {
 }
 
 type localWriter struct {
-	ctx   context.Context
-	root  *os.Root
-	name  string
-	tmp   string
-	file  *os.File
-	err   error // the first failure; there is no commit after it
-	ended bool
+	ctx      context.Context
+	root     *os.Root
+	name     string
+	tmp      string
+	file     *os.File
+	err      error // the first failure; there is no commit after it
+	isClosed bool
 }
 
 func (w *localWriter) Write(p []byte) (int, error) {
-	if err := w.usable("write"); err != nil {
+	if err := w.check("write"); err != nil {
 		return 0, err
 	}
 	n, err := w.file.Write(p)
 	if err != nil {
-		w.err = fmt.Errorf("write object %q: %w", w.name, cause(err))
+		w.err = wrap("write", w.name, err)
 	}
 	return n, w.err
 }
 
-func (w *localWriter) usable(doing string) error {
-	if w.ended {
-		return fmt.Errorf("%s object %q: %w", doing, w.name, fs.ErrClosed)
+// check gives the error of an earlier call, or of the context.
+func (w *localWriter) check(doing string) error {
+	if w.isClosed {
+		return wrap(doing, w.name, fs.ErrClosed)
 	}
 	if w.err == nil && w.ctx.Err() != nil {
-		w.err = fmt.Errorf("%s object %q: %w", doing, w.name, w.ctx.Err())
+		w.err = wrap(doing, w.name, w.ctx.Err())
 	}
 	return w.err
 }
 
 // Commit returns when the file and its name are on the disk: a crash of the machine after it loses nothing.
 func (w *localWriter) Commit() error {
-	if err := w.usable("commit"); err != nil {
+	if err := w.check("commit"); err != nil {
 		return err
 	}
 	err := w.file.Sync()
@@ -412,10 +411,10 @@ func (w *localWriter) Commit() error {
 		err = syncFolder(w.root, path.Dir(w.name))
 	}
 	if err != nil {
-		w.err = fmt.Errorf("commit object %q: %w", w.name, cause(err))
+		w.err = wrap("commit", w.name, err)
 		return w.err
 	}
-	w.ended = true
+	w.isClosed = true
 	return errors.Join(w.file.Close(), w.root.Close())
 }
 
@@ -468,10 +467,10 @@ func syncFolder(root *os.Root, dir string) error {
 }
 
 func (w *localWriter) Abort() error {
-	if w.ended {
+	if w.isClosed {
 		return nil
 	}
-	w.ended = true
+	w.isClosed = true
 	err := errors.Join(w.file.Close(), w.root.Remove(w.tmp), w.root.Close())
 	if err != nil {
 		return fmt.Errorf("abort object %q: %w", w.name, err)
@@ -481,10 +480,7 @@ func (w *localWriter) Abort() error {
 
 // Delete removes the file, and the folders that it leaves empty.
 func (l *Local) Delete(_ context.Context, name string) error {
-	if err := validLocalName(name); err != nil {
-		return err
-	}
-	root, err := l.open()
+	root, err := l.openFor(name)
 	if err != nil {
 		return err
 	}
@@ -494,7 +490,7 @@ func (l *Local) Delete(_ context.Context, name string) error {
 		err = root.Remove(name)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-		return fmt.Errorf("delete object %q: %w", name, cause(err))
+		return wrap("delete", name, err)
 	}
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 		if root.Remove(dir) != nil {
@@ -531,9 +527,17 @@ func (l *Local) open() (*os.Root, error) {
 	return root, nil
 }
 
-// validLocalName keeps the folder of temporary files out of reach.
-func validLocalName(name string) error {
-	if err := ValidName(name); err != nil {
+// openFor opens the root for the object of that name.
+func (l *Local) openFor(name string) (*os.Root, error) {
+	if err := checkLocalName(name); err != nil {
+		return nil, err
+	}
+	return l.open()
+}
+
+// checkLocalName keeps the folder of temporary files out of reach.
+func checkLocalName(name string) error {
+	if err := checkName(name); err != nil {
 		return err
 	}
 	if isTemporary(name) {

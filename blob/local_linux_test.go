@@ -32,16 +32,16 @@ func TestAListingOpensOnlyFoldersThatCanMatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		watched := map[int32]string{}
+		folderByID := map[int32]string{}
 		for _, folder := range folders {
 			id, err := syscall.InotifyAddWatch(watch, filepath.Join(root, folder), syscall.IN_OPEN|syscall.IN_ONLYDIR)
 			if err != nil {
 				t.Fatal(err)
 			}
-			watched[int32(id)] = folder
+			folderByID[int32(id)] = folder
 		}
 		list(t, store, test.prefix, test.after)
-		got := opened(t, watch, watched)
+		got := openFolders(t, watch, folderByID)
 		syscall.Close(watch)
 		if !slices.Equal(got, test.want) {
 			t.Errorf("List(%q, %q) opened %q, want %q", test.prefix, test.after, got, test.want)
@@ -49,8 +49,8 @@ func TestAListingOpensOnlyFoldersThatCanMatch(t *testing.T) {
 	}
 }
 
-// opened are the watched folders that were opened, each once.
-func opened(t *testing.T, watch int, watched map[int32]string) []string {
+// openFolders are the watched folders that were opened, each once.
+func openFolders(t *testing.T, watch int, folderByID map[int32]string) []string {
 	t.Helper()
 	buffer := make([]byte, 1<<16)
 	n, err := syscall.Read(watch, buffer)
@@ -69,7 +69,7 @@ func opened(t *testing.T, watch int, watched map[int32]string) []string {
 		}
 		events.Seek(int64(event.Len), 1)
 		if event.Len == 0 && event.Mask&syscall.IN_OPEN != 0 { // the folder itself, not something in it
-			folders = append(folders, watched[event.Wd])
+			folders = append(folders, folderByID[event.Wd])
 		}
 	}
 	slices.Sort(folders)

@@ -78,10 +78,10 @@ func TestAFolderStoreNeverLeavesItsRoot(t *testing.T) {
 	if err := store.Delete(t.Context(), "up.json"); err != nil {
 		t.Errorf("delete a link: %v", err)
 	}
-	left, err := os.ReadDir(outside)
+	remaining, err := os.ReadDir(outside)
 	content, readErr := os.ReadFile(filepath.Join(outside, "secret.json"))
-	if err != nil || readErr != nil || len(left) != 1 || string(content) != "secret" {
-		t.Errorf("outside there are %v, %q (%v, %v): want what was there before", left, content, err, readErr)
+	if err != nil || readErr != nil || len(remaining) != 1 || string(content) != "secret" {
+		t.Errorf("outside there are %v, %q (%v, %v): want what was there before", remaining, content, err, readErr)
 	}
 }
 
@@ -165,20 +165,20 @@ func TestWhatDeadProcessesLeftIsInvisibleAndGoesAway(t *testing.T) {
 			t.Errorf("List(%q) = %v", prefix, objects)
 		}
 	}
-	left := temporaryFiles(t, root)
-	if len(left) != 2 {
-		t.Fatalf("temporary files: %v", left)
+	leftovers := temporaryFiles(t, root)
+	if len(leftovers) != 2 {
+		t.Fatalf("temporary files: %v", leftovers)
 	}
-	if _, err := store.Open(t.Context(), ".tmp/"+left[0]); err == nil || !strings.Contains(err.Error(), "not allowed") {
+	if _, err := store.Open(t.Context(), ".tmp/"+leftovers[0]); err == nil || !strings.Contains(err.Error(), "not allowed") {
 		t.Errorf("opening a temporary file: %v", err)
 	}
 	old := time.Now().Add(-staleAfter - time.Minute)
-	if err := os.Chtimes(filepath.Join(root, tmpDir, left[0]), old, old); err != nil {
+	if err := os.Chtimes(filepath.Join(root, tmpDir, leftovers[0]), old, old); err != nil {
 		t.Fatal(err)
 	}
 	put(t, store, "b.csv", []byte("x"))
-	if got := temporaryFiles(t, root); !slices.Equal(got, left[1:]) {
-		t.Errorf("temporary files: %v, want only the young one, %v", got, left[1:])
+	if got := temporaryFiles(t, root); !slices.Equal(got, leftovers[1:]) {
+		t.Errorf("temporary files: %v, want only the young one, %v", got, leftovers[1:])
 	}
 }
 

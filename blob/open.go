@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 )
 
@@ -20,49 +19,55 @@ type Env struct {
 	Key     []byte
 }
 
-// OpenURL opens the store that a URL names:
+// OpenURL opens the store that a URL names, see ParseURL. It is an error of the settings when it fails: it does not ask
+// whether the store answers, see Ping.
+func OpenURL(_ context.Context, rawURL string, env Env) (Store, error) {
+	location, ok := ParseURL(rawURL)
+	if !ok {
+		return nil, fmt.Errorf("store %q: it must begin with file:// or azblob://, as file:///absolute/folder, "+
+			"file://relative/folder or azblob://container/prefix", rawURL)
+	}
+	store, err := location.open(env)
+	if err != nil {
+		return nil, fmt.Errorf("store %q: %w", rawURL, err)
+	}
+	return store, nil
+}
+
+// Location is where the URL of a store leads: to a folder, or to a container of Azure Blob Storage.
+type Location struct {
+	Folder            string // absolute, or relative to the working directory; "" for a container
+	Container, Prefix string // see AzureOptions
+}
+
+// ParseURL takes the URL of a store apart, and reports whether it is one:
 //
 //	file:///var/lib/exhaust/reports    a folder, absolute
 //	file://data/reports                a folder, relative to the working directory
 //	azblob://container/prefix          a container of Azure Blob Storage; all names begin with prefix/
 //
-// It is an error of the settings when it fails: it does not ask whether the store answers, see Ping.
-func OpenURL(_ context.Context, rawURL string, env Env) (Store, error) {
-	scheme, rest, found := strings.Cut(rawURL, "://")
-	switch {
-	case found && scheme == "file":
+// CheckContainer and CheckPrefix tell whether Azure takes the latter two.
+func ParseURL(rawURL string) (Location, bool) {
+	scheme, rest, _ := strings.Cut(rawURL, "://")
+	switch scheme {
+	case "file":
 		folder, err := url.PathUnescape(rest)
-		if err != nil || folder == "" {
-			return nil, fmt.Errorf("store %q: a folder is written file:///absolute/folder or file://relative/folder", rawURL)
-		}
-		local, err := NewLocal(folder, LocalOptions{BaseURL: env.BaseURL, Key: env.Key})
-		if err != nil {
-			return nil, fmt.Errorf("store %q: %w", rawURL, err)
-		}
-		return local, nil
-	case found && scheme == "azblob":
+		return Location{Folder: folder}, err == nil && folder != ""
+	case "azblob":
 		container, prefix, _ := strings.Cut(rest, "/")
-		azure, err := NewAzure(AzureOptions{
-			ConnectionString: env.AzureConnectionString,
-			Account:          env.AzureAccount,
-			Container:        container,
-			Prefix:           prefix,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("store %q: %w", rawURL, err)
-		}
-		return azure, nil
-	default:
-		return nil, fmt.Errorf("store %q: it must begin with file:// or azblob://", rawURL)
+		return Location{Container: container, Prefix: prefix}, true
 	}
+	return Location{}, false
 }
 
-var containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
-
-// validContainer holds a name to Azure's rules for containers.
-func validContainer(name string) error {
-	if len(name) < 3 || len(name) > 63 || !containerName.MatchString(name) {
-		return fmt.Errorf("%q is no container name: it has 3 to 63 characters a-z, 0-9 and single hyphens between them", name)
+func (l Location) open(env Env) (Store, error) {
+	if l.Folder != "" {
+		return NewLocal(l.Folder, LocalOptions{BaseURL: env.BaseURL, Key: env.Key})
 	}
-	return nil
+	return NewAzure(AzureOptions{
+		ConnectionString: env.AzureConnectionString,
+		Account:          env.AzureAccount,
+		Container:        l.Container,
+		Prefix:           l.Prefix,
+	})
 }

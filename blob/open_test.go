@@ -32,7 +32,7 @@ func TestAStoreIsNamedByItsURL(t *testing.T) {
 		switch store := store.(type) {
 		case *Local:
 			got = store.root
-			if !store.signer.able() {
+			if !store.signer.canSign() {
 				t.Errorf("%s cannot sign", url)
 			}
 		case *Azure:

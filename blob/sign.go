@@ -24,10 +24,10 @@ const keyBytes = 32
 
 // SignURL gives BaseURL/<name>?expires=<unix seconds>&signature=<hex>, which Handler serves.
 func (l *Local) SignURL(_ context.Context, name string, expires time.Time) (string, error) {
-	if err := validLocalName(name); err != nil {
+	if err := checkLocalName(name); err != nil {
 		return "", err
 	}
-	if !l.signer.able() {
+	if !l.signer.canSign() {
 		return "", fmt.Errorf("sign a URL for object %q: the store in folder %s has no base URL or no key", name, l.root)
 	}
 	return l.signer.url(name, expires), nil
@@ -83,17 +83,17 @@ func newSigner(base string, key []byte) (signer, error) {
 	if base == "" {
 		return signer{}, nil
 	}
-	parsed, err := url.Parse(base)
+	u, err := url.Parse(base)
 	if err != nil {
 		return signer{}, fmt.Errorf("the base URL for downloads: %w", err)
 	}
-	if parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || parsed.RawQuery != "" || parsed.Fragment != "" {
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return signer{}, fmt.Errorf("the base URL for downloads is %q, it must be like https://host/path", base)
 	}
-	return signer{base: strings.TrimSuffix(base, "/"), path: strings.TrimSuffix(parsed.Path, "/"), key: key}, nil
+	return signer{base: strings.TrimSuffix(base, "/"), path: strings.TrimSuffix(u.Path, "/"), key: key}, nil
 }
 
-func (s signer) able() bool { return s.base != "" && len(s.key) >= keyBytes }
+func (s signer) canSign() bool { return s.base != "" && len(s.key) >= keyBytes }
 
 func (s signer) url(name string, expires time.Time) string {
 	unix := strconv.FormatInt(expires.Unix(), 10)
@@ -110,11 +110,11 @@ const (
 // signature is known to be ours.
 func (s signer) refusal(name string, query url.Values, now time.Time) string {
 	expires, signature := query["expires"], query["signature"]
-	if !s.able() || len(expires) != 1 || len(signature) != 1 {
+	if !s.canSign() || len(expires) != 1 || len(signature) != 1 {
 		return badLink
 	}
-	given, err := hex.DecodeString(signature[0])
-	if err != nil || !hmac.Equal(given, s.sum(name, expires[0])) {
+	sum, err := hex.DecodeString(signature[0])
+	if err != nil || !hmac.Equal(sum, s.sum(name, expires[0])) {
 		return badLink
 	}
 	unix, err := strconv.ParseInt(expires[0], 10, 64)

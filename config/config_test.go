@@ -24,7 +24,7 @@ func TestLoadOfNothingGivesTheContractsDefaults(t *testing.T) {
 	if got := c.Timezone.String(); got != "Asia/Kolkata" {
 		t.Errorf("time zone: got %s", got)
 	}
-	c.Timezone, c.given = nil, nil
+	c.Timezone, c.isSet = nil, nil
 	want := Config{
 		DataDir:     dir + "/data",
 		DatabaseURL: "sqlite://" + dir + "/data/exhaust.db", UCIDatabaseURL: "sqlite://" + dir + "/data/exhaust.db",
@@ -50,7 +50,7 @@ func TestLoadReadsEverySetting(t *testing.T) {
 	if got := c.Timezone.String(); got != "America/New_York" {
 		t.Errorf("time zone: got %s", got)
 	}
-	c.Timezone, c.given = nil, nil
+	c.Timezone, c.isSet = nil, nil
 	want := Config{
 		DataDir:               "/srv/exhaust",
 		DatabaseURL:           "postgres://exhaust:dbpass@db:5432/exhaust?sslmode=require",
@@ -114,16 +114,16 @@ var everySetting = []string{
 
 func TestEverySettingOfTheContractIsKnown(t *testing.T) {
 	var known []string
-	for _, s := range settings {
+	for _, s := range new(Config).settings() {
 		known = append(known, s.name)
 	}
-	var given []string
+	var names []string
 	for _, entry := range everySetting {
 		name, _, _ := strings.Cut(entry, "=")
-		given = append(given, name)
+		names = append(names, name)
 	}
-	if !reflect.DeepEqual(known, given) {
-		t.Errorf("known: %v\nwant:  %v", known, given)
+	if !reflect.DeepEqual(known, names) {
+		t.Errorf("known: %v\nwant:  %v", known, names)
 	}
 }
 
@@ -176,31 +176,33 @@ func TestDefaultsAreDerivedFromOtherSettings(t *testing.T) {
 func TestAWrongValueIsAnErrorThatSaysWhatIsAccepted(t *testing.T) {
 	for _, c := range []struct{ entry, want string }{
 		{"EXHAUST_DATA_DIR=/a?b", `EXHAUST_DATA_DIR is "/a?b": it must be a folder without ?, # or % in its name`},
-		{"EXHAUST_DATABASE_URL=mysql://u:secret@h/d", notShown("EXHAUST_DATABASE_URL") + "it must be postgres://user:password@host:port/database or sqlite:///file"},
-		{"EXHAUST_DATABASE_URL=postgres:secret", notShown("EXHAUST_DATABASE_URL") + "it must be postgres://user:password@host:port/database or sqlite:///file"},
-		{"EXHAUST_DATABASE_URL=host=h password=secret", notShown("EXHAUST_DATABASE_URL") + "it must be postgres://user:password@host:port/database or sqlite:///file"},
-		{"EXHAUST_DATABASE_URL=sqlite://", notShown("EXHAUST_DATABASE_URL") + "after sqlite:// it must name a file, without ?, # or % in its name"},
-		{"EXHAUST_DATABASE_URL=sqlite://:memory:", notShown("EXHAUST_DATABASE_URL") + "after sqlite:// it must name a file, without ?, # or % in its name"},
-		{"UCI_DATABASE_URL=postgres://u:se#cret@h/d", notShown("UCI_DATABASE_URL") + "it is no URL; characters of the password other than letters and digits must be percent-encoded, such as %23 for #"},
-		{"UCI_DATABASE_URL=postgres://u:12#cret@h/d", notShown("UCI_DATABASE_URL") + "characters of the password other than letters and digits must be percent-encoded, such as %23 for #"},
-		{"UCI_DATABASE_URL=postgres://u:12/cret@h/d", notShown("UCI_DATABASE_URL") + "characters of the password other than letters and digits must be percent-encoded, such as %23 for #"},
-		{"UCI_DATABASE_URL=postgres://u:12?cret@h/d", notShown("UCI_DATABASE_URL") + "characters of the password other than letters and digits must be percent-encoded, such as %23 for #"},
-		{"FUSIONAUTH_DATABASE_URL=postgres://u:secret@h", notShown("FUSIONAUTH_DATABASE_URL") + "it must end in /database, the database's name"},
-		{"FUSIONAUTH_DATABASE_URL=postgres://u:secret@h/", notShown("FUSIONAUTH_DATABASE_URL") + "it must end in /database, the database's name"},
+		{"EXHAUST_DATABASE_URL=mysql://u:secret@h/d", secretFault("EXHAUST_DATABASE_URL") + "it must be postgres://user:password@host:port/database or sqlite:///file"},
+		{"EXHAUST_DATABASE_URL=postgres:secret", secretFault("EXHAUST_DATABASE_URL") + "it must be postgres://user:password@host:port/database or sqlite:///file"},
+		{"EXHAUST_DATABASE_URL=host=h password=secret", secretFault("EXHAUST_DATABASE_URL") + "it must be postgres://user:password@host:port/database or sqlite:///file"},
+		{"EXHAUST_DATABASE_URL=sqlite://", secretFault("EXHAUST_DATABASE_URL") + "after sqlite:// it must name a file, without ?, # or % in its name"},
+		{"EXHAUST_DATABASE_URL=sqlite://:memory:", secretFault("EXHAUST_DATABASE_URL") + "after sqlite:// it must name a file, without ?, # or % in its name"},
+		{"UCI_DATABASE_URL=postgres://u:se#cret@h/d", secretFault("UCI_DATABASE_URL") + "it is no URL; characters of the password other than letters and digits must be percent-encoded, such as %23 for #"},
+		{"UCI_DATABASE_URL=postgres://u:12#cret@h/d", secretFault("UCI_DATABASE_URL") + "characters of the password other than letters and digits must be percent-encoded, such as %23 for #"},
+		{"UCI_DATABASE_URL=postgres://u:12/cret@h/d", secretFault("UCI_DATABASE_URL") + "characters of the password other than letters and digits must be percent-encoded, such as %23 for #"},
+		{"UCI_DATABASE_URL=postgres://u:12?cret@h/d", secretFault("UCI_DATABASE_URL") + "characters of the password other than letters and digits must be percent-encoded, such as %23 for #"},
+		{"FUSIONAUTH_DATABASE_URL=postgres://u:secret@h", secretFault("FUSIONAUTH_DATABASE_URL") + "it must end in /database, the database's name"},
+		{"FUSIONAUTH_DATABASE_URL=postgres://u:secret@h/", secretFault("FUSIONAUTH_DATABASE_URL") + "it must end in /database, the database's name"},
 		{"UCI_CONVERSATION_TABLE=bot; DROP TABLE users", `UCI_CONVERSATION_TABLE is "bot; DROP TABLE users": it must be a table as SQL writes it, such as bot, uci.bot or public."Bot"`},
 		{`UCI_USERS_TABLE="a"b"`, `UCI_USERS_TABLE is "\"a\"b\"": it must be a table as SQL writes it, such as bot, uci.bot or public."Bot"`},
 		{"UCI_REGISTRATIONS_TABLE=1a", `UCI_REGISTRATIONS_TABLE is "1a": it must be a table as SQL writes it, such as bot, uci.bot or public."Bot"`},
 		{"UCI_IDENTITIES_TABLE=a.b.c", `UCI_IDENTITIES_TABLE is "a.b.c": it must be a table as SQL writes it, such as bot, uci.bot or public."Bot"`},
-		{"UCI_ENCRYPTION_SECRET=c2VjcmV0", notShown("UCI_ENCRYPTION_SECRET") + "the encryption secret decodes to 6 bytes: it must be the standard base64 of an AES key of 16, 24 or 32 bytes"},
+		{"UCI_ENCRYPTION_SECRET=c2VjcmV0", secretFault("UCI_ENCRYPTION_SECRET") + "the encryption secret decodes to 6 bytes: it must be the standard base64 of an AES key of 16, 24 or 32 bytes"},
 		{"EXHAUST_TELEMETRY_STORE=/var/telemetry", `EXHAUST_TELEMETRY_STORE is "/var/telemetry": it must be azblob://container/prefix or file:///folder`},
 		{"EXHAUST_TELEMETRY_STORE=s3://bucket", `EXHAUST_TELEMETRY_STORE is "s3://bucket": it must be azblob://container/prefix or file:///folder`},
 		{"EXHAUST_REPORTS_STORE=file://", `EXHAUST_REPORTS_STORE is "file://": it must be azblob://container/prefix or file:///folder`},
 		{"EXHAUST_REPORTS_STORE=azblob://Re_ports/x", `EXHAUST_REPORTS_STORE is "azblob://Re_ports/x": after azblob:// it must name a container: 3 to 63 characters a-z, 0-9 and single hyphens between them`},
 		{"EXHAUST_REPORTS_STORE=azblob://reports/x?sv=2022", `EXHAUST_REPORTS_STORE is "azblob://reports/x?sv=2022": the prefix after the container must hold neither ? nor #; credentials go into AZURE_STORAGE_CONNECTION_STRING`},
+		{"EXHAUST_REPORTS_STORE=azblob://reports/a//b", `EXHAUST_REPORTS_STORE is "azblob://reports/a//b": object name "a//b" has the segment "", which is not allowed`},
 		{"EXHAUST_REPORTS_STORE=azblob://reports", "EXHAUST_REPORTS_STORE is in Azure: set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT to sign in with Azure's default credentials"},
 		{"EXHAUST_TELEMETRY_STORE=azblob://telemetry", "EXHAUST_TELEMETRY_STORE is in Azure: set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT to sign in with Azure's default credentials"},
 		{"EXHAUST_TELEMETRY_LAYOUT=yyyy-MM-dd", `EXHAUST_TELEMETRY_LAYOUT is "yyyy-MM-dd": it must hold {yyyy}, {MM} and {dd} once each, such as {yyyy}-{MM}-{dd} or {yyyy}/{MM}/{dd}/`},
 		{"EXHAUST_TELEMETRY_LAYOUT={yyyy}/{mm}/{dd}/", `EXHAUST_TELEMETRY_LAYOUT is "{yyyy}/{mm}/{dd}/": it must hold {yyyy}, {MM} and {dd} once each, such as {yyyy}-{MM}-{dd} or {yyyy}/{MM}/{dd}/`},
+		{"EXHAUST_TELEMETRY_LAYOUT={yyyy}{MM}{dd}{HH}", `EXHAUST_TELEMETRY_LAYOUT is "{yyyy}{MM}{dd}{HH}": it must hold {yyyy}, {MM} and {dd} once each, such as {yyyy}-{MM}-{dd} or {yyyy}/{MM}/{dd}/`},
 		{"EXHAUST_ADDR=8080", `EXHAUST_ADDR is "8080": it must be host:port or :port, with a port from 1 to 65535`},
 		{"EXHAUST_ADDR=localhost:0", `EXHAUST_ADDR is "localhost:0": it must be host:port or :port, with a port from 1 to 65535`},
 		{"EXHAUST_ADDR=localhost:65536", `EXHAUST_ADDR is "localhost:65536": it must be host:port or :port, with a port from 1 to 65535`},
@@ -275,8 +277,8 @@ func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 		"EXHAUST_DATABASE_URL=postgres://u:hunter2@h", "EXHAUST_REPORTS_STORE=azblob://reports",
 	})
 	want := strings.Join([]string{
-		notShown("EXHAUST_DATABASE_URL") + "it must end in /database, the database's name",
-		notShown("UCI_ENCRYPTION_SECRET") + "the encryption secret is not base64: it must be the standard base64 of an AES key of 16, 24 or 32 bytes",
+		secretFault("EXHAUST_DATABASE_URL") + "it must end in /database, the database's name",
+		secretFault("UCI_ENCRYPTION_SECRET") + "the encryption secret is not base64: it must be the standard base64 of an AES key of 16, 24 or 32 bytes",
 		`EXHAUST_MAX_DAYS is "many": it must be a number of days from 1 to 3660`,
 		"EXHAUST_REPORTS_STORE is in Azure: set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT to sign in with Azure's default credentials",
 		"EXHAUST_ADR is no setting: did you mean EXHAUST_ADDR?",
@@ -299,10 +301,12 @@ func TestStoresInAzureNeedAValidAccount(t *testing.T) {
 		{[]string{telemetry, "AZURE_STORAGE_CONNECTION_STRING=AccountName=a;SharedAccessSignature=s"}, "<nil>"},
 		{[]string{reports, "AZURE_STORAGE_ACCOUNT=Exhaust_1"},
 			`AZURE_STORAGE_ACCOUNT is "Exhaust_1": it must be the account's name, 3 to 24 characters a-z and 0-9, or its https:// endpoint`},
+		{[]string{reports, "AZURE_STORAGE_ACCOUNT=http://exhaust1.blob.core.windows.net"},
+			`AZURE_STORAGE_ACCOUNT is "http://exhaust1.blob.core.windows.net": it must be the account's name, 3 to 24 characters a-z and 0-9, or its https:// endpoint`},
 		{[]string{reports, "AZURE_STORAGE_CONNECTION_STRING=hunter2"},
-			notShown("AZURE_STORAGE_CONNECTION_STRING") + "it must hold AccountName=…;AccountKey=…, as the Azure portal shows it under Access keys"},
+			secretFault("AZURE_STORAGE_CONNECTION_STRING") + "it must hold AccountName=…;AccountKey=…, as the Azure portal shows it under Access keys"},
 		{[]string{reports, "AZURE_STORAGE_CONNECTION_STRING=AccountName=a;SharedAccessSignature=hunter2"},
-			notShown("AZURE_STORAGE_CONNECTION_STRING") + "it must hold AccountKey=…, because the reports' download URLs are signed with it"},
+			secretFault("AZURE_STORAGE_CONNECTION_STRING") + "it must hold AccountKey=…, because the reports' download URLs are signed with it"},
 	} {
 		if _, err := Load(c.environ); fmt.Sprint(err) != c.want {
 			t.Errorf("%s:\n got %v\nwant %s", c.environ, err, c.want)
@@ -408,14 +412,14 @@ func TestTheDocumentedTableIsTheCodes(t *testing.T) {
 }
 
 func TestEveryDocumentedExampleIsAccepted(t *testing.T) {
-	for _, s := range settings {
+	for _, s := range new(Config).settings() {
 		if _, err := Load([]string{s.name + "=" + s.example, "AZURE_STORAGE_CONNECTION_STRING=AccountName=a;AccountKey=k"}); err != nil {
 			t.Errorf("%s=%s: %v", s.name, s.example, err)
 		}
 	}
 }
 
-func notShown(name string) string { return name + " is not valid (its value is not shown): " }
+func secretFault(name string) string { return name + " is not valid (its value is not shown): " }
 
 func settingOf(c Config, name string) Setting {
 	for _, s := range c.Public() {

@@ -23,6 +23,12 @@ type identifier struct {
 
 var identifierPattern = regexp.MustCompile(`^(?:([A-Za-z_][A-Za-z0-9_$]{0,62})|"([A-Za-z0-9_$ -]{1,63})")$`)
 
+// CheckTableName tells what is wrong with a table's name in a setting.
+func CheckTableName(setting string) error {
+	_, err := parseTableName(setting)
+	return err
+}
+
 // parseTableName accepts an identifier, or two with a dot between them, each bare or in double
 // quotes. Nothing else can reach SQL.
 func parseTableName(setting string) (tableName, error) {

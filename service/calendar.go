@@ -130,7 +130,7 @@ func retryBusy[T any](ctx context.Context, ask func() (T, error)) (T, error) {
 		return answer, backoff.Permanent(err)
 	}, backoff.WithBackOff(&backoff.ExponentialBackOff{
 		InitialInterval: 25 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 5 * time.Second,
-	}), backoff.WithMaxElapsedTime(10*time.Second))
+	}), backoff.WithMaxElapsedTime(15*time.Second))
 	if err != nil {
 		err = last // rather than the context's: it says what Temporal lacks
 	}

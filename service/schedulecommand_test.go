@@ -15,7 +15,7 @@ import (
 func TestTheStarterMakesShowsChangesAndEndsASchedule(t *testing.T) {
 	t.Parallel()
 	starter := filepath.Join(t.TempDir(), "starter")
-	if output, err := exec.Command("go", "build", "-o", starter, "../../starter").CombinedOutput(); err != nil {
+	if output, err := exec.Command("go", "build", "-o", starter, "../starter").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	// run runs `starter schedule` and gives its output, both streams, and exit code.

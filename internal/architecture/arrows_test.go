@@ -1,0 +1,167 @@
+// Package architecture holds no code: its tests hold the project to its plan (docs/architecture.md), which packages may
+// import which, and to the names that live outside the code.
+package architecture
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "data-exhaust/"
+
+// floors are the packages from the ground up. A package may import those of the floors below its own.
+var floors = [][]string{
+	{"exhaust"},
+	{"database", "report", "telemetry", "blob"},
+	{"jobs", "registry"},
+	{"activities/segments"},
+	{"activities"},
+	{"activities/night", "activities/recurring"},
+	{"workflows"},
+	{"service"},
+	{"config", "api/rest"},
+	{"internal/devstack", "internal/sample"},
+	{"internal/app"},
+	{"api", "worker", "starter"},
+}
+
+// exact are the packages of the project that some packages import, where their floor alone would allow more.
+var exact = map[string][]string{
+	"exhaust":                    nil,
+	"database":                   nil,
+	"report":                     nil,
+	"blob":                       nil,
+	"telemetry":                  {"exhaust"},
+	"jobs":                       {"database", "exhaust"},
+	"registry":                   {"database", "exhaust"},
+	"workflows":                  {"activities", "activities/night", "activities/recurring", "exhaust"},
+	"internal/devstack":          nil,
+	"internal/sample":            {"database", "exhaust"},
+	"internal/dbtest":            {"database", "internal/devstack"},
+	"internal/e2etest":           {"internal/devstack"},
+	"internal/devstack/cmd/tool": {"internal/devstack"},
+	"api":                        {"config", "internal/app"},
+	"worker":                     {"internal/app"},
+}
+
+// importers are the only packages that import some others.
+var importers = map[string][]string{
+	"api/rest":          {"internal/app"},
+	"internal/app":      {"api", "worker", "starter"},
+	"config":            {"api", "internal/app", "starter"},
+	"internal/devstack": {"internal/dbtest", "internal/devstack/cmd/tool", "internal/e2etest", "starter"},
+	"internal/sample":   {"internal/app", "starter"},
+	"internal/dbtest":   nil,
+	"internal/e2etest":  nil,
+}
+
+// strangers are packages of others that some packages must not import: what their comments say they do not do.
+var strangers = map[string][]string{
+	"exhaust":   {"os", "net", "net/http", "database/sql", "go.temporal.io/sdk/workflow", "go.temporal.io/sdk/client"},
+	"report":    {"os", "net/http", "database/sql"},
+	"telemetry": {"os", "net/http", "database/sql"},
+	"workflows": {"os", "net", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "sync", "log", "log/slog", "context", "go.temporal.io/sdk/client", "go.temporal.io/sdk/activity"},
+	"service":   {"net/http", "os"},
+	"api/rest":  {"go.temporal.io/sdk/client", "database/sql"},
+}
+
+// source is what a package's files, tests aside, say of it.
+type source struct {
+	name     string
+	comments []string
+	imports  []string
+}
+
+// packages reads the project's packages, by their folders. It parses them itself: go test does not see what a `go list`
+// reads, and would give the answer of before.
+func packages(t *testing.T) map[string]*source {
+	t.Helper()
+	all := map[string]*source{}
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == "tools" || entry.Name() == "data" || strings.HasPrefix(entry.Name(), ".") && path != root):
+			return fs.SkipDir
+		case entry.IsDir(), !strings.HasSuffix(path, ".go"), strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly|parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		folder, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		folder = filepath.ToSlash(folder)
+		if all[folder] == nil {
+			all[folder] = &source{name: file.Name.Name}
+		}
+		p := all[folder]
+		if file.Doc != nil {
+			p.comments = append(p.comments, file.Doc.Text())
+		}
+		for _, spec := range file.Imports {
+			p.imports = append(p.imports, strings.Trim(spec.Path.Value, `"`))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all["workflows"] == nil || !slices.Contains(all["workflows"].imports, module+"exhaust") {
+		t.Fatal("the packages are not found where they are looked for")
+	}
+	return all
+}
+
+func TestArrowsPointDown(t *testing.T) {
+	floorOf := map[string]int{}
+	for number, floor := range floors {
+		for _, name := range floor {
+			floorOf[name] = number
+		}
+	}
+	for folder, p := range packages(t) {
+		own, onFloor := floorOf[folder]
+		allowed, isExact := exact[folder]
+		if !onFloor && !isExact {
+			t.Errorf("package %s is on no floor: give it one here and in docs/architecture.md", folder)
+			continue
+		}
+		for _, imported := range p.imports {
+			if slices.Contains(strangers[folder], imported) {
+				t.Errorf("%s imports %s, which its comment rules out", folder, imported)
+			}
+			name, isOurs := strings.CutPrefix(imported, module)
+			if !isOurs {
+				continue
+			}
+			if isExact && !slices.Contains(allowed, name) || onFloor && floorOf[name] >= own {
+				t.Errorf("%s imports %s: that arrow does not point down", folder, name)
+			}
+			if only, isRestricted := importers[name]; isRestricted && !slices.Contains(only, folder) {
+				t.Errorf("%s imports %s, which only %q may", folder, name, only)
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for folder, p := range packages(t) {
+		begin := "Package " + p.name + " "
+		if p.name == "main" {
+			begin = "Command "
+		}
+		if len(p.comments) != 1 || !strings.HasPrefix(p.comments[0], begin) {
+			t.Errorf("the comments of package %s are %.80q, want one that begins %q", folder, p.comments, begin)
+		}
+	}
+}

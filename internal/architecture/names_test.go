@@ -1,0 +1,177 @@
+package architecture
+
+import (
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"data-exhaust/activities"
+	"data-exhaust/activities/night"
+	"data-exhaust/activities/recurring"
+	"data-exhaust/database"
+	"data-exhaust/exhaust"
+	"data-exhaust/jobs"
+	"data-exhaust/service"
+	"data-exhaust/workflows"
+)
+
+// The names below live outside the code: in histories, memos, schedules, rows, stores, dashboards and receivers of webhooks.
+// Code of another release reads what stands under them, so a name here changes only together with code that still
+// understands the old one.
+
+func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
+	for _, c := range []struct {
+		what      string
+		got, want []string
+	}{
+		{"workflows", functionNames(workflows.Exhaust, workflows.Nightly, workflows.Recurring), []string{"Exhaust", "Nightly", "Recurring"}},
+		{"activities of an exhaust", methodNames[*activities.Activities](), []string{
+			"BuildCSV", "FetchTelemetry", "JoinDevices", "PlanFetch", "RecordJob", "RemoveFiles", "ResolveConversation", "SignURLs",
+		}},
+		{"activities of the night", methodNames[*night.Activities](), []string{
+			"DeleteExpired", "DeleteLeftStaging", "DeleteUnnamed", "ListDue", "RunDue", "SettleEnded",
+		}},
+		{"activities of a firing", methodNames[*recurring.Activities](), []string{"AwaitExhaust", "FindWindow", "SendWebhook", "SubmitWindow"}},
+		{"signal and query", []string{workflows.RunSignal, workflows.StateQuery}, []string{"run", "state"}},
+		{"memo fields", []string{workflows.RequestMemo, workflows.StateMemo, workflows.FiringMemo}, []string{"request", "state", "firing"}},
+		{"search attributes", service.SearchAttributeNames(), []string{
+			"ExhaustStatus", "ExhaustTag", "ExhaustChannel", "ExhaustDataset", "ExhaustConversation",
+		}},
+		{"ids of workflows and schedules", []string{
+			exhaust.WorkflowID("1E2A"), workflows.RecurringID("abc"), workflows.RecurringScheduleID("abc"), service.NightlySchedule,
+		}, []string{"exhaust-1E2A", "recurring-abc", "exhaust-schedule-abc", "exhaust-nightly"}},
+		{"error types", []string{
+			activities.NoConversation, activities.NoData, activities.CorruptTelemetry, activities.BadRange, activities.StagingGone, activities.Stopping,
+			recurring.NotEnded, recurring.BadWindow, recurring.WebhookRefused,
+		}, []string{
+			"NoConversation", "NoData", "CorruptTelemetry", "BadRange", "StagingGone", "WorkerStopping", "NotEnded", "BadWindow", "WebhookRefused",
+		}},
+		{"names in the reports store", []string{
+			exhaust.StagingPrefix, exhaust.StagingOf("1E2A"), exhaust.StagingOfRun("1E2A", "run"), exhaust.SlicesOf("bot"),
+			exhaust.Request{ID: "1E2A", Dataset: exhaust.ResponseExhaust, ConversationID: "bot"}.ReportName("2022-04-06"),
+			exhaust.Request{ID: "1E2A", Dataset: exhaust.PrivateExhaust, ConversationID: "bot"}.ReportName("2022-04-06"),
+		}, []string{
+			"staging/", "staging/1E2A/", "staging/1E2A/run/", "slices/bot/",
+			"uci-response-exhaust/1E2A/bot_response_20220406.csv", "uci-private-exhaust/1E2A/bot_userinfo_20220406.csv",
+		}},
+		{"headers of webhooks", []string{recurring.DeliveryHeader, recurring.TimestampHeader, recurring.SignatureHeader}, []string{
+			"X-Exhaust-Delivery", "X-Exhaust-Timestamp", "X-Exhaust-Signature",
+		}},
+		{"columns of job_request", columns(t), []string{
+			"allow_empty", "conversation_id", "download_urls", "dt_job_completed", "dt_job_submitted", "dt_job_updated", "dt_urls_expire", "end_date",
+			"err_message", "execution_time", "iteration", "job_id", "may_heal", "output_format", "progress", "report", "request_data", "request_id",
+			"requested_by", "requested_channel", "start_date", "status", "tag",
+		}},
+	} {
+		if !slices.Equal(c.got, c.want) {
+			t.Errorf("%s:\ngot  %q\nwant %q", c.what, c.got, c.want)
+		}
+	}
+}
+
+func functionNames(functions ...any) (names []string) {
+	for _, f := range functions {
+		name := runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
+		names = append(names, name[strings.LastIndex(name, ".")+1:])
+	}
+	return names
+}
+
+// methodNames are the names under which a worker registers the methods of a type as activities.
+func methodNames[T any]() (names []string) {
+	for method := range reflect.TypeFor[T]().Methods() {
+		names = append(names, method.Name)
+	}
+	return names
+}
+
+func columns(t *testing.T) (names []string) {
+	t.Helper()
+	db, err := database.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "jobs.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := jobs.New(db).Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Select(t.Context(), &names, `SELECT name FROM pragma_table_info('job_request') ORDER BY name`); err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// payloads are what travels through Temporal, each with the fields of its JSON. What stands in an object of an object is
+// listed where that object's type is.
+var payloads = map[reflect.Type]string{
+	reflect.TypeFor[workflows.Input]():         "request attempts timeout wait",
+	reflect.TypeFor[workflows.Result]():        "report progress",
+	reflect.TypeFor[exhaust.Request]():         "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate endDate submittedAt allowEmpty",
+	reflect.TypeFor[exhaust.State]():           "status statusMessage mayHeal attempts progress updatedAt completedAt executionTime report",
+	reflect.TypeFor[exhaust.Job]():             "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate endDate submittedAt allowEmpty status statusMessage mayHeal attempts progress updatedAt completedAt executionTime report",
+	reflect.TypeFor[exhaust.Progress]():        "phase bytesTotal bytesRead eventsMatched rowsWritten percent linesSkipped rowsUnknownDevice undecryptable",
+	reflect.TypeFor[exhaust.Conversation]():    "ID Name Channel StartDate EndDate",
+	reflect.TypeFor[activities.Resolved]():     "conversation startDate endDate",
+	reflect.TypeFor[activities.Part]():         "number begin end objects bytes",
+	reflect.TypeFor[activities.Position]():     "day name",
+	reflect.TypeFor[activities.FetchInput]():   "dataset channel conversationId staging part",
+	reflect.TypeFor[activities.Fetched]():      "runs bytesRead eventsMatched linesSkipped objects",
+	reflect.TypeFor[activities.SegmentRange](): "part attempt count",
+	reflect.TypeFor[activities.FetchResume]():  "after fetched",
+	reflect.TypeFor[activities.Heartbeat]():    "bytesRead eventsMatched linesSkipped rowsWritten fetch",
+	reflect.TypeFor[activities.JoinInput]():    "dataset conversationId staging runs fromRegistry",
+	reflect.TypeFor[activities.Joined]():       "known unknown repeatRuns",
+	reflect.TypeFor[activities.BuildInput]():   "request conversation staging runs repeatRuns completed",
+	reflect.TypeFor[activities.Built]():        "report rowsWritten rowsUnknownDevice undecryptable",
+	reflect.TypeFor[workflows.NightInput]():    "concurrency timeout schedule carried",
+	reflect.TypeFor[workflows.Night]():         "began failed listed after running summary",
+	reflect.TypeFor[workflows.Summary]():       "began ended ran retried success failed cancelled bytes rows slowest failures deleted problems",
+	reflect.TypeFor[night.Due]():               "requestId status attempts",
+	reflect.TypeFor[night.DueQuery]():          "failed before after limit",
+	reflect.TypeFor[night.Outcome]():           "requestId status message bytes rows took",
+	reflect.TypeFor[night.Cleaned]():           "reports staged unnamed",
+	reflect.TypeFor[workflows.Firing]():        "firing from to requestId status rows note webhook",
+	reflect.TypeFor[exhaust.Schedule]():        "id revision dataset tag channel requestedBy datasetConfig conversationId cron zone jitter change webhook createdAt updatedAt",
+	reflect.TypeFor[exhaust.ScheduleChange]():  "at first last",
+	reflect.TypeFor[exhaust.SealedWebhook]():   "host sealed",
+	reflect.TypeFor[exhaust.Window]():          "firing from to",
+	reflect.TypeFor[recurring.Ready]():         "scheduleId webhook requestId attempts tag channel dataset status from to rows",
+}
+
+func TestFieldsOfPayloadsStayTheSame(t *testing.T) {
+	for payload, want := range payloads {
+		if got := strings.Join(jsonFields(payload), " "); got != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", payload, got, want)
+		}
+		for field := range payload.Fields() {
+			of := field.Type
+			for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
+				of = of.Elem()
+			}
+			if _, isListed := payloads[of]; of.Kind() == reflect.Struct && of != reflect.TypeFor[time.Time]() && !field.Anonymous && !isListed {
+				t.Errorf("%s.%s is a %s, whose fields are not listed", payload, field.Name, of)
+			}
+		}
+	}
+}
+
+// jsonFields are the names in a struct's JSON, in their order.
+func jsonFields(of reflect.Type) (names []string) {
+	for field := range of.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		switch {
+		case name == "-", !field.IsExported():
+		case name == "" && field.Anonymous:
+			names = append(names, jsonFields(field.Type)...)
+		case name == "":
+			names = append(names, field.Name)
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
+}

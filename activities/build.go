@@ -121,12 +121,12 @@ func (b *builder) writePrivate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		shown, undecryptable := device.Reveal(b.settings.Cipher, b.settings.AssumeConsent)
+		visibleID, undecryptable := device.Reveal(b.settings.Cipher, b.settings.AssumeConsent)
 		if undecryptable {
 			b.built.Undecryptable++
 		}
 		return b.write([]string{
-			b.in.Conversation.ID, b.in.Conversation.Name, shown, device.Username, device.ID.String(),
+			b.in.Conversation.ID, b.in.Conversation.Name, visibleID, device.Username, device.ID.String(),
 		})
 	})
 }

@@ -72,7 +72,7 @@ type PhoneCipher interface {
 
 // Reveal is the Decrypted Device ID of contract section 5: the phone number of a device that gave
 // consent, else its id. undecryptable is true where a number was due and could not be had.
-func (d Device) Reveal(c PhoneCipher, assumeConsent bool) (shown string, undecryptable bool) {
+func (d Device) Reveal(c PhoneCipher, assumeConsent bool) (visibleID string, undecryptable bool) {
 	agreed := d.Consent == ConsentGiven || d.Consent == ConsentUnrecorded && assumeConsent
 	username := strings.TrimSpace(d.Username)
 	if !agreed || username == "" || c == nil {

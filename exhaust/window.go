@@ -159,9 +159,9 @@ func (s Schedule) Before(ctx context.Context, c Calendar, t time.Time) (time.Tim
 	return time.Time{}, fmt.Errorf("cron %q has no firing before %s", s.Cron, t.Format(time.RFC3339))
 }
 
-// AskedAt is when the exhaust of the window counts as asked for: at the firing, so that it is the same
+// SubmittedAt is when the exhaust of the window counts as submitted: at the firing, so that it is the same
 // exhaust whenever it is made; never before its days are over.
-func (w Window) AskedAt(days *time.Location) time.Time {
+func (w Window) SubmittedAt(days *time.Location) time.Time {
 	end := w.To.Add(1).Time()
 	over := time.Date(end.Year(), end.Month(), end.Day(), 0, 0, 0, 0, days)
 	if over.After(w.Firing) {

@@ -145,7 +145,7 @@ func TestAnExhaustCountsAsAskedForAtTheFiringButNeverBeforeItsDaysAreOver(t *tes
 		{"2022-03-09", "2022-03-10T07:30:00+05:30"},
 		{"2022-03-10", "2022-03-11T00:00:00+05:30"},
 	} {
-		got := Window{Firing: at(t, "2022-03-10T02:00:00Z"), From: "2022-03-01", To: c.to}.AskedAt(kolkata)
+		got := Window{Firing: at(t, "2022-03-10T02:00:00Z"), From: "2022-03-01", To: c.to}.SubmittedAt(kolkata)
 		if got.Format(time.RFC3339) != c.want {
 			t.Errorf("to %s: got %s, want %s", c.to, got.Format(time.RFC3339), c.want)
 		}

@@ -165,7 +165,7 @@ func (s *Exhausts) Start(ctx context.Context, requestID string, status exhaust.S
 
 // signal starts an exhaust that waits for the night. One that does not wait takes no notice.
 func (s *Exhausts) signal(ctx context.Context, requestID string) error {
-	err := s.temporal.SignalWorkflow(ctx, exhaust.WorkflowID(requestID), "", workflows.RunSignal, nil)
+	err := s.temporal.SignalWorkflow(ctx, exhaust.WorkflowID(requestID), "", workflows.StartSignal, nil)
 	if err == nil || isNotFound(err) {
 		return nil
 	}
@@ -225,11 +225,11 @@ func (s *Exhausts) startWorkflow(ctx context.Context, job exhaust.Job, options s
 	}
 	// Of several that start an attempt at the same time all get the answer that they did (StartOnce). The request of one
 	// of them counts, and all answer with it.
-	started, err := s.describe(ctx, job.ID)
-	if err != nil || started.Attempts != job.Attempts {
-		return started, err
+	first, err := s.describe(ctx, job.ID)
+	if err != nil || first.Attempts != job.Attempts {
+		return first, err
 	}
-	job.Request = started.Request
+	job.Request = first.Request
 	if job.Attempts == 0 {
 		job.UpdatedAt = job.SubmittedAt
 	}

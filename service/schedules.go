@@ -168,7 +168,7 @@ func (s *Schedules) Read(ctx context.Context, channel, id string) (Schedule, err
 const maxFirings = 10
 
 func (s *Schedules) firings(ctx context.Context, id string) ([]Firing, error) {
-	listed, err := s.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+	list, err := s.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Namespace: s.namespace,
 		PageSize:  maxFirings,
 		Query:     "TemporalScheduledById = " + quote(workflows.RecurringScheduleID(id)),
@@ -177,7 +177,7 @@ func (s *Schedules) firings(ctx context.Context, id string) ([]Firing, error) {
 		return nil, temporalError(err)
 	}
 	var firings []Firing
-	for _, execution := range listed.GetExecutions() {
+	for _, execution := range list.GetExecutions() {
 		firing := Firing{WorkflowID: execution.GetExecution().GetWorkflowId(), State: stateOf(execution.GetStatus())}
 		if payload, ok := execution.GetMemo().GetFields()[workflows.FiringMemo]; ok {
 			if err := converter.GetDefaultDataConverter().FromPayload(payload, &firing.Firing); err != nil {

@@ -19,16 +19,16 @@ import (
 // Input starts an exhaust.
 type Input struct {
 	Request exhaust.Request `json:"request"`
-	// Attempts counts the runs of the exhaust before this one.
+	// Attempts counts the attempts before this one.
 	Attempts int `json:"attempts"`
 	// Timeout is how long whatever can heal is tried again (EXHAUST_TIMEOUT).
 	Timeout time.Duration `json:"timeout"`
-	// Wait keeps the exhaust SUBMITTED until RunSignal comes, from the night or from an operator.
+	// Wait keeps the exhaust SUBMITTED until StartSignal comes, from the night or from an operator.
 	Wait bool `json:"wait,omitempty"`
 }
 
-// RunSignal runs an exhaust that waits for the night.
-const RunSignal = "run"
+// StartSignal starts an exhaust that waits for the night.
+const StartSignal = "run"
 
 // Result is what an exhaust that succeeded came to. The file's signed URLs are not in it: they are
 // in job_request.
@@ -37,11 +37,11 @@ type Result struct {
 	Progress exhaust.Progress `json:"progress"`
 }
 
-// StateQuery asks a running exhaust for its exhaust.Job, for people who look at it in Temporal's UI.
+// StateQuery asks an exhaust in flight for its exhaust.Job, for people who look at it in Temporal's UI.
 const StateQuery = "state"
 
-// Exhaust makes one exhaust. The workflow is the state of the exhaust: what it tells of itself by
-// search attributes and memo can be read while no worker is alive.
+// Exhaust makes one exhaust. The workflow is the state of the exhaust: what it publishes by search
+// attributes and memo can be read while no worker is alive.
 //
 // It completes when the exhaust is SUCCESS, fails when it is FAILED, and is cancelled when it is
 // CANCELLED.
@@ -66,12 +66,12 @@ var a *activities.Activities
 
 // exhaustRun is one run of an exhaust.
 type exhaustRun struct {
-	timeout  time.Duration
-	job      exhaust.Job
-	deadline time.Time
-	started  time.Time
-	staging  string
-	report   string // the file's name, "" until it is written
+	timeout   time.Duration
+	job       exhaust.Job
+	deadline  time.Time
+	startedAt time.Time
+	staging   string
+	report    string // the file's name, "" until it is written
 	// publicStatus is the one in the search attribute.
 	publicStatus exhaust.Status
 	// processingRecord is the record of PROCESSING, stagingRemoval the removal of what was staged.
@@ -88,14 +88,14 @@ func newExhaust(ctx workflow.Context, in Input) *exhaustRun {
 				Progress:  exhaust.Progress{Phase: in.Request.FirstPhase()},
 				UpdatedAt: in.Request.SubmittedAt},
 		},
-		started:  now,
-		timeout:  in.Timeout,
-		deadline: now.Add(in.Timeout),
-		staging:  exhaust.StagingOfRun(in.Request.ID, workflow.GetInfo(ctx).WorkflowExecution.RunID),
+		startedAt: now,
+		timeout:   in.Timeout,
+		deadline:  now.Add(in.Timeout),
+		staging:   exhaust.StagingOfRun(in.Request.ID, workflow.GetInfo(ctx).WorkflowExecution.RunID),
 	}
 }
 
-// waitForSignal waits for RunSignal. It holds no worker meanwhile.
+// waitForSignal waits for StartSignal. It holds no worker meanwhile.
 func (e *exhaustRun) waitForSignal(ctx workflow.Context) error {
 	if err := e.publishState(ctx, "waiting for the night"); err != nil {
 		return err
@@ -107,7 +107,7 @@ func (e *exhaustRun) waitForSignal(ctx workflow.Context) error {
 	}
 	isSignalled := false
 	selector := workflow.NewSelector(ctx)
-	selector.AddReceive(workflow.GetSignalChannel(ctx, RunSignal), func(c workflow.ReceiveChannel, _ bool) {
+	selector.AddReceive(workflow.GetSignalChannel(ctx, StartSignal), func(c workflow.ReceiveChannel, _ bool) {
 		c.Receive(ctx, nil)
 		isSignalled = true
 	})
@@ -116,8 +116,8 @@ func (e *exhaustRun) waitForSignal(ctx workflow.Context) error {
 	if !isSignalled {
 		return ctx.Err()
 	}
-	e.started = workflow.Now(ctx)
-	e.deadline = e.started.Add(e.timeout)
+	e.startedAt = workflow.Now(ctx)
+	e.deadline = e.startedAt.Add(e.timeout)
 	return nil
 }
 
@@ -346,7 +346,7 @@ func (e *exhaustRun) finish(ctx workflow.Context) error {
 	if err := e.processingRecord.Get(ctx, nil); err != nil {
 		return err
 	}
-	// From here on the exhaust is made: a cancellation comes too late.
+	// From here on the exhaust has its file: a cancellation comes too late.
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	e.stagingRemoval = workflow.ExecuteActivity(e.cleanUpStep(ctx), a.RemoveFiles, []string{e.staging})
 	success := e.finalJob(ctx, exhaust.Success, "")
@@ -414,14 +414,14 @@ func (e *exhaustRun) finalJob(ctx workflow.Context, status exhaust.Status, messa
 	job.Message = message
 	job.CompletedAt = workflow.Now(ctx)
 	job.UpdatedAt = job.CompletedAt
-	job.ExecutionTime = job.CompletedAt.Sub(e.started)
+	job.ExecutionTime = job.CompletedAt.Sub(e.startedAt)
 	return job
 }
 
 // sentence says to the exhaust's owner why it failed.
 func (e *exhaustRun) sentence(cause error) string {
 	if isTimeout(cause) {
-		return fmt.Sprintf("gave up after %s in phase %s: %s", e.deadline.Sub(e.started), e.job.Progress.Phase, rootMessage(cause))
+		return fmt.Sprintf("gave up after %s in phase %s: %s", e.deadline.Sub(e.startedAt), e.job.Progress.Phase, rootMessage(cause))
 	}
 	return rootMessage(cause)
 }

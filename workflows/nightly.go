@@ -26,11 +26,11 @@ type NightInput struct {
 
 // Night is how far a night has come.
 type Night struct {
-	Began time.Time `json:"began"`
-	// Failed is true once those that wait have been listed and those that FAILED are next; Listed once
+	StartedAt time.Time `json:"began"`
+	// Failed is true once those that wait have been listed and those that FAILED are next; IsListed once
 	// these have been too.
-	Failed bool `json:"failed"`
-	Listed bool `json:"listed"`
+	Failed   bool `json:"failed"`
+	IsListed bool `json:"listed"`
 	// After is the id of the last exhaust that was listed.
 	After string `json:"after,omitempty"`
 	// Running are the exhausts whose end the night waits for.
@@ -40,10 +40,10 @@ type Night struct {
 
 // Summary is the result of a night.
 type Summary struct {
-	Began time.Time `json:"began"`
-	Ended time.Time `json:"ended"`
-	// Ran counts the exhausts that the night has started: those that waited and those that had FAILED.
-	Ran       int `json:"ran"`
+	StartedAt time.Time `json:"began"`
+	EndedAt   time.Time `json:"ended"`
+	// Starts counts the exhausts that the night has started: those that waited and those that had FAILED.
+	Starts    int `json:"ran"`
 	Retried   int `json:"retried"`
 	Success   int `json:"success"`
 	Failed    int `json:"failed"`
@@ -77,7 +77,7 @@ func Nightly(ctx workflow.Context, in NightInput) (Summary, error) {
 	state := in.Carried
 	if state == nil {
 		now := workflow.Now(ctx)
-		state = &Night{Began: now, Summary: Summary{Began: now}}
+		state = &Night{StartedAt: now, Summary: Summary{StartedAt: now}}
 	}
 	r := &nightRun{
 		Night:   state,
@@ -91,7 +91,7 @@ func Nightly(ctx workflow.Context, in NightInput) (Summary, error) {
 	if err := r.start(ctx, carried); err != nil {
 		return Summary{}, err
 	}
-	for !r.Listed {
+	for !r.IsListed {
 		if r.starts >= maxStarts {
 			in.Carried = r.Night
 			return Summary{}, workflow.NewContinueAsNewError(ctx, Nightly, in)
@@ -107,7 +107,7 @@ func Nightly(ctx workflow.Context, in NightInput) (Summary, error) {
 	if err := r.cleanUp(ctx); err != nil {
 		return Summary{}, err
 	}
-	r.Summary.Ended = workflow.Now(ctx)
+	r.Summary.EndedAt = workflow.Now(ctx)
 	return r.Summary, nil
 }
 
@@ -125,7 +125,7 @@ type nightRun struct {
 func (r *nightRun) startPage(ctx workflow.Context) error {
 	var due []night.Due
 	err := workflow.ExecuteActivity(listStep(ctx, "exhausts that are due"), n.ListDue, night.DueQuery{
-		Failed: r.Failed, Before: r.Began, After: r.After, Limit: pageSize,
+		Failed: r.Failed, Before: r.StartedAt, After: r.After, Limit: pageSize,
 	}).Get(ctx, &due)
 	if temporal.IsCanceledError(err) {
 		return err
@@ -142,7 +142,7 @@ func (r *nightRun) startPage(ctx workflow.Context) error {
 		return nil
 	}
 	r.After = ""
-	r.Listed = r.Failed
+	r.IsListed = r.Failed
 	r.Failed = true
 	return nil
 }
@@ -184,12 +184,12 @@ func (r *nightRun) waitForOne(ctx workflow.Context, due night.Due) {
 	r.Running = slices.DeleteFunc(r.Running, func(d night.Due) bool { return d == due })
 	r.Summary.add(due, outcome)
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("%d exhausts ran: %d SUCCESS, %d FAILED, %d CANCELLED; %d are running",
-		r.Summary.Ran, r.Summary.Success, r.Summary.Failed, r.Summary.Cancelled, len(r.Running)))
+		r.Summary.Starts, r.Summary.Success, r.Summary.Failed, r.Summary.Cancelled, len(r.Running)))
 }
 
 // add counts an exhaust that was run.
 func (s *Summary) add(due night.Due, outcome night.Outcome) {
-	s.Ran++
+	s.Starts++
 	if due.Status == exhaust.Failed {
 		s.Retried++
 	}
@@ -230,7 +230,7 @@ func (r *nightRun) cleanUp(ctx workflow.Context) error {
 	} {
 		var cleaned night.Cleaned
 		workflow.SetCurrentDetails(ctx, step.name)
-		err := workflow.ExecuteActivity(deleteStep(ctx, step.name), step.activity, r.Began).Get(ctx, &cleaned)
+		err := workflow.ExecuteActivity(deleteStep(ctx, step.name), step.activity, r.StartedAt).Get(ctx, &cleaned)
 		if temporal.IsCanceledError(err) {
 			return err
 		}

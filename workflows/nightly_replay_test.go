@@ -53,9 +53,9 @@ func nightRecordings() map[string]nightRecording {
 	continued := newNightWorld(4, 1)
 	carrying := in
 	carrying.Carried = &workflows.Night{
-		Began: nightBegan, After: "w00001",
+		StartedAt: nightBegan, After: "w00001",
 		Running: []night.Due{{RequestID: "w00000", Status: exhaust.Submitted}, {RequestID: "w00001", Status: exhaust.Submitted}},
-		Summary: workflows.Summary{Began: nightBegan, Ran: 998, Success: 998},
+		Summary: workflows.Summary{StartedAt: nightBegan, Starts: 998, Success: 998},
 	}
 
 	cancelled := newNightWorld(5, 0)

@@ -192,8 +192,8 @@ func TestANightRunsWhatWaitsThenWhatFailedThenCleansAndSumsUp(t *testing.T) {
 	}
 	failure := night.Outcome{RequestID: "w00001", Status: exhaust.Failed, Message: "No data found", Bytes: 1000, Took: time.Minute}
 	wantSummary := workflows.Summary{
-		Began: nightBegan, Ended: nightBegan,
-		Ran: 3, Retried: 1, Success: 2, Failed: 1, Bytes: 3000, Rows: 20,
+		StartedAt: nightBegan, EndedAt: nightBegan,
+		Starts: 3, Retried: 1, Success: 2, Failed: 1, Bytes: 3000, Rows: 20,
 		Slowest: &failure, Failures: []night.Outcome{failure},
 		Deleted: night.Cleaned{Reports: 3, Staged: 4, Unnamed: 5},
 	}
@@ -212,7 +212,7 @@ func sameButForTheSecondListing(got, want []string) bool {
 
 func TestANightWithoutAnythingDueCleansAllTheSame(t *testing.T) {
 	summary, _ := newNightWorld(0, 0).night(t, 8)
-	want := workflows.Summary{Began: nightBegan, Ended: nightBegan, Deleted: night.Cleaned{Reports: 3, Staged: 4, Unnamed: 5}}
+	want := workflows.Summary{StartedAt: nightBegan, EndedAt: nightBegan, Deleted: night.Cleaned{Reports: 3, Staged: 4, Unnamed: 5}}
 	if !reflect.DeepEqual(summary, want) {
 		t.Errorf("the summary is\n%+v\nwant\n%+v", summary, want)
 	}
@@ -302,7 +302,7 @@ func TestTenThousandExhaustsAreRunOnceEachInRunsOfBoundedHistory(t *testing.T) {
 	failures := summary.Failures
 	summary.Failures, summary.Slowest = nil, nil
 	want := workflows.Summary{
-		Began: nightBegan, Ended: nightBegan, Ran: 10_000, Retried: 1_000, Success: 9_900, Failed: 100,
+		StartedAt: nightBegan, EndedAt: nightBegan, Starts: 10_000, Retried: 1_000, Success: 9_900, Failed: 100,
 		Bytes: 10_000_000, Rows: 100_000, Deleted: night.Cleaned{Reports: 3, Staged: 4, Unnamed: 5},
 	}
 	if !reflect.DeepEqual(summary, want) {
@@ -338,7 +338,7 @@ func TestAnExhaustThatCannotBeRunIsToldAndTheOthersAreRun(t *testing.T) {
 	}
 	summary, _ := w.night(t, 2)
 	want := []night.Outcome{{RequestID: "w00001", Status: exhaust.Failed, Message: "its memo has no request"}}
-	if summary.Ran != 4 || summary.Success != 3 || summary.Failed != 1 || !reflect.DeepEqual(summary.Failures, want) {
+	if summary.Starts != 4 || summary.Success != 3 || summary.Failed != 1 || !reflect.DeepEqual(summary.Failures, want) {
 		t.Errorf("the summary is %+v", summary)
 	}
 }
@@ -358,9 +358,9 @@ func TestAStepOfTheNightThatFailsIsToldAndTheOthersAreDone(t *testing.T) {
 		return nil
 	}
 	summary, _ := w.night(t, 8)
-	if summary.Ran != 202 || summary.Success != 202 || summary.Retried != 2 {
+	if summary.Starts != 202 || summary.Success != 202 || summary.Retried != 2 {
 		t.Errorf("%d were run (%d succeeded, %d retried), want the 200 that could be listed and the 2 that had FAILED",
-			summary.Ran, summary.Success, summary.Retried)
+			summary.Starts, summary.Success, summary.Retried)
 	}
 	want := []string{
 		`listing the exhausts that are due: those behind "w00199" were not run: the database is away`,

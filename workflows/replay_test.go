@@ -190,7 +190,7 @@ var recordings = []struct {
 				_, err := r.jobs.Job(context.Background(), strings.TrimPrefix(run.GetID(), "exhaust-"))
 				return err == nil
 			})
-			if err := r.client.SignalWorkflow(r.t.Context(), run.GetID(), "", workflows.RunSignal, nil); err != nil {
+			if err := r.client.SignalWorkflow(r.t.Context(), run.GetID(), "", workflows.StartSignal, nil); err != nil {
 				r.t.Fatal(err)
 			}
 		}},

@@ -250,7 +250,7 @@ func TestAnExhaustThatWaitsIsRunByItsSignalOrCancelled(t *testing.T) {
 		return run
 	}
 	run := waiting()
-	if err := c.SignalWorkflow(t.Context(), run.GetID(), "", workflows.RunSignal, nil); err != nil {
+	if err := c.SignalWorkflow(t.Context(), run.GetID(), "", workflows.StartSignal, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := run.Get(t.Context(), nil); err != nil {

@@ -71,7 +71,7 @@ func (f *Activities) SubmitWindow(ctx context.Context, s exhaust.Schedule, w exh
 	if err != nil {
 		return "", err
 	}
-	job, err := f.exhausts.SubmitAt(ctx, submission, w.AskedAt(f.settings.Timezone), true)
+	job, err := f.exhausts.SubmitAt(ctx, submission, w.SubmittedAt(f.settings.Timezone), true)
 	var invalid *exhaust.InvalidError
 	if errors.As(err, &invalid) {
 		return "", activities.NonRetryable(BadWindow, "%v", err)

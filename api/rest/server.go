@@ -118,7 +118,7 @@ func NewHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 // Neither the query nor the body is logged: a signed URL is a secret.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
+		start := time.Now()
 		recorder := &statusRecorder{ResponseWriter: w}
 		defer func() {
 			if cause := recover(); cause != nil {
@@ -131,7 +131,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				}
 				s.fail(recorder, idPrefix, http.StatusInternalServerError, serverError, "the request could not be answered: the service's log says why")
 			}
-			s.log.Info("request", "method", r.Method, "path", r.URL.Path, "status", recorder.status, "ms", time.Since(began).Milliseconds())
+			s.log.Info("request", "method", r.Method, "path", r.URL.Path, "status", recorder.status, "ms", time.Since(start).Milliseconds())
 		}()
 		if !isFile(r) {
 			ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)

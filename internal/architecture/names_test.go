@@ -36,7 +36,7 @@ func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
 			"DeleteExpired", "DeleteLeftStaging", "DeleteUnnamed", "ListDue", "RunDue", "SettleEnded",
 		}},
 		{"activities of a firing", methodNames[*recurring.Activities](), []string{"AwaitExhaust", "FindWindow", "SendWebhook", "SubmitWindow"}},
-		{"signal and query", []string{workflows.RunSignal, workflows.StateQuery}, []string{"run", "state"}},
+		{"signal and query", []string{workflows.StartSignal, workflows.StateQuery}, []string{"run", "state"}},
 		{"memo fields", []string{workflows.RequestMemo, workflows.StateMemo, workflows.FiringMemo}, []string{"request", "state", "firing"}},
 		{"search attributes", service.SearchAttributeNames(), []string{
 			"ExhaustStatus", "ExhaustTag", "ExhaustChannel", "ExhaustDataset", "ExhaustConversation",

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -111,7 +112,7 @@ func (s Submission) checkNames(r *Request) error {
 	switch {
 	case !validName(r.Tag):
 		return Invalid("tag %s is not valid: %s", quote(r.Tag), nameRule)
-	case r.Dataset != ResponseExhaust && r.Dataset != PrivateExhaust:
+	case !slices.Contains(Datasets, r.Dataset):
 		return Invalid("dataset %s is unknown: %s or %s is accepted", quote(string(r.Dataset)), ResponseExhaust, PrivateExhaust)
 	case !printable(r.Channel, maxChannel):
 		return Invalid("channel %s is not valid: 1 to %d printable characters are accepted", quote(r.Channel), maxChannel)

@@ -137,7 +137,7 @@ func (s Search) query() (string, []any) {
 		where.WriteString(" AND dt_job_submitted < " + arg(instant(s.To)))
 	}
 	var parts []string
-	for _, dataset := range oneOr(s.Dataset, datasets) {
+	for _, dataset := range oneOr(s.Dataset, exhaust.Datasets) {
 		for _, status := range oneOr(s.Status, exhaust.Statuses) {
 			parts = append(parts, `SELECT * FROM (SELECT request_id, dt_job_submitted FROM job_request
 				WHERE job_id = `+arg(string(dataset))+` AND status = `+arg(string(status))+where.String()+newestFirst+`LIMIT `+limit+`) AS part`)
@@ -146,8 +146,6 @@ func (s Search) query() (string, []any) {
 	return `SELECT ` + jobColumns + ` FROM job_request WHERE request_id IN (
 			SELECT request_id FROM (` + strings.Join(parts, " UNION ALL ") + `) AS found` + newestFirst + `LIMIT ` + limit + `)` + newestFirst, args
 }
-
-var datasets = []exhaust.Dataset{exhaust.ResponseExhaust, exhaust.PrivateExhaust}
 
 func oneOr[T ~string](one T, all []T) []T {
 	if one == "" {

@@ -238,7 +238,7 @@ func TestASearchHoldsAllItsFiltersNewestFirst(t *testing.T) {
 		// Newest first: job 0 is the newest, and two of each status follow one another.
 		for i := range 40 {
 			job := submitted(fmt.Sprintf("%02d", i))
-			job.Dataset = datasets[i%2]
+			job.Dataset = exhaust.Datasets[i%2]
 			job.Channel = []string{"c1", "c2"}[i/2%2]
 			job.Status = exhaust.Statuses[i/4%5]
 			job.SubmittedAt = morning.Add(-time.Duration(i) * time.Hour)

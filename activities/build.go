@@ -56,7 +56,7 @@ func (a *Activities) build(ctx context.Context, in BuildInput, h *heartbeater) (
 	}
 	defer func() {
 		if err != nil {
-			_ = file.Abort() // the error that led here is the one to tell
+			_ = file.Abort() // the error that led here is the one to report
 		}
 	}()
 	b := &builder{in: in, settings: a.settings, store: a.deps.Reports, csv: report.NewCSVWriter(file, a.settings.Dialect), beats: h, built: &built}

@@ -45,7 +45,7 @@ type heartbeater struct {
 var errStopping = errors.New("the worker is stopping")
 
 // withHeartbeats does an activity's work while heartbeats are sent. The context that the work gets ends with the
-// activity's own, and when the worker is told to stop.
+// activity's own, and when the worker is asked to stop.
 func withHeartbeats[T any](ctx context.Context, work func(ctx context.Context, h *heartbeater) (T, error)) (T, error) {
 	ctx, h := startHeartbeats(ctx)
 	result, err := work(ctx, h)

@@ -96,7 +96,7 @@ func (db *DB) Ping(ctx context.Context) error {
 // Close ends all connections.
 func (db *DB) Close() error { return db.pool.Close() }
 
-// Dialect tells which kind of database this is.
+// Dialect is which kind of database this is.
 func (db *DB) Dialect() Dialect { return db.dialect }
 
 // String names the database for people, without user and password.

@@ -27,7 +27,7 @@ type Submission struct {
 	RunAt string
 }
 
-// When an exhaust is to run. It is no part of what the exhaust is.
+// When an exhaust is to start. It is no part of what the exhaust is.
 const (
 	RunNow     = "now"
 	RunNightly = "nightly"

@@ -25,7 +25,7 @@ func newWindow(firing time.Time, first, open Day) Window {
 	return Window{Firing: firing, From: first, To: open.Add(-1)}
 }
 
-// Calendar tells when cron expressions fire.
+// Calendar knows when cron expressions fire.
 type Calendar interface {
 	// Times are the times t of a cron expression in a zone with after < t <= until, ascending: the
 	// first CalendarPage of them.

@@ -1,7 +1,7 @@
 // Package jobs keeps job_request, the table of what stays of an exhaust for good, on PostgreSQL and on SQLite. It decides
 // nothing about an exhaust: it only never takes a record back.
 //
-// Errors tell what was being done; they never hold a row's values, because those are signed URLs.
+// Errors say what was being done; they never hold a row's values, because those are signed URLs.
 package jobs
 
 import (

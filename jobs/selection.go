@@ -51,7 +51,7 @@ func (s Selection) query() (query string, args []any, err error) {
 	if !slices.Contains(exhaust.Statuses, s.Status) {
 		return "", nil, fmt.Errorf("select jobs: %q is no status", s.Status)
 	}
-	// As a constant, so that the planners see that the index of those to run will do.
+	// As a constant, so that the planners see that the index of those to start will do.
 	where = append(where, "status = '"+string(s.Status)+"'")
 	and("request_id > $%d", s.After)
 	if s.RequestID != "" {

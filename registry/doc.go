@@ -1,5 +1,5 @@
 // Package registry reads UCI's own tables (contract section 7) on PostgreSQL and on SQLite. It never writes them, and never
 // reads one whole.
 //
-// Errors tell what was being done and to which table; they never hold a row's values, because those are phone numbers.
+// Errors say what was being done and to which table; they never hold a row's values, because those are phone numbers.
 package registry

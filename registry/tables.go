@@ -23,7 +23,7 @@ type identifier struct {
 
 var identifierPattern = regexp.MustCompile(`^(?:([A-Za-z_][A-Za-z0-9_$]{0,62})|"([A-Za-z0-9_$ -]{1,63})")$`)
 
-// CheckTableName tells what is wrong with a table's name in a setting.
+// CheckTableName says what is wrong with a table's name in a setting.
 func CheckTableName(setting string) error {
 	_, err := parseTableName(setting)
 	return err

@@ -268,7 +268,7 @@ func (t *uciTables) registeredQuery(d database.Dialect) string {
 }
 
 // lookUp reads consent and, if wanted, the smallest username of ascending ids, some batches of them
-// at a time, so that the database looks for one while we read another. known tells which of them
+// at a time, so that the database looks for one while we read another. known says which of them
 // have a row in users.
 func (u *UCI) lookUp(ctx context.Context, t *uciTables, ids []uuid.UUID, withUsername bool) (devices []exhaust.Device, known []bool, err error) {
 	devices, known = make([]exhaust.Device, len(ids)), make([]bool, len(ids))

@@ -21,12 +21,12 @@ import (
 	"data-exhaust/exhaust"
 )
 
-// Calendar tells when Temporal fires cron expressions, by asking Temporal: what a cron expression means
+// Calendar finds out from Temporal when it fires cron expressions: what a cron expression means
 // on a day that has no 02:30, or two of them, cannot be understood in two ways.
 //
 // It asks a Temporal Schedule of its own for each cron expression and zone, which starts nothing and is
-// never changed. The schedule of the recurring exhaust itself would not do: it tells its times with
-// jitter, and what it tells changes under the firings that are on their way when it is changed or
+// never changed. The schedule of the recurring exhaust itself would not do: it shows its times with
+// jitter, and what it shows changes under the firings that are on their way when it is changed or
 // deleted.
 type Calendar struct {
 	temporal  client.Client

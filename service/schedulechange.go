@@ -66,7 +66,7 @@ func (s *Schedules) update(ctx context.Context, description *workflowservice.Des
 	})
 	var conflict *serviceerror.FailedPrecondition
 	if errors.As(err, &conflict) {
-		return nil // the revision tells
+		return nil // the caller sees it by the revision
 	}
 	return temporalError(err)
 }

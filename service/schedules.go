@@ -184,7 +184,7 @@ func (s *Schedules) firings(ctx context.Context, id string) ([]Firing, error) {
 				return nil, fmt.Errorf("the memo of workflow %s: %w", firing.WorkflowID, err)
 			}
 		}
-		// Before the workflow has told it, its id does: Temporal appends the time.
+		// Before the workflow has published it, its id holds it: Temporal appends the time.
 		if _, at, ok := strings.Cut(firing.WorkflowID, workflows.RecurringID(id)+"-"); ok && firing.Window.Firing.IsZero() {
 			firing.Window.Firing, _ = time.Parse(time.RFC3339, at)
 		}

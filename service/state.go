@@ -40,7 +40,7 @@ func (s *Exhausts) describe(ctx context.Context, requestID string) (exhaust.Job,
 	return job, nil
 }
 
-// describeTimeout is how long Temporal may take to answer. It leaves time for job_request, which tells
+// describeTimeout is how long Temporal may take to answer. It leaves time for job_request, which knows
 // of an exhaust that has ended when Temporal hangs.
 const describeTimeout = 3 * time.Second
 

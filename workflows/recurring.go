@@ -38,7 +38,7 @@ var scheduledAt = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime
 var f *recurring.Activities
 
 // Recurring is one firing of a recurring exhaust: it asks for the exhaust of the days since the firing
-// before it, waits for it, and tells the schedule's owner.
+// before it, waits for it, and sends the news to the schedule's owner.
 //
 // It completes when there is a file, or nothing to make one of; it fails when the exhaust FAILED and is
 // cancelled when the exhaust was CANCELLED.

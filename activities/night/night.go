@@ -49,14 +49,14 @@ func New(exhausts Exhausts, jobs Jobs, reports blob.Store, retention time.Durati
 	return &Activities{exhausts: exhausts, jobs: jobs, reports: reports, retention: retention, timezone: timezone}
 }
 
-// Due names an exhaust that the night is to run, as it was found.
+// Due names an exhaust that the night is to start, as it was found.
 type Due struct {
 	RequestID string         `json:"requestId"`
 	Status    exhaust.Status `json:"status"`
 	Attempts  int            `json:"attempts"`
 }
 
-// DueQuery says which exhausts the night is to run.
+// DueQuery says which exhausts the night is to start.
 type DueQuery struct {
 	// Failed wants those that FAILED for a reason that may heal; else those that wait are wanted.
 	Failed bool `json:"failed"`
@@ -69,7 +69,7 @@ type DueQuery struct {
 // maxAttempts is how many attempts a FAILED exhaust has had when the night gives it up.
 const maxAttempts = 3
 
-// ListDue gives the next exhausts to run, by id.
+// ListDue returns the next exhausts to start, by id.
 func (n *Activities) ListDue(ctx context.Context, q DueQuery) ([]Due, error) {
 	selection := jobs.Selection{Status: exhaust.Submitted, To: q.Before, After: q.After, Limit: q.Limit}
 	if q.Failed {
@@ -89,7 +89,7 @@ func (n *Activities) ListDue(ctx context.Context, q DueQuery) ([]Due, error) {
 	return due, nil
 }
 
-// Outcome is how an exhaust ended that the night ran.
+// Outcome is how an exhaust ended that the night started.
 type Outcome struct {
 	RequestID string         `json:"requestId"`
 	Status    exhaust.Status `json:"status"`
@@ -97,11 +97,11 @@ type Outcome struct {
 	// Bytes are those of telemetry that were read.
 	Bytes int64 `json:"bytes"`
 	Rows  int64 `json:"rows"`
-	// Took is how long it ran.
+	// Took is how long it took.
 	Took time.Duration `json:"took"`
 }
 
-// RunDue runs an exhaust and waits for its end, however it ends. When it is run again after its
+// RunDue starts an exhaust and waits for its end, however it ends. When it is retried after its
 // worker died it waits for the same run.
 func (n *Activities) RunDue(ctx context.Context, due Due) (Outcome, error) {
 	return activities.WithHeartbeats(ctx, func(ctx context.Context) (Outcome, error) { return n.runDue(ctx, due) })

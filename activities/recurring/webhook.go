@@ -65,7 +65,7 @@ type webhookBody struct {
 	TS         string          `json:"ts"`
 }
 
-// SendWebhook tells the schedule's owner that a file is ready. Answers that another try may better
+// SendWebhook reports to the schedule's owner that a file is ready. Answers that a retry may better
 // (none, 408, 429, 5xx) are failures that Temporal tries again, all others are final.
 func (f *Activities) SendWebhook(ctx context.Context, ready Ready) error {
 	if f.settings.WebhookSecret == "" {

@@ -164,7 +164,7 @@ func (s *Server) readSearch(r *http.Request) (jobs.Search, error) {
 		return jobs.Search{}, err
 	}
 	search := jobs.Search{Limit: limit}
-	// In the order of their names: of several faults it is always the same one that is told.
+	// In the order of their names: of several faults it is always the same one that is answered.
 	for _, name := range slices.Sorted(maps.Keys(body.Request.Filters)) {
 		if err := s.addFilter(&search, name, body.Request.Filters[name]); err != nil {
 			return jobs.Search{}, err

@@ -168,7 +168,7 @@ type scheduleResult struct {
 	Cron             string          `json:"cron"`
 	Zone             string          `json:"zone"`
 	Jitter           string          `json:"jitter"`
-	// Webhook is the host that is told; its URL, which may hold a token, is not shown.
+	// Webhook is the host that the news go to; its URL, which may hold a token, is not shown.
 	Webhook     string `json:"webhook"`
 	Paused      bool   `json:"paused"`
 	Note        string `json:"note"`

@@ -26,7 +26,7 @@ func Main(serve func(ctx context.Context, cfg config.Config, log *slog.Logger) e
 	context.AfterFunc(ctx, stop)
 	err = serve(ctx, cfg, log)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		// It was told to stop while it was still starting.
+		// The signal to stop came while it was still starting.
 		return 0
 	}
 	if err != nil {

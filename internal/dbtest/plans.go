@@ -52,7 +52,7 @@ type planNode struct {
 	Plans  []planNode `json:"Plans"`
 }
 
-// ofRareStatus tells that the index leads to jobs of a status that few or none have:
+// ofRareStatus reports whether the index leads to jobs of a status that few or none have:
 // then one index is as good as another.
 func (n planNode) ofRareStatus() bool {
 	return strings.Contains(n.IndexCond, "(status = ") && !strings.Contains(n.IndexCond, "'SUCCESS'")

@@ -56,7 +56,9 @@ type Request struct {
 }
 
 // ChannelTag is the stored tag, "tag:channel", as answers show it.
-func (r Request) ChannelTag() string { return r.Tag + ":" + r.Channel }
+func (r Request) ChannelTag() string { return channelTag(r.Tag, r.Channel) }
+
+func channelTag(tag, channel string) string { return tag + ":" + channel }
 
 // Job is an exhaust and what has become of it: what the API answers and job_request keeps.
 type Job struct {

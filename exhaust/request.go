@@ -63,7 +63,7 @@ func (s Submission) Check(rules Rules) (Request, error) {
 	if emptyJSON(s.DatasetConfig) {
 		return Request{}, Invalid("datasetConfig is empty")
 	}
-	if s.Channel == "" {
+	if s.Channel == "" { // clients match this sentence, whatever way the channel came
 		return Request{}, Invalid("X-Channel-ID is missing in request header")
 	}
 	r := Request{

@@ -43,6 +43,9 @@ type ScheduleChange struct {
 	Last time.Time `json:"last"`
 }
 
+// ChannelTag is the stored tag of all its exhausts, as answers show it.
+func (s Schedule) ChannelTag() string { return channelTag(s.Tag, s.Channel) }
+
 // Submission asks for the exhaust of a window.
 func (s Schedule) Submission(w Window) (Submission, error) {
 	config := map[string]json.RawMessage{}

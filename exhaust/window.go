@@ -9,7 +9,8 @@ import (
 // Window is the days, both included, that one firing of a recurring exhaust covers. It is empty where
 // no day has ended since the firing before it.
 type Window struct {
-	// Firing is the firing's time by the cron expression, without jitter.
+	// Firing is the firing's time by the cron expression, without jitter; of a look in between firings it is the time of
+	// the last firing that had a day, or of the look.
 	Firing time.Time `json:"firing"`
 	From   Day       `json:"from,omitempty"`
 	To     Day       `json:"to,omitempty"`

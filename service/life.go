@@ -44,14 +44,15 @@ type Exhausts struct {
 	progress    highWater
 }
 
-// NewExhausts makes the service of exhausts.
+// NewExhausts makes the service of exhausts. The client's connection has StartOnce as an interceptor, and its namespace
+// knows the search attributes (RegisterSearchAttributes).
 func NewExhausts(temporal client.Client, jobs Jobs, reports Reports, settings Settings) *Exhausts {
 	return &Exhausts{temporal: temporal, jobs: jobs, reports: reports, settings: settings}
 }
 
 // Submit starts the exhaust that is asked for, or finds it: the same request on the same day is the same exhaust, however
 // often and however concurrently it is sent. One that FAILED or was CANCELLED gets another attempt. The answer for one
-// that has not ended acknowledges its submission.
+// that has not ended acknowledges its submission: it is SUBMITTED, even where the exhaust is PROCESSING by now.
 func (s *Exhausts) Submit(ctx context.Context, submission exhaust.Submission) (exhaust.Job, error) {
 	request, err := s.check(submission, time.Now())
 	if err != nil {
@@ -240,8 +241,8 @@ func (s *Exhausts) startWorkflow(ctx context.Context, job exhaust.Job, options s
 	return job, nil
 }
 
-// Cancel stops an exhaust that has not ended and returns its state: CANCELLED, unless no worker is there to stop it just
-// now.
+// Cancel stops an exhaust that has not ended and returns its state: CANCELLED, or, where no worker stops it within three
+// seconds, what it was.
 func (s *Exhausts) Cancel(ctx context.Context, tag, channel, requestID string) (exhaust.Job, error) {
 	job, err := s.findOf(ctx, tag, channel, requestID)
 	if err != nil || job.Status == exhaust.Cancelled {
@@ -270,7 +271,8 @@ func (s *Exhausts) waitForWorkflow(ctx context.Context, requestID string) {
 	_ = s.temporal.GetWorkflow(ctx, exhaust.WorkflowID(requestID), "").Get(ctx, nil)
 }
 
-// Wait waits for an exhaust to end and returns it as it is then.
+// Wait waits for an exhaust to end and returns it as it is then, without URLs. Like Find and Start it is for those who
+// may see every exhaust.
 func (s *Exhausts) Wait(ctx context.Context, requestID string) (exhaust.Job, error) {
 	s.waitForWorkflow(ctx, requestID)
 	if err := ctx.Err(); err != nil {

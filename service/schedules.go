@@ -66,9 +66,8 @@ func (s *Schedules) Create(ctx context.Context, draft ScheduleDraft) (Schedule, 
 	if err := s.checkWindows(ctx, schedule); err != nil {
 		return Schedule{}, err
 	}
-	request := exhaust.Request{Tag: schedule.Tag, Channel: schedule.Channel}
 	attributes := temporal.NewSearchAttributes(
-		workflows.TagAttribute.ValueSet(request.ChannelTag()),
+		workflows.TagAttribute.ValueSet(schedule.ChannelTag()),
 		workflows.ChannelAttribute.ValueSet(schedule.Channel),
 		workflows.DatasetAttribute.ValueSet(string(schedule.Dataset)),
 		workflows.ConversationAttribute.ValueSet(schedule.ConversationID),
@@ -82,7 +81,7 @@ func (s *Schedules) Create(ctx context.Context, draft ScheduleDraft) (Schedule, 
 			Args:                  []any{schedule},
 			TaskQueue:             s.settings.TaskQueue,
 			TypedSearchAttributes: attributes,
-			StaticSummary:         fmt.Sprintf("recurring %s of %s for %s", schedule.Dataset, schedule.ConversationID, request.ChannelTag()),
+			StaticSummary:         fmt.Sprintf("recurring %s of %s for %s", schedule.Dataset, schedule.ConversationID, schedule.ChannelTag()),
 		},
 		// Firings never wait for one another, and none is lost while Temporal is down.
 		Overlap:               enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL,

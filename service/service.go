@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// Settings are those of contract section 8 that the service follows.
+// Settings are those of contract section 8 that the service follows. All that say nothing of a zero value must be set.
 type Settings struct {
 	TaskQueue string
 	Timezone  *time.Location
 	MaxDays   int
 	URLTTL    time.Duration
 	Timeout   time.Duration
-	// Mode is when an exhaust starts that does not say so itself.
+	// Mode is when an exhaust starts that does not say so itself; "" is now.
 	Mode string
 	// ReportRetention is how long a report is kept after its exhaust was completed.
 	ReportRetention time.Duration

@@ -24,7 +24,7 @@ func AppendText(record []byte, text string) []byte {
 	return append(record, 0, 1)
 }
 
-// AppendCell appends a text whose place in the order means nothing but must be the same every time.
+// AppendCell appends a text that is carried along: nothing is sorted by it, but equal texts give equal bytes.
 func AppendCell(record []byte, text string) []byte {
 	record = binary.AppendUvarint(record, uint64(len(text)))
 	return append(record, text...)
@@ -40,7 +40,7 @@ func Time(record []byte) (int64, []byte, error) {
 	return int64(binary.BigEndian.Uint64(record) ^ 1<<63), record[8:], nil
 }
 
-// Text reads what AppendText wrote, appending it to scratch, and gives the rest of the record.
+// Text reads what AppendText wrote, appending it to scratch, whose memory it uses, and returns the rest of the record.
 func Text(record, scratch []byte) (text, rest []byte, err error) {
 	text = scratch
 	for {

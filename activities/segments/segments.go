@@ -44,7 +44,7 @@ type ref struct {
 	start, end int
 }
 
-// Add copies a record into the buffer.
+// Add copies a record into the buffer. Store refuses records that are empty or longer than 64 MiB.
 func (b *Buffer) Add(record []byte) {
 	start := len(b.slab)
 	b.slab = append(b.slab, record...)
@@ -61,7 +61,7 @@ func (b *Buffer) Len() int { return len(b.refs) }
 func (b *Buffer) Reset() { b.slab, b.refs = b.slab[:0], b.refs[:0] }
 
 // Store writes the records in ascending order as the segment of that name. The segment appears whole or
-// not at all.
+// not at all. The buffer keeps the records until Reset.
 func (b *Buffer) Store(ctx context.Context, store Store, name string) error {
 	slices.SortFunc(b.refs, func(x, y ref) int {
 		if x.prefix != y.prefix {
@@ -148,7 +148,7 @@ func Read(ctx context.Context, store Store, name string, each func(record []byte
 
 // Merge calls each with the records of all segments in ascending order. A record is valid during the
 // call only. More segments than are read at a time are first merged to fewer, which are stored under
-// scratch (a name prefix).
+// scratch, a name prefix that no other merge uses; the caller removes them.
 func Merge(ctx context.Context, store Store, names []string, scratch string, each func(record []byte) error) error {
 	for level := 0; len(names) > fanIn; level++ {
 		var fewer []string

@@ -101,7 +101,7 @@ func TestMergingRunsIsSortingAllTheirRecords(t *testing.T) {
 
 func TestMoreRunsThanAreReadAtATimeAreMergedInLevels(t *testing.T) {
 	for _, count := range []int{127, 128, 129, 128*3 + 1} {
-		t.Run(fmt.Sprint(count), func(t *testing.T) {
+		t.Segment(fmt.Sprint(count), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(count), 2))
 			store := &countingStore{Store: memory{}}
 			var (

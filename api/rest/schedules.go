@@ -205,7 +205,7 @@ func showSchedule(schedule service.Schedule) scheduleResult {
 	result := scheduleResult{
 		ScheduleID:       schedule.ID,
 		Dataset:          schedule.Dataset,
-		Tag:              exhaust.Request{Tag: schedule.Tag, Channel: schedule.Channel}.ChannelTag(),
+		Tag:              schedule.ChannelTag(),
 		RequestedBy:      schedule.RequestedBy,
 		RequestedChannel: schedule.Channel,
 		DatasetConfig:    schedule.Config,

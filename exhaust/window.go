@@ -10,7 +10,7 @@ import (
 // no day has ended since the firing before it.
 type Window struct {
 	// Firing is the firing's time by the cron expression, without jitter; of a look in between firings it is the time of
-	// the last firing that had a day, or of the look.
+	// the look or, where no day has ended since, of the last firing that had any.
 	Firing time.Time `json:"firing"`
 	From   Day       `json:"from,omitempty"`
 	To     Day       `json:"to,omitempty"`

@@ -75,7 +75,7 @@ func equal(t *testing.T, got, want [][]byte) {
 	}
 }
 
-func TestMergingRunsIsSortingAllTheirRecords(t *testing.T) {
+func TestMergingSegmentsIsSortingAllTheirRecords(t *testing.T) {
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		store := memory{}
@@ -99,9 +99,9 @@ func TestMergingRunsIsSortingAllTheirRecords(t *testing.T) {
 	}
 }
 
-func TestMoreRunsThanAreReadAtATimeAreMergedInLevels(t *testing.T) {
+func TestMoreSegmentsThanAreReadAtATimeAreMergedInLevels(t *testing.T) {
 	for _, count := range []int{127, 128, 129, 128*3 + 1} {
-		t.Segment(fmt.Sprint(count), func(t *testing.T) {
+		t.Run(fmt.Sprint(count), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(count), 2))
 			store := &countingStore{Store: memory{}}
 			var (
@@ -205,7 +205,7 @@ func TestARecordOfAnySizeUpToSixtyFourMebibytesIsStaged(t *testing.T) {
 	}
 }
 
-func TestAnAbortedRunDoesNotAppear(t *testing.T) {
+func TestAnAbortedSegmentDoesNotAppear(t *testing.T) {
 	store := newStore(t)
 	broken := errors.New("broken")
 	err := segments.Write(context.Background(), store, "segment", func(add func([]byte) error) error {
@@ -271,7 +271,7 @@ type memoryWriter struct {
 func (w *memoryWriter) Commit() error { w.store[w.name] = w.Bytes(); return nil }
 func (w *memoryWriter) Abort() error  { return nil }
 
-func TestADamagedRunIsAnErrorAndNeverFewerRecords(t *testing.T) {
+func TestADamagedSegmentIsAnErrorAndNeverFewerRecords(t *testing.T) {
 	store := newStore(t)
 	r := rand.New(rand.NewPCG(4, 4))
 	var records [][]byte
@@ -331,7 +331,7 @@ func TestADamagedRunIsAnErrorAndNeverFewerRecords(t *testing.T) {
 	}
 }
 
-func TestARunThatLacksABlockOfRecordsIsAnError(t *testing.T) {
+func TestASegmentThatLacksABlockOfRecordsIsAnError(t *testing.T) {
 	store := newStore(t)
 	err := segments.Write(context.Background(), store, "segment", func(add func([]byte) error) error {
 		for n := range 5 * 1024 {

@@ -299,7 +299,9 @@ func TestListAndSearchFindWhatWasSubmitted(t *testing.T) {
 			order(private, tag, "b"),  // SUCCESS
 			order(response, "other-"+tag, "a"),
 		} {
-			ids = append([]string{d.SubmitAndWatch(t, o).End(t, time.Minute).RequestID}, ids...)
+			id := d.SubmitAndWatch(t, o).End(t, time.Minute).RequestID
+			d.workflowStatus(t, id) // its end is recorded by then
+			ids = append([]string{id}, ids...)
 		}
 		other, privateB, privateA, failed := ids[0], ids[1], ids[2], ids[3]
 		today := time.Now().In(e2etest.India).Format(time.DateOnly)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,14 +12,16 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/klauspost/compress/gzip"
 	enumspb "go.temporal.io/api/enums/v1"
+
+	"data-exhaust/internal/e2etest"
 )
 
 func TestACorruptObjectEndsTheExhaustAtOnceAndIsNamed(t *testing.T) {
-	onEveryStack(t, func(t *testing.T, s *stack) {
+	onEveryStack(t, func(t *testing.T, s *e2etest.Stack) {
 		d := deploy(t, s)
-		bot := s.bot(t, "Corrupt")
+		bot := d.addBot(t, "Corrupt")
 		event, _ := simpleEvent("ASSESS:1", bot, "2022-05-01T10:00:00Z")
-		whole := gzipped(t, 1, []byte(strings.Repeat(event, 50)))
+		whole := packGzip(t, 1, []byte(strings.Repeat(event, 50)))
 		flipped := slices.Clone(whole)
 		flipped[len(flipped)-8] ^= 1 // of the checksum, which stands before the length
 		for day, c := range map[string]struct {
@@ -29,38 +30,38 @@ func TestACorruptObjectEndsTheExhaustAtOnceAndIsNamed(t *testing.T) {
 		}{
 			"2022-05-01": {"2022-05-01-cut.json.gz", whole[:len(whole)/2]},
 			"2022-05-02": {"2022-05-02-sum.json.gz", flipped},
-			"2022-05-03": {"2022-05-03-cut.json.zst", zstandard(t, 1, []byte(strings.Repeat(event, 50)))[:40]},
+			"2022-05-03": {"2022-05-03-cut.json.zst", packZstd(t, 1, []byte(strings.Repeat(event, 50)))[:40]},
 		} {
 			d.say(t, bot, "Corrupt", day, 1)
-			d.telemetry.put(t, c.name, c.content)
-			began := time.Now()
-			j := d.order(t, orderOf(response, bot, day, day)).end(t, time.Minute)
+			d.Telemetry.Put(t, c.name, c.content)
+			start := time.Now()
+			j := d.SubmitAndWatch(t, orderOf(response, bot, day, day)).End(t, time.Minute)
 			if j.Status != "FAILED" || !strings.Contains(j.StatusMessage, c.name) || len(j.DownloadURLs) != 0 {
 				t.Errorf("%s: %s %q", c.name, j.Status, j.StatusMessage)
 			}
-			if took := time.Since(began); took > 15*time.Second {
+			if took := time.Since(start); took > 15*time.Second {
 				t.Errorf("%s: it failed after %s, not at once", c.name, took)
 			}
-			if status := s.workflowStatus(t, j.RequestID); status != enumspb.WORKFLOW_EXECUTION_STATUS_FAILED {
+			if status := d.workflowStatus(t, j.RequestID); status != enumspb.WORKFLOW_EXECUTION_STATUS_FAILED {
 				t.Errorf("%s: the workflow is %s", c.name, status)
 			}
-			events, _ := s.history(t, j.RequestID)
-			for _, start := range started(events, "FetchTelemetry") {
-				if attempt := start.GetActivityTaskStartedEventAttributes().GetAttempt(); attempt != 1 {
+			events, _ := d.history(t, j.RequestID)
+			for _, attempt := range attempts(events, "FetchTelemetry") {
+				if attempt != 1 {
 					t.Errorf("%s: it was read %d times", c.name, attempt)
 				}
 			}
 		}
-		if names := d.reports.names(t); len(names) > 0 {
+		if names := d.Reports.Names(t); len(names) > 0 {
 			t.Errorf("left in the reports store: %q", names)
 		}
 	})
 }
 
 func TestALineOf17MiBIsSkippedAndCounted(t *testing.T) {
-	onEveryStack(t, func(t *testing.T, s *stack) {
+	onEveryStack(t, func(t *testing.T, s *e2etest.Stack) {
 		d := deploy(t, s)
-		bot := s.bot(t, "Long lines")
+		bot := d.addBot(t, "Long lines")
 		var lines bytes.Buffer
 		want := responseHeader
 		for i, padding := range []int{0, 17 << 20, 1 << 20, 0} {
@@ -70,8 +71,8 @@ func TestALineOf17MiBIsSkippedAndCounted(t *testing.T) {
 				want += fmt.Sprintf(row, "Long lines")
 			}
 		}
-		d.telemetry.put(t, "2022-05-01-0.json.gz", gzipped(t, 1, lines.Bytes()))
-		j, file := d.make(t, orderOf(response, bot, "2022-05-01", "2022-05-01"))
+		d.Telemetry.Put(t, "2022-05-01-0.json.gz", packGzip(t, 1, lines.Bytes()))
+		j, file := d.produce(t, orderOf(response, bot, "2022-05-01", "2022-05-01"))
 		sameFile(t, "the exhaust", file, []byte(want))
 		if j.Progress.LinesSkipped != 1 || j.Progress.EventsMatched != 3 || j.Progress.RowsWritten != 3 {
 			t.Errorf("progress is %+v", j.Progress)
@@ -82,117 +83,106 @@ func TestALineOf17MiBIsSkippedAndCounted(t *testing.T) {
 // TestAnObjectThatCannotBeReadIsWaitedFor makes an object unreadable as it happens: in a folder a link
 // whose target is not mounted, in Azure a blob that was moved to the archive.
 func TestAnObjectThatCannotBeReadIsWaitedFor(t *testing.T) {
-	onEveryStack(t, func(t *testing.T, s *stack) {
+	onEveryStack(t, func(t *testing.T, s *e2etest.Stack) {
 		d := deploy(t, s)
-		bot := s.bot(t, "Heals")
+		bot := d.addBot(t, "Heals")
 		want := d.say(t, bot, "Heals", "2022-05-01", 3)
 		const name = "2022-05-01-0.json.gz"
 		var heal func()
-		if s.blobs == nil {
-			file := filepath.Join(d.telemetry.folder, name)
-			if err := os.Rename(file, file+".away"); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Symlink(name+".mounted", file); err != nil {
-				t.Fatal(err)
-			}
+		if s.Blobs == nil {
+			file := d.Telemetry.File(name)
+			e2etest.Must(t, os.Rename(file, file+".away"))
+			e2etest.Must(t, os.Symlink(name+".mounted", file))
 			heal = func() {
-				if err := os.Rename(file+".away", file+".mounted"); err != nil {
-					t.Fatal(err)
-				}
+				e2etest.Must(t, os.Rename(file+".away", file+".mounted"))
 			}
 		} else {
-			client := s.blobs.ServiceClient().NewContainerClient("telemetry").NewBlobClient(d.telemetry.prefix + "/" + name)
-			if _, err := client.SetTier(t.Context(), blob.AccessTierArchive, nil); err != nil {
-				t.Fatal(err)
-			}
+			client := s.Blobs.ServiceClient().NewContainerClient(d.Telemetry.Container).NewBlobClient(d.Telemetry.Prefix + "/" + name)
+			_, err := client.SetTier(t.Context(), blob.AccessTierArchive, nil)
+			e2etest.Must(t, err)
 			heal = func() {
-				if _, err := client.SetTier(t.Context(), blob.AccessTierHot, nil); err != nil {
-					t.Fatal(err)
-				}
+				_, err := client.SetTier(t.Context(), blob.AccessTierHot, nil)
+				e2etest.Must(t, err)
 			}
 		}
-		w := d.order(t, orderOf(response, bot, "2022-05-01", "2022-05-01"))
-		tried := func() (attempt int32) {
-			description, err := s.client.DescribeWorkflowExecution(t.Context(), "exhaust-"+w.id, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, pending := range description.GetPendingActivities() {
+		w := d.SubmitAndWatch(t, orderOf(response, bot, "2022-05-01", "2022-05-01"))
+		maxAttempt := func() (attempt int32) {
+			for _, pending := range d.describe(t, w.ID).GetPendingActivities() {
 				attempt = max(attempt, pending.GetAttempt())
 			}
 			return attempt
 		}
-		w.until(t, time.Minute, "it was tried three times", func(j job) bool { return j.Status == "PROCESSING" && tried() >= 3 })
+		w.Until(t, time.Minute, "it was tried three times", func(j e2etest.Job) bool { return j.Status == "PROCESSING" && maxAttempt() >= 3 })
 		heal()
-		done := w.end(t, time.Minute)
-		sameFile(t, "the exhaust", d.file(t, w.o, done), want)
+		end := w.End(t, time.Minute)
+		sameFile(t, "the exhaust", d.download(t, w.Order, end), want)
 	})
 }
 
 func TestACancelledExhaustStopsAndLeavesNothing(t *testing.T) {
-	onEveryStack(t, func(t *testing.T, s *stack) {
-		d := prepare(t, s)
-		d.startAPI(t)
-		bot := s.bot(t, "Cancelled")
+	onEveryStack(t, func(t *testing.T, s *e2etest.Stack) {
+		d := prepare(s)
+		d.StartAPI(t)
+		bot := d.addBot(t, "Cancelled")
 		want := d.sayBehindFiller(t, bot, "Cancelled", "2022-05-01", 3)
 
 		// Before there is a worker: it does nothing once there is one.
 		early := orderOf(response, bot, "2022-05-01", "2022-05-01")
-		waiting := d.order(t, early)
-		if j := d.cancel(t, early, waiting.id).job(t); j.Status != "SUBMITTED" && j.Status != "CANCELLED" {
+		waiting := d.SubmitAndWatch(t, early)
+		if j := d.Cancel(t, early, waiting.ID).Job(t); j.Status != "SUBMITTED" && j.Status != "CANCELLED" {
 			t.Errorf("without a worker cancel answered %s", j.Status)
 		}
-		d.startWorker(t)
-		if j := waiting.end(t, time.Minute); j.Status != "CANCELLED" || j.StatusMessage == "" {
+		d.StartWorker(t)
+		if j := waiting.End(t, time.Minute); j.Status != "CANCELLED" || j.StatusMessage == "" {
 			t.Errorf("cancelled before there was a worker: %s %q", j.Status, j.StatusMessage)
 		}
-		s.workflowStatus(t, waiting.id)
-		if events, _ := s.history(t, waiting.id); len(started(events, "FetchTelemetry")) > 0 {
+		d.workflowStatus(t, waiting.ID)
+		if events, _ := d.history(t, waiting.ID); len(starts(events, "FetchTelemetry")) > 0 {
 			t.Error("telemetry was read for it")
 		}
 
 		// While it runs.
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
-		w := d.order(t, o)
-		w.until(t, time.Minute, "it runs", midway)
-		began := time.Now()
-		d.cancel(t, o, w.id).job(t)
-		j := w.end(t, 20*time.Second)
+		w := d.SubmitAndWatch(t, o)
+		w.Until(t, time.Minute, "it runs", isMidway)
+		start := time.Now()
+		d.Cancel(t, o, w.ID).Job(t)
+		j := w.End(t, 20*time.Second)
 		if j.Status != "CANCELLED" || j.StatusMessage == "" || len(j.DownloadURLs) != 0 || j.JobStats.Completed == nil {
 			t.Errorf("it is %+v", j)
 		}
-		if took := time.Since(began); took > 10*time.Second {
+		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("it was CANCELLED %s after it was asked to be", took)
 		}
-		if status := s.workflowStatus(t, w.id); status != enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED {
+		if status := d.workflowStatus(t, w.ID); status != enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED {
 			t.Errorf("its workflow is %s", status)
 		}
-		if names := d.reports.names(t); len(names) > 0 {
+		if names := d.Reports.Names(t); len(names) > 0 {
 			t.Errorf("left in the reports store: %q", names)
 		}
 		// Cancelling it again changes nothing.
-		if again := d.cancel(t, o, w.id).job(t); again.Status != "CANCELLED" || again.LastUpdated != j.LastUpdated {
+		if again := d.Cancel(t, o, w.ID).Job(t); again.Status != "CANCELLED" || again.LastUpdated != j.LastUpdated {
 			t.Errorf("cancelled again: %+v", again)
 		}
 		// It runs again when it is submitted again, and what has succeeded cannot be cancelled.
-		if again := d.submit(t, o); again.Status != "SUBMITTED" || again.Attempts != 1 {
+		if again := d.Submit(t, o); again.Status != "SUBMITTED" || again.Attempts != 1 {
 			t.Errorf("submitted again: %+v", again)
 		}
-		sameFile(t, "the second run", d.file(t, o, w.end(t, 2*time.Minute)), want)
-		refused := d.cancel(t, o, w.id)
-		if sentence := errorSentence(t, refused); refused.status != 400 || !strings.Contains(sentence, "SUCCESS") {
-			t.Errorf("cancel of a SUCCESS answered %d: %s", refused.status, sentence)
+		sameFile(t, "the second run", d.download(t, o, w.End(t, 2*time.Minute)), want)
+		refused := d.Cancel(t, o, w.ID)
+		if sentence := refused.Sentence(t); refused.Status != 400 || !strings.Contains(sentence, "SUCCESS") {
+			t.Errorf("cancel of a SUCCESS answered %d: %s", refused.Status, sentence)
 		}
 	})
 }
 
-// long is a conversation's telemetry that takes some seconds to fetch and a moment to build: a plain
-// object of more than 64 MiB, and one behind it that is mostly filler. Its file is known.
-func long(t *testing.T, d *deployment, bot string) (first object, file []byte) {
+// putLongTelemetry puts telemetry of a conversation that takes some seconds to fetch and a moment to
+// build: a plain object of more than 64 MiB, and one behind it that is mostly filler. It returns the
+// first object, and the file of the exhaust.
+func putLongTelemetry(t *testing.T, d deployment, bot string) (first object, file []byte) {
 	t.Helper()
 	events, more, padding := 190_000, 60_000, 10
-	if raced { // ten times slower, so a tenth of the events in as many bytes
+	if e2etest.HasRaceDetector { // ten times slower, so a tenth of the events in as many bytes
 		events, more, padding = 19_000, 6_000, 3_300
 	}
 	padded := `{"padding":"` + strings.Repeat("x", padding) + `","eid"`
@@ -204,122 +194,112 @@ func long(t *testing.T, d *deployment, bot string) (first object, file []byte) {
 		fmt.Fprintf(rows, row, "Long")
 		if i < events {
 			plain.WriteString(strings.Replace(event, `{"eid"`, padded, 1))
-		} else if _, err := packed.Write([]byte(event)); err != nil {
-			t.Fatal(err)
+		} else {
+			_, err := packed.Write([]byte(event))
+			e2etest.Must(t, err)
 		}
 	}
-	if err := packed.Close(); err != nil {
-		t.Fatal(err)
-	}
+	e2etest.Must(t, packed.Close())
 	if plain.Len() < 64<<20 {
 		t.Fatalf("the first object has only %d bytes", plain.Len())
 	}
 	first = object{"2022-05-01-0.json", plain.Bytes()}
-	d.telemetry.put(t, first.name, first.content)
-	d.telemetry.put(t, "2022-05-01-1.json.gz", slices.Concat(filler(), rest.Bytes()))
+	d.Telemetry.Put(t, first.name, first.content)
+	d.Telemetry.Put(t, "2022-05-01-1.json.gz", slices.Concat(filler(), rest.Bytes()))
 	return first, rows.Bytes()
 }
 
-// behind tells that telemetry is being read that comes after its first object.
-func behind(first object) func(job) bool {
-	return func(j job) bool { return midway(j) && j.Progress.BytesRead > int64(len(first.content)) }
+// isPast returns a predicate: telemetry is being read that comes after its first object.
+func isPast(first object) func(e2etest.Job) bool {
+	return func(j e2etest.Job) bool { return isMidway(j) && j.Progress.BytesRead > int64(len(first.content)) }
 }
 
 func TestAWorkerThatDiesIsReplacedAndTheFileIsTheSame(t *testing.T) {
-	onEveryStack(t, func(t *testing.T, s *stack) {
-		d := prepare(t, s)
-		d.startAPI(t)
-		bot := s.bot(t, "Long")
-		first, want := long(t, d, bot)
+	onEveryStack(t, func(t *testing.T, s *e2etest.Stack) {
+		d := prepare(s)
+		d.StartAPI(t)
+		bot := d.addBot(t, "Long")
+		first, want := putLongTelemetry(t, d, bot)
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
-		fetching := d.startWorker(t)
-		w := d.order(t, o)
-		w.until(t, 2*time.Minute, "the first object is read", behind(first))
-		fetching.kill(t)
+		fetching := d.StartWorker(t)
+		w := d.SubmitAndWatch(t, o)
+		w.Until(t, 2*time.Minute, "the first object is read", isPast(first))
+		fetching.Kill(t)
 
-		began := time.Now()
-		j := w.read(t)
-		if took := time.Since(began); took > time.Second || j.Status != "PROCESSING" || j.Progress.Phase != "FETCHING" {
+		start := time.Now()
+		j := w.Read(t)
+		if took := time.Since(start); took > time.Second || j.Status != "PROCESSING" || j.Progress.Phase != "FETCHING" {
 			t.Errorf("without a worker read answered %s in phase %s after %s", j.Status, j.Progress.Phase, took)
 		}
 
-		building := d.startWorker(t)
-		w.until(t, 2*time.Minute, "the CSV is built", func(j job) bool {
-			return j.Progress.Phase == "BUILDING" && s.running(t, w.id, "BuildCSV")
+		building := d.StartWorker(t)
+		w.Until(t, 2*time.Minute, "the CSV is built", func(j e2etest.Job) bool {
+			return j.Progress.Phase == "BUILDING" && d.isWorking(t, w.ID, "BuildCSV")
 		})
-		building.kill(t)
-		if j := w.read(t); j.Status != "PROCESSING" || j.Progress.Phase != "BUILDING" {
+		building.Kill(t)
+		if j := w.Read(t); j.Status != "PROCESSING" || j.Progress.Phase != "BUILDING" {
 			t.Fatalf("the worker had gone on to %s, %s before it was killed", j.Status, j.Progress.Phase)
 		}
-		for _, name := range d.reports.names(t) {
+		for _, name := range d.Reports.Names(t) {
 			if strings.HasPrefix(name, response+"/") {
 				t.Errorf("a file that is not whole is there: %s", name)
 			}
 		}
-		d.startWorker(t)
-		done := w.end(t, 2*time.Minute)
-		sameFile(t, "the exhaust", d.file(t, o, done), want)
-		if rows := int64(bytes.Count(want, []byte("\n")) - 1); done.Attempts != 0 || done.Progress.RowsWritten != rows || done.Progress.Percent != 100 {
-			t.Errorf("in the end: attempts %d, %+v", done.Attempts, done.Progress)
+		d.StartWorker(t)
+		end := w.End(t, 2*time.Minute)
+		sameFile(t, "the exhaust", d.download(t, o, end), want)
+		if rows := int64(bytes.Count(want, []byte("\n")) - 1); end.Attempts != 0 || end.Progress.RowsWritten != rows || end.Progress.Percent != 100 {
+			t.Errorf("in the end: attempts %d, %+v", end.Attempts, end.Progress)
 		}
-		s.workflowStatus(t, w.id)
-		events, _ := s.history(t, w.id)
+		d.workflowStatus(t, w.ID)
+		events, _ := d.history(t, w.ID)
 		for _, activity := range []string{"FetchTelemetry", "BuildCSV"} {
-			if attempts := attemptsOf(started(events, activity)); !slices.Equal(attempts, []int32{2}) {
-				t.Errorf("%s took the attempts %v, want one activity with its second attempt", activity, attempts)
+			if numbers := attempts(events, activity); !slices.Equal(numbers, []int32{2}) {
+				t.Errorf("%s took the attempts %v, want one activity with its second attempt", activity, numbers)
 			}
 		}
 	})
 }
 
 func TestAFetchResumesBehindWhatItHasRead(t *testing.T) {
-	onEveryStack(t, func(t *testing.T, s *stack) {
-		d := prepare(t, s)
-		d.startAPI(t)
-		bot := s.bot(t, "Long")
-		first, want := long(t, d, bot)
+	onEveryStack(t, func(t *testing.T, s *e2etest.Stack) {
+		d := prepare(s)
+		d.StartAPI(t)
+		bot := d.addBot(t, "Long")
+		first, want := putLongTelemetry(t, d, bot)
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
-		worker := d.startWorker(t)
-		w := d.order(t, o)
-		w.until(t, 2*time.Minute, "the first object is read", behind(first))
-		worker.kill(t)
+		worker := d.StartWorker(t)
+		w := d.SubmitAndWatch(t, o)
+		w.Until(t, 2*time.Minute, "the first object is read", isPast(first))
+		worker.Kill(t)
 		// Who reads the first object again finds nothing in it any more.
-		d.telemetry.put(t, first.name, []byte("\n"))
-		d.startWorker(t)
-		sameFile(t, "the exhaust", d.file(t, o, w.end(t, 2*time.Minute)), want)
+		d.Telemetry.Put(t, first.name, []byte("\n"))
+		d.StartWorker(t)
+		sameFile(t, "the exhaust", d.download(t, o, w.End(t, 2*time.Minute)), want)
 	})
 }
 
-func attemptsOf[E interface {
-	GetActivityTaskStartedEventAttributes() A
-}, A interface{ GetAttempt() int32 }](starts []E) (attempts []int32) {
-	for _, start := range starts {
-		attempts = append(attempts, start.GetActivityTaskStartedEventAttributes().GetAttempt())
-	}
-	return attempts
-}
-
 func TestWorkersShareAnExhaust(t *testing.T) {
-	onEveryStack(t, func(t *testing.T, s *stack) {
-		d := prepare(t, s)
-		d.startAPI(t)
-		bot := s.bot(t, "Shared")
+	onEveryStack(t, func(t *testing.T, s *e2etest.Stack) {
+		d := prepare(s)
+		d.StartAPI(t)
+		bot := d.addBot(t, "Shared")
 		want := bytes.NewBufferString(responseHeader)
 		for day := range 30 {
 			on := fmt.Sprintf("2022-06-%02d", day+1)
 			event, row := simpleEvent("ASSESS:"+on, bot, on+"T10:00:00Z")
 			fmt.Fprintf(want, row, "Shared")
-			d.telemetry.put(t, on+"-0.json", []byte(event))
+			d.Telemetry.Put(t, on+"-0.json", []byte(event))
 		}
 		for range 2 {
-			d.startWorker(t)
+			d.StartWorker(t)
 		}
-		d.awaitPollers(t, 2)
-		j, file := d.make(t, orderOf(response, bot, "2022-06-01", "2022-06-30"))
+		d.waitForPollers(t, 2)
+		j, file := d.produce(t, orderOf(response, bot, "2022-06-01", "2022-06-30"))
 		sameFile(t, "the exhaust", file, want.Bytes())
-		events, _ := s.history(t, j.RequestID)
+		events, _ := d.history(t, j.RequestID)
 		workers := map[string]int{}
-		for _, start := range started(events, "FetchTelemetry") {
+		for _, start := range starts(events, "FetchTelemetry") {
 			workers[start.GetActivityTaskStartedEventAttributes().GetIdentity()]++
 		}
 		if len(workers) != 2 {
@@ -329,31 +309,30 @@ func TestWorkersShareAnExhaust(t *testing.T) {
 }
 
 func TestAWorkerThatIsToldToStopHandsItsWorkOver(t *testing.T) {
-	onEveryStack(t, func(t *testing.T, s *stack) {
-		d := prepare(t, s)
-		d.startAPI(t)
-		bot := s.bot(t, "Handed over")
+	onEveryStack(t, func(t *testing.T, s *e2etest.Stack) {
+		d := prepare(s)
+		d.StartAPI(t)
+		bot := d.addBot(t, "Handed over")
 		want := d.sayBehindFiller(t, bot, "Handed over", "2022-05-01", 3)
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
-		leaving := d.startWorker(t)
-		w := d.order(t, o)
-		w.until(t, time.Minute, "it runs", midway)
-		d.startWorker(t)
-		d.awaitPollers(t, 2)
-		if j := w.read(t); !midway(j) {
+		leaving := d.StartWorker(t)
+		w := d.SubmitAndWatch(t, o)
+		w.Until(t, time.Minute, "it runs", isMidway)
+		d.StartWorker(t)
+		d.waitForPollers(t, 2)
+		if j := w.Read(t); !isMidway(j) {
 			t.Fatalf("it was over before the second worker was there: %+v", j)
 		}
-		told := time.Now()
-		leaving.terminate(t)
-		done := w.end(t, 2*time.Minute)
-		sameFile(t, "the exhaust", d.file(t, o, done), want)
-		events, _ := s.history(t, w.id)
-		starts := started(events, "FetchTelemetry")
-		if attempts := attemptsOf(starts); !slices.Equal(attempts, []int32{2}) {
-			t.Fatalf("the day was read in attempts %v, want the second", attempts)
+		stop := time.Now()
+		leaving.Terminate(t)
+		end := w.End(t, 2*time.Minute)
+		sameFile(t, "the exhaust", d.download(t, o, end), want)
+		events, _ := d.history(t, w.ID)
+		if numbers := attempts(events, "FetchTelemetry"); !slices.Equal(numbers, []int32{2}) {
+			t.Fatalf("the day was read in attempts %v, want the second", numbers)
 		}
 		// A worker taken for dead is replaced after ten seconds of silence.
-		if after := starts[0].GetEventTime().AsTime().Sub(told); after > 5*time.Second {
+		if after := starts(events, "FetchTelemetry")[0].GetEventTime().AsTime().Sub(stop); after > 5*time.Second {
 			t.Errorf("the other worker went on %s after this one was told to stop", after)
 		}
 	})
@@ -362,7 +341,7 @@ func TestAWorkerThatIsToldToStopHandsItsWorkOver(t *testing.T) {
 // TestAnExhaustOutlivesEveryServer takes a server of the stack down while telemetry is read. No other
 // test runs meanwhile: it is not parallel.
 func TestAnExhaustOutlivesEveryServer(t *testing.T) {
-	s := stacks[1].get(t)
+	s := stacks["production"](t)
 	for _, c := range []struct {
 		name string
 		// kill is a crash; the emulator of Azure, which would forget what it was given last, stops in
@@ -371,48 +350,44 @@ func TestAnExhaustOutlivesEveryServer(t *testing.T) {
 		// down is what /health names meanwhile.
 		down string
 	}{
-		{"temporal", s.temporal.Kill, func() error { return s.temporal.Restart(t.Context()) }, "temporal"},
-		{"postgres", s.postgres.Kill, func() error { return s.postgres.Restart(t.Context()) }, "database"},
-		{"azurite", nil, func() error { return s.azurite.Restart(t.Context()) }, ""},
+		{"temporal", s.Temporal.Kill, func() error { return s.Temporal.Restart(t.Context()) }, "temporal"},
+		{"postgres", s.Postgres.Kill, func() error { return s.Postgres.Restart(t.Context()) }, "database"},
+		{"azurite", nil, func() error { return s.Azurite.Restart(t.Context()) }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := deploy(t, s)
-			bot := s.bot(t, "Survivor")
+			bot := d.addBot(t, "Survivor")
 			want := responseHeader
 			for day := 1; day <= 4; day++ {
 				rows := d.sayBehindFiller(t, bot, "Survivor", fmt.Sprintf("2022-05-%02d", day), 3*day)
 				want += strings.TrimPrefix(string(rows), responseHeader)
 			}
 			o := orderOf(response, bot, "2022-05-01", "2022-05-04")
-			w := d.order(t, o)
-			w.until(t, time.Minute, "it runs", midway)
-			before := w.last
+			w := d.SubmitAndWatch(t, o)
+			w.Until(t, time.Minute, "it runs", isMidway)
+			before := w.Last
 			if c.kill != nil {
-				if err := c.kill(); err != nil {
-					t.Fatal(err)
+				e2etest.Must(t, c.kill())
+				health := e2etest.Call(t, "GET", d.URL+"/health", "", "")
+				if sentence := health.Sentence(t); health.Status != 503 || !strings.Contains(sentence, c.down) {
+					t.Errorf("/health answered %d: %s", health.Status, sentence)
 				}
-				health := call(t, "GET", d.base+"/health", "", nil)
-				if sentence := errorSentence(t, health); health.status != 503 || !strings.Contains(sentence, c.down) {
-					t.Errorf("/health answered %d: %s", health.status, sentence)
-				}
-				if a := call(t, "GET", d.url("read", o.tag, w.id), channel, nil); a.status != 503 {
-					t.Errorf("read answered %d: %s", a.status, a.body)
+				if a := d.Get(t, o.Path("read", w.ID), channel); a.Status != 503 {
+					t.Errorf("read answered %d: %s", a.Status, a.Body)
 				}
 			}
-			if err := c.back(); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, time.Minute, "the api answers again", func() bool {
-				a, err := tryCall(t.Context(), "GET", d.url("read", o.tag, w.id), channel, nil)
-				return err == nil && a.status == 200
+			e2etest.Must(t, c.back())
+			e2etest.Eventually(t, time.Minute, "the api answers again", func() bool {
+				a, err := e2etest.TryCall(t.Context(), "GET", d.RequestURL(o.Path("read", w.ID)), channel, "")
+				return err == nil && a.Status == 200
 			})
-			w.last = before
-			done := w.end(t, 2*time.Minute)
-			sameFile(t, "the exhaust", d.file(t, o, done), []byte(want))
-			if done.Attempts != 0 {
-				t.Errorf("attempts is %d", done.Attempts)
+			w.Last = before
+			end := w.End(t, 2*time.Minute)
+			sameFile(t, "the exhaust", d.download(t, o, end), []byte(want))
+			if end.Attempts != 0 {
+				t.Errorf("attempts is %d", end.Attempts)
 			}
-			if status := s.workflowStatus(t, w.id); status != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+			if status := d.workflowStatus(t, w.ID); status != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
 				t.Errorf("its workflow is %s", status)
 			}
 		})

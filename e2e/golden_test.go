@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/e2etest"
 	"data-exhaust/internal/sample"
 )
 
@@ -32,47 +33,47 @@ func device(digit string) string {
 // fill adds the registry of the golden files. The usernames were made with OpenSSL 3.0:
 //
 //	printf %s "$TEXT" | openssl enc -aes-128-ecb -K $(printf %s "e2e key 16 bytes" | xxd -p) -a -A
-func (r *registry) fill() error {
-	const consented = "X2FiP0lzef89k1PFlvsaiHjoWZKpd4n2ZFmXXu3Ayz8=" // phone:9999900001
-	steps := []error{
-		r.conversation(golden1, `Vaccination, "Helpdesk" टीका`, channel, "", ""),
-		r.conversation(golden2, "Other bot", channel, "", ""),
-
+func fill(t testing.TB, r *e2etest.Registry) {
+	r.AddConversation(t, golden1, `Vaccination, "Helpdesk" टीका`, channel, "", "")
+	r.AddConversation(t, golden2, "Other bot", channel, "", "")
+	for _, user := range []struct {
+		digit     string
+		data      any
+		usernames []string
+	}{
 		// Consent in its three states and two places.
-		r.user(device("1"), `{"device":{"consent":true,"type":"phone"}}`),
-		r.identity(device("1"), consented),
-		r.user(device("2"), `{"device":{"consent":false}}`),
-		r.identity(device("2"), "ByNkMTc7EnksgB9kRey5oXjoWZKpd4n2ZFmXXu3Ayz8="), // phone:9999900002
-		r.user(device("3"), `{"device":{"type":"phone"},"consent":true}`),
-		r.identity(device("3"), "VBuQWlXT5VwI8NC82m7FXXjoWZKpd4n2ZFmXXu3Ayz8="), // phone:9999900003
-		r.user(device("4"), `{"data":{"device":{"consent":true}}}`),
-		r.identity(device("4"), "iXnDqhw6oqkmp6k83BnacXjoWZKpd4n2ZFmXXu3Ayz8="), // phone:9999900004
-		r.identity(device("4"), "Dv3dKSyad9n4p6H7OVAKEQ=="),                     // 9999900044, the smaller username
-		r.user(device("5"), `{"data":{"device":{"consent":false}}}`),
-		r.identity(device("5"), "bHock1owHuEyY+u1Nl9Xc3joWZKpd4n2ZFmXXu3Ayz8="), // phone:9999900005
+		{"1", `{"device":{"consent":true,"type":"phone"}}`, []string{"X2FiP0lzef89k1PFlvsaiHjoWZKpd4n2ZFmXXu3Ayz8="}}, // phone:9999900001
+		{"2", `{"device":{"consent":false}}`, []string{"ByNkMTc7EnksgB9kRey5oXjoWZKpd4n2ZFmXXu3Ayz8="}},               // phone:9999900002
+		{"3", `{"device":{"type":"phone"},"consent":true}`, []string{"VBuQWlXT5VwI8NC82m7FXXjoWZKpd4n2ZFmXXu3Ayz8="}}, // phone:9999900003
+		{"4", `{"data":{"device":{"consent":true}}}`, []string{
+			"iXnDqhw6oqkmp6k83BnacXjoWZKpd4n2ZFmXXu3Ayz8=", // phone:9999900004
+			"Dv3dKSyad9n4p6H7OVAKEQ==",                     // 9999900044, the smaller username
+		}},
+		{"5", `{"data":{"device":{"consent":false}}}`, []string{"bHock1owHuEyY+u1Nl9Xc3joWZKpd4n2ZFmXXu3Ayz8="}}, // phone:9999900005
 		// Usernames that do not decrypt: no base64, and phone:9999900008 by another key.
-		r.user(device("6"), `{"device":{"consent":true}}`),
-		r.identity(device("6"), "not-base64!"),
-		r.user(device("7"), `{"device":{"consent":true}}`),
-		r.user(device("8"), `{"device":{"consent":true}}`),
-		r.identity(device("8"), "rlJu1PNgnOUK6VVkORwixQpxzXrNzA07D0jNG7n/Mlo="),
+		{"6", `{"device":{"consent":true}}`, []string{"not-base64!"}},
+		{"7", `{"device":{"consent":true}}`, nil},
+		{"8", `{"device":{"consent":true}}`, []string{"rlJu1PNgnOUK6VVkORwixQpxzXrNzA07D0jNG7n/Mlo="}},
 		// Never conversed in the range; nothing recorded of it.
-		r.user(device("9"), ""),
-		r.identity(device("9"), "BfA1PBQVD0Y1XyrxxP9eHXjoWZKpd4n2ZFmXXu3Ayz8="), // phone:9999900010
+		{"9", nil, []string{"BfA1PBQVD0Y1XyrxxP9eHXjoWZKpd4n2ZFmXXu3Ayz8="}}, // phone:9999900010
 		// Consent that is no boolean.
-		r.user(device("a"), `{"device":{"consent":"true"}}`),
+		{"a", `{"device":{"consent":"true"}}`, nil},
+	} {
+		r.Exec(t, `INSERT INTO users (id, data) VALUES ($1, $2)`, device(user.digit), user.data)
+		for _, username := range user.usernames {
+			r.Exec(t, `INSERT INTO identities (users_id, username) VALUES ($1, $2)`, device(user.digit), username)
+		}
 	}
 	// Device b is registered without being a user.
 	for _, digit := range strings.Split("123456789ab", "") {
-		steps = append(steps, r.registration(device(digit), golden1))
+		register(t, r, device(digit), golden1)
 	}
-	steps = append(steps, r.registration(device("1"), golden2))
-	for i, err := range steps {
-		if err != nil {
-			return fmt.Errorf("filling the registry, step %d: %w", i, err)
-		}
-	}
-	return nil
+	register(t, r, device("1"), golden2)
+}
+
+func register(t testing.TB, r *e2etest.Registry, user, conversation string) {
+	t.Helper()
+	r.Exec(t, `INSERT INTO user_registrations (users_id, applications_id) VALUES ($1, $2)`, user, conversation)
 }
 
 // object is one of the telemetry store.
@@ -87,20 +88,18 @@ func goldenTelemetry(t *testing.T) (objects []object, inRange int64) {
 	t.Helper()
 	file := func(name string) []byte {
 		content, err := os.ReadFile(filepath.Join("testdata", "telemetry", name))
-		if err != nil {
-			t.Fatal(err)
-		}
+		e2etest.Must(t, err)
 		return content
 	}
 	crlf := bytes.TrimSuffix(bytes.ReplaceAll(file("2022-03-01-part-0.jsonl"), []byte("\n"), []byte("\r\n")), []byte("\r\n"))
 	objects = []object{
-		{"2022-03-01-0-1646092800000.json.gz", gzipped(t, 3, file("2022-03-01-0.jsonl"))},
-		{"2022-03-01-1-1646092800000.json.zst", zstandard(t, 2, file("2022-03-01-1.jsonl"))},
+		{"2022-03-01-0-1646092800000.json.gz", packGzip(t, 3, file("2022-03-01-0.jsonl"))},
+		{"2022-03-01-1-1646092800000.json.zst", packZstd(t, 2, file("2022-03-01-1.jsonl"))},
 		{"2022-03-01/part-0.jsonl", crlf},
 		{"2022-03-02/hour=01/part-1.ndjson", file("2022-03-02-hour-01.jsonl")},
 		// The name says one thing, the first bytes another.
 		{"2022-03-03-0-1646265600000.json.gz", file("2022-03-03-0.jsonl")},
-		{"2022-03-03-extra.log", gzipped(t, 1, file("2022-03-03-extra.jsonl"))},
+		{"2022-03-03-extra.log", packGzip(t, 1, file("2022-03-03-extra.jsonl"))},
 	}
 	for _, o := range objects {
 		inRange += int64(len(o.content))
@@ -109,7 +108,7 @@ func goldenTelemetry(t *testing.T) (objects []object, inRange int64) {
 	return append(objects,
 		object{"2022-03-02-manifest.csv", file("2022-03-02-manifest.csv")},
 		object{"2022-03-02/_SUCCESS", nil},
-		object{"2022-02-28-0-1646006400000.json.gz", gzipped(t, 1, outside)},
+		object{"2022-02-28-0-1646006400000.json.gz", packGzip(t, 1, outside)},
 		object{"2022-03-04-0.json", outside},
 		object{"2021-03-02-0.json", outside},
 		object{"README.json", outside},
@@ -117,27 +116,22 @@ func goldenTelemetry(t *testing.T) (objects []object, inRange int64) {
 }
 
 // gzipped packs content into members, cut wherever a byte happens to be.
-func gzipped(t *testing.T, members int, content []byte) []byte {
+func packGzip(t *testing.T, members int, content []byte) []byte {
 	t.Helper()
 	var packed bytes.Buffer
 	for i := range members {
 		w := gzip.NewWriter(&packed)
-		if _, err := w.Write(content[i*len(content)/members : (i+1)*len(content)/members]); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
+		_, err := w.Write(content[i*len(content)/members : (i+1)*len(content)/members])
+		e2etest.Must(t, err)
+		e2etest.Must(t, w.Close())
 	}
 	return packed.Bytes()
 }
 
-func zstandard(t *testing.T, frames int, content []byte) []byte {
+func packZstd(t *testing.T, frames int, content []byte) []byte {
 	t.Helper()
 	w, err := zstd.NewWriter(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e2etest.Must(t, err)
 	var packed []byte
 	for i := range frames {
 		packed = w.EncodeAll(content[i*len(content)/frames:(i+1)*len(content)/frames], packed)
@@ -157,72 +151,72 @@ func TestGoldenExhausts(t *testing.T) {
 		}
 		return name[0:4] + "/" + name[5:7] + "/" + name[8:10] + "/" + name[11:]
 	}
-	done := func(p progress) progress {
+	whole := func(p e2etest.Progress) e2etest.Progress {
 		p.Phase, p.Percent = "DONE", 100
 		p.BytesRead = p.BytesTotal
 		return p
 	}
-	ofResponse := done(progress{BytesTotal: bytesInRange, EventsMatched: 25, RowsWritten: 19, LinesSkipped: 7, RowsUnknownDevice: 3})
-	ofPrivate := done(progress{BytesTotal: bytesInRange, EventsMatched: 25, RowsWritten: 9, LinesSkipped: 7, RowsUnknownDevice: 2, Undecryptable: 2})
-	ofRegistered := done(progress{RowsWritten: 11, Undecryptable: 2})
-	type made struct {
+	ofResponse := whole(e2etest.Progress{BytesTotal: bytesInRange, EventsMatched: 25, RowsWritten: 19, LinesSkipped: 7, RowsUnknownDevice: 3})
+	ofPrivate := whole(e2etest.Progress{BytesTotal: bytesInRange, EventsMatched: 25, RowsWritten: 9, LinesSkipped: 7, RowsUnknownDevice: 2, Undecryptable: 2})
+	ofRegistered := whole(e2etest.Progress{RowsWritten: 11, Undecryptable: 2})
+	type report struct {
 		dataset, conversation, start, end string
 		file                              string
-		progress                          progress
+		progress                          e2etest.Progress
 	}
-	inRange := func(dataset, conversation, file string, p progress) made {
-		return made{dataset, conversation, "2022-03-01", "2022-03-03", file, p}
+	inRange := func(dataset, conversation, file string, p e2etest.Progress) report {
+		return report{dataset, conversation, "2022-03-01", "2022-03-03", file, p}
 	}
 	for _, c := range []struct {
 		name     string
 		settings []string
-		named    func(string) string
-		legacy   bool // needs UCI's older tables
-		made     []made
+		rename   func(string) string
+		isOlder  bool // needs UCI's older tables
+		reports  []report
 	}{
-		{"by default", nil, asIs, false, []made{
+		{"by default", nil, asIs, false, []report{
 			inRange(response, golden1, "response.csv", ofResponse),
-			inRange(response, golden2, "response_other.csv", done(progress{BytesTotal: bytesInRange, EventsMatched: 2, RowsWritten: 2, LinesSkipped: 7})),
+			inRange(response, golden2, "response_other.csv", whole(e2etest.Progress{BytesTotal: bytesInRange, EventsMatched: 2, RowsWritten: 2, LinesSkipped: 7})),
 			inRange(private, golden1, "private_dates.csv", ofPrivate),
 			{private, golden1, "", "", "private_registered.csv", ofRegistered},
 		}},
-		{"from UCI's older tables", nil, asIs, true, []made{
+		{"from UCI's older tables", nil, asIs, true, []report{
 			inRange(response, golden1, "response.csv", ofResponse),
 			{private, golden1, "", "", "private_registered.csv", ofRegistered},
 		}},
-		{"from a tree of folders", []string{"EXHAUST_TELEMETRY_LAYOUT={yyyy}/{MM}/{dd}/"}, tree, false, []made{
+		{"from a tree of folders", []string{"EXHAUST_TELEMETRY_LAYOUT={yyyy}/{MM}/{dd}/"}, tree, false, []report{
 			inRange(response, golden1, "response.csv", ofResponse),
 		}},
-		{"as Spark wrote CSV", []string{"EXHAUST_CSV_DIALECT=spark"}, asIs, false, []made{
+		{"as Spark wrote CSV", []string{"EXHAUST_CSV_DIALECT=spark"}, asIs, false, []report{
 			inRange(response, golden1, "response_spark.csv", ofResponse),
 		}},
-		{"of one producer", []string{"EXHAUST_PDATA_ID=prod.UCI.sunbird"}, asIs, false, []made{
+		{"of one producer", []string{"EXHAUST_PDATA_ID=prod.UCI.sunbird"}, asIs, false, []report{
 			inRange(response, golden1, "response_pdata.csv",
-				done(progress{BytesTotal: bytesInRange, EventsMatched: 23, RowsWritten: 17, LinesSkipped: 7, RowsUnknownDevice: 3})),
+				whole(e2etest.Progress{BytesTotal: bytesInRange, EventsMatched: 23, RowsWritten: 17, LinesSkipped: 7, RowsUnknownDevice: 3})),
 		}},
-		{"with consent assumed", []string{"EXHAUST_ASSUME_CONSENT=true"}, asIs, false, []made{
+		{"with consent assumed", []string{"EXHAUST_ASSUME_CONSENT=true"}, asIs, false, []report{
 			inRange(response, golden1, "response.csv", ofResponse),
 			{private, golden1, "", "", "private_assume.csv", ofRegistered},
 		}},
-		{"without the secret", []string{"UCI_ENCRYPTION_SECRET="}, asIs, false, []made{
-			{private, golden1, "", "", "private_nosecret.csv", done(progress{RowsWritten: 11})},
+		{"without the secret", []string{"UCI_ENCRYPTION_SECRET="}, asIs, false, []report{
+			{private, golden1, "", "", "private_nosecret.csv", whole(e2etest.Progress{RowsWritten: 11})},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			onEveryStack(t, func(t *testing.T, s *stack) {
+			onEveryStack(t, func(t *testing.T, s *e2etest.Stack) {
 				settings := c.settings
-				if c.legacy {
-					settings = append(settings, s.registries[len(s.registries)-1].env...)
+				if c.isOlder {
+					settings = append(settings, s.OlderRegistry.Settings...)
 				}
 				d := deploy(t, s, settings...)
 				for _, o := range telemetry {
-					d.telemetry.put(t, c.named(o.name), o.content)
+					d.Telemetry.Put(t, c.rename(o.name), o.content)
 				}
-				for _, m := range c.made {
-					j, file := d.make(t, orderOf(m.dataset, m.conversation, m.start, m.end))
-					sameFile(t, m.file, file, golden(t, m.file))
-					if j.Progress != m.progress {
-						t.Errorf("%s: progress\n got %+v\nwant %+v", m.file, j.Progress, m.progress)
+				for _, r := range c.reports {
+					j, file := d.produce(t, orderOf(r.dataset, r.conversation, r.start, r.end))
+					sameFile(t, r.file, file, golden(t, r.file))
+					if j.Progress != r.progress {
+						t.Errorf("%s: progress\n got %+v\nwant %+v", r.file, j.Progress, r.progress)
 					}
 				}
 			})
@@ -243,9 +237,9 @@ const responseHeader = "Message ID,Conversation ID,Conversation Name,Device ID,S
 	"Question Description,Question Duration,Question Score,Question Max Score,Question Options,Question Response,X Path,Eof,Timestamp\n"
 
 func TestDaysThatARequestLeavesOutAreTheConversationsOwnElseYesterday(t *testing.T) {
-	onEveryStack(t, func(t *testing.T, s *stack) {
+	onEveryStack(t, func(t *testing.T, s *e2etest.Stack) {
 		d := deploy(t, s)
-		today := time.Now().In(india)
+		today := time.Now().In(e2etest.India)
 		day := func(ago int) string { return today.AddDate(0, 0, -ago).Format(time.DateOnly) }
 		for i, c := range []struct {
 			what             string
@@ -264,18 +258,16 @@ func TestDaysThatARequestLeavesOutAreTheConversationsOwnElseYesterday(t *testing
 			{"a registry's end in the future", day(1), day(-40), "", "", []string{day(2), day(1), day(0)}, []string{day(1), day(0)}},
 		} {
 			conversation := fmt.Sprintf("%08d-0000-4000-8000-%012d", i+1, time.Now().UnixNano()%1e12)
-			if err := s.registries[0].conversation(conversation, "Days", channel, c.regStart, c.regEnd); err != nil {
-				t.Fatal(err)
-			}
+			s.Registry.AddConversation(t, conversation, "Days", channel, c.regStart, c.regEnd)
 			want := responseHeader
 			for _, on := range c.telemetry {
 				event, row := simpleEvent("ASSESS:"+on, conversation, on+"T10:00:00Z")
-				d.telemetry.put(t, fmt.Sprintf("%s-%d.json", on, i), []byte(event))
+				d.Telemetry.Put(t, fmt.Sprintf("%s-%d.json", on, i), []byte(event))
 				if strings.Contains(strings.Join(c.want, " "), on) {
 					want += fmt.Sprintf(row, "Days")
 				}
 			}
-			_, file := d.make(t, orderOf(response, conversation, c.start, c.end))
+			_, file := d.produce(t, orderOf(response, conversation, c.start, c.end))
 			sameFile(t, c.what, file, []byte(want))
 		}
 	})
@@ -286,44 +278,36 @@ func TestDaysThatARequestLeavesOutAreTheConversationsOwnElseYesterday(t *testing
 func TestTheSameTelemetryGivesTheSameBytesOnEveryStack(t *testing.T) {
 	t.Parallel()
 	cipher, err := exhaust.NewCipher(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e2etest.Must(t, err)
 	set := sample.New(sample.Options{
 		Seed: 20220301, Until: "2022-07-03", Days: 3, EventsPerDay: 10_000, ObjectsPerDay: 3, Devices: 300, Channel: channel, Cipher: cipher,
 	})
 	bot, days := set.Conversations()[0], set.Days()
 	// The registry of the sample is for tables of the older names.
 	files := map[string][][]byte{}
-	counts := map[string][]progress{}
-	for _, l := range stacks {
-		s := l.get(t)
-		r := s.registries[len(s.registries)-1]
-		err := set.Insert(t.Context(), func(ctx context.Context, query string, args ...any) error {
-			_, err := r.users.ExecContext(ctx, query, args...)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := deploy(t, s, r.env...)
+	counts := map[string][]e2etest.Progress{}
+	for name, stack := range stacks {
+		s := stack(t)
+		e2etest.Must(t, set.Insert(t.Context(), func(_ context.Context, statement string, args ...any) error {
+			s.OlderRegistry.Exec(t, statement, args...)
+			return nil
+		}))
+		d := deploy(t, s, s.OlderRegistry.Settings...)
 		for _, day := range days {
 			for object := range set.ObjectsPerDay {
 				var lines bytes.Buffer
-				if err := set.WriteDay(day, object, &lines); err != nil {
-					t.Fatal(err)
-				}
-				d.telemetry.put(t, set.ObjectName(day, object), gzipped(t, 1, lines.Bytes()))
+				e2etest.Must(t, set.WriteDay(day, object, &lines))
+				d.Telemetry.Put(t, set.ObjectName(day, object), packGzip(t, 1, lines.Bytes()))
 			}
 		}
-		for _, o := range []order{
+		for _, o := range []e2etest.Order{
 			orderOf(response, bot.ID, string(days[0]), string(days[2])),
 			orderOf(private, bot.ID, string(days[0]), string(days[2])),
 			orderOf(private, bot.ID, "", ""),
 		} {
-			j, file := d.make(t, o)
-			files[s.name] = append(files[s.name], file)
-			counts[s.name] = append(counts[s.name], j.Progress)
+			j, file := d.produce(t, o)
+			files[name] = append(files[name], file)
+			counts[name] = append(counts[name], j.Progress)
 		}
 	}
 	for i, file := range files["embedded"] {

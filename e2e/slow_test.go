@@ -9,20 +9,12 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
+
+	"data-exhaust/internal/e2etest"
 )
 
-// bot adds a conversation with a name, in the usual channel, and gives its id.
-func (s *stack) bot(t *testing.T, name string) string {
-	t.Helper()
-	id := uuid.NewString()
-	if err := s.registries[0].conversation(id, name, channel, "", ""); err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
 // say puts events of a conversation into an object of the day and gives their file.
-func (d *deployment) say(t *testing.T, conversation, name, day string, events int) (file []byte) {
+func (d deployment) say(t *testing.T, conversation, name, day string, events int) (file []byte) {
 	t.Helper()
 	var lines, rows strings.Builder
 	rows.WriteString(responseHeader)
@@ -31,7 +23,7 @@ func (d *deployment) say(t *testing.T, conversation, name, day string, events in
 		lines.WriteString(event)
 		fmt.Fprintf(&rows, row, name)
 	}
-	d.telemetry.put(t, day+"-0.json.gz", gzipped(t, 1, []byte(lines.String())))
+	d.Telemetry.Put(t, day+"-0.json.gz", packGzip(t, 1, []byte(lines.String())))
 	return []byte(rows.String())
 }
 
@@ -40,7 +32,7 @@ func (d *deployment) say(t *testing.T, conversation, name, day string, events in
 var filler = sync.OnceValue(func() []byte {
 	const memberBytes = 16 << 20
 	members := 100
-	if raced {
+	if e2etest.HasRaceDetector {
 		members = 12
 	}
 	event, _ := simpleEvent("ASSESS:filler", uuid.NewString(), "2022-03-01T00:00:00Z")
@@ -58,13 +50,13 @@ var filler = sync.OnceValue(func() []byte {
 })
 
 // sayBehindFiller is say, with an object in front that takes long to scan.
-func (d *deployment) sayBehindFiller(t *testing.T, conversation, name, day string, events int) []byte {
+func (d deployment) sayBehindFiller(t *testing.T, conversation, name, day string, events int) []byte {
 	t.Helper()
-	d.telemetry.put(t, day+"-00.json.gz", filler())
+	d.Telemetry.Put(t, day+"-00.json.gz", filler())
 	return d.say(t, conversation, name, day, events)
 }
 
-// midway tells that telemetry is being read: some of it, not all.
-func midway(j job) bool {
+// isMidway reports whether telemetry is being read: some of it, not all.
+func isMidway(j e2etest.Job) bool {
 	return j.Status == "PROCESSING" && j.Progress.Phase == "FETCHING" && j.Progress.BytesRead > 0 && j.Progress.BytesRead < j.Progress.BytesTotal
 }

@@ -10,16 +10,16 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
+
+	"data-exhaust/internal/e2etest"
 )
 
-func contains(text, part string) bool { return strings.Contains(text, part) }
-
 // brokenOrders are three that cannot succeed, with the sentence that each ends with.
-func brokenOrders() (orders map[string]string, sentences map[string]string) {
-	return map[string]string{
-			"broken-unknown": order("broken-unknown", unknown, day, "nightly"),
-			"broken-silent":  order("broken-silent", silent, day, "nightly"),
-			"broken-corrupt": order("broken-corrupt", bot, badDay, "nightly"),
+func brokenOrders() (orders []e2etest.Order, sentences map[string]string) {
+	return []e2etest.Order{
+			order("broken-unknown", unknown, day, "nightly"),
+			order("broken-silent", silent, day, "nightly"),
+			order("broken-corrupt", bot, badDay, "nightly"),
 		}, map[string]string{
 			"broken-unknown": "No data found for conversation in DB",
 			"broken-silent":  "No data found",
@@ -28,7 +28,7 @@ func brokenOrders() (orders map[string]string, sentences map[string]string) {
 }
 
 // wantNight checks a night over so many exhausts, three of them broken, from its summary to the files.
-func (d *deployment) wantNight(t *testing.T, s summary, ids map[string]string) {
+func (d deployment) wantNight(t *testing.T, s summary, ids map[string]string) {
 	t.Helper()
 	good := len(ids) - 3
 	if s.Ran != len(ids) || s.Retried != 0 || s.Success != good || s.Failed != 3 || s.Cancelled != 0 || s.Rows != 2*good || len(s.Problems) > 0 {
@@ -54,7 +54,7 @@ func (d *deployment) wantNight(t *testing.T, s summary, ids map[string]string) {
 		t.Errorf("the failures are %+v", s.Failures)
 	}
 	for tag, sentence := range sentences {
-		if got := failures[ids[tag]]; got != sentence && (tag != "broken-corrupt" || !contains(got, sentence)) {
+		if got := failures[ids[tag]]; got != sentence && (tag != "broken-corrupt" || !strings.Contains(got, sentence)) {
 			t.Errorf("of %s the summary says %q, want %q", tag, got, sentence)
 		}
 	}
@@ -67,19 +67,19 @@ func (d *deployment) wantNight(t *testing.T, s summary, ids map[string]string) {
 		t.Errorf("job_request has %d rows, want %d", got, len(ids))
 	}
 	d.wantOneRunEach(t, ids)
-	files := d.files(t)
+	files := d.Reports.Names(t)
 	if len(files) != good {
 		t.Errorf("the store holds %d files, want %d", len(files), good)
 	}
 	for _, name := range files {
-		if got := d.file(t, name); got != report {
+		if got := d.report(t, name); got != report {
 			t.Fatalf("%s is\n%s", name, got)
 		}
 	}
 }
 
 // wantOneRunEach checks that each exhaust's workflow has run once, and no other has.
-func (d *deployment) wantOneRunEach(t *testing.T, ids map[string]string) {
+func (d deployment) wantOneRunEach(t *testing.T, ids map[string]string) {
 	t.Helper()
 	want := map[string]int{}
 	for _, id := range ids {
@@ -89,7 +89,7 @@ func (d *deployment) wantOneRunEach(t *testing.T, ids map[string]string) {
 }
 
 // wantRuns checks how often each workflow of an exhaust has run.
-func (d *deployment) wantRuns(t *testing.T, want map[string]int) {
+func (d deployment) wantRuns(t *testing.T, want map[string]int) {
 	t.Helper()
 	total := 0
 	for _, runs := range want {
@@ -97,23 +97,21 @@ func (d *deployment) wantRuns(t *testing.T, want map[string]int) {
 	}
 	var got map[string]int
 	// Temporal's list is a moment behind.
-	eventually(t, 30*time.Second, fmt.Sprintf("%d runs are listed as closed", total), func() bool {
+	e2etest.Eventually(t, 30*time.Second, fmt.Sprintf("%d runs are listed as closed", total), func() bool {
 		got = map[string]int{}
-		listed := 0
+		count := 0
 		var token []byte
 		for {
-			page, err := d.client.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+			page, err := d.Client.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
 				Query: "WorkflowType = 'Exhaust' AND ExecutionStatus != 'Running'", NextPageToken: token,
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			e2etest.Must(t, err)
 			for _, execution := range page.GetExecutions() {
 				got[execution.GetExecution().GetWorkflowId()]++
-				listed++
+				count++
 			}
 			if token = page.GetNextPageToken(); len(token) == 0 {
-				return listed >= total
+				return count >= total
 			}
 		}
 	})
@@ -130,8 +128,7 @@ func TestANightOverTwoHundredExhaustsRunsAllThoughThreeAreBroken(t *testing.T) {
 	d := deploy(t, "EXHAUST_NIGHTLY_CONCURRENCY=16")
 	orders, _ := brokenOrders()
 	for i := range 197 {
-		tag := fmt.Sprintf("good-%03d", i)
-		orders[tag] = order(tag, bot, day, "nightly")
+		orders = append(orders, order(fmt.Sprintf("good-%03d", i), bot, day, "nightly"))
 	}
 	ids := d.parkAll(t, orders)
 	if got := d.count(t, "status = 'SUBMITTED'"); got != 200 {
@@ -147,49 +144,42 @@ func TestANightOverTwoHundredExhaustsRunsAllThoughThreeAreBroken(t *testing.T) {
 
 func TestWorkerAndServerKilledInTheMiddleOfANightLoseNothingAndRunNothingTwice(t *testing.T) {
 	d := prepare(t, "EXHAUST_NIGHTLY_CONCURRENCY=4")
-	d.startAPI(t)
-	worker := d.startWorker(t)
+	d.StartAPI(t)
+	worker := d.StartWorker(t)
 	orders, _ := brokenOrders()
 	for i := range 57 {
-		tag := fmt.Sprintf("good-%03d", i)
-		orders[tag] = order(tag, bot, day, "nightly")
+		orders = append(orders, order(fmt.Sprintf("good-%03d", i), bot, day, "nightly"))
 	}
 	ids := d.parkAll(t, orders)
 	night := d.beginNight(t)
-	ended := func() int { return d.count(t, "status IN ('SUCCESS', 'FAILED')") }
-	eventually(t, time.Minute, "a few exhausts have ended", func() bool { return ended() >= 8 })
-	worker.kill(t)
-	if err := temporal.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if n := ended(); n > 50 {
+	countEnds := func() int { return d.count(t, "status IN ('SUCCESS', 'FAILED')") }
+	e2etest.Eventually(t, time.Minute, "a few exhausts have ended", func() bool { return countEnds() >= 8 })
+	worker.Kill(t)
+	e2etest.Must(t, d.Temporal.Kill())
+	if n := countEnds(); n > 50 {
 		t.Fatalf("%d have ended before anything was killed: too late to tell", n)
 	}
-	if err := temporal.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	worker = d.startWorker(t)
-	before := ended()
-	eventually(t, 2*time.Minute, "the night goes on", func() bool { return ended() >= min(before+8, 55) })
+	e2etest.Must(t, d.Temporal.Restart(t.Context()))
+	worker = d.StartWorker(t)
+	before := countEnds()
+	e2etest.Eventually(t, 2*time.Minute, "the night goes on", func() bool { return countEnds() >= min(before+8, 55) })
 	// And once more, the worker alone.
-	worker.kill(t)
-	d.startWorker(t)
+	worker.Kill(t)
+	d.StartWorker(t)
 	d.wantNight(t, d.endOfNight(t, night, 5*time.Minute), ids)
 }
 
 func TestAnExhaustThatWaitsForTheNightHoldsNoWorkerAndEndsAsItIsTold(t *testing.T) {
 	d := prepare(t)
-	d.startAPI(t)
-	worker := d.startWorker(t)
+	d.StartAPI(t)
+	worker := d.StartWorker(t)
 	cancelled, run, now, night := d.park(t, "cancelled", bot, day), d.park(t, "run", bot, day), d.park(t, "now", bot, day), d.park(t, "night", bot, day)
 
 	t.Run("nothing is pending for a worker", func(t *testing.T) {
-		for _, j := range []job{cancelled, run, now, night} {
-			eventually(t, 30*time.Second, "only the signal is waited for", func() bool {
-				description, err := d.client.DescribeWorkflowExecution(t.Context(), "exhaust-"+j.RequestID, "")
-				if err != nil {
-					t.Fatal(err)
-				}
+		for _, j := range []e2etest.Job{cancelled, run, now, night} {
+			e2etest.Eventually(t, 30*time.Second, "only the signal is waited for", func() bool {
+				description, err := d.Client.DescribeWorkflowExecution(t.Context(), "exhaust-"+j.RequestID, "")
+				e2etest.Must(t, err)
 				// SUBMITTED is recorded, and the workflow has taken notice of that.
 				return len(description.GetPendingActivities()) == 0 && description.GetPendingWorkflowTask() == nil &&
 					description.GetWorkflowExecutionInfo().GetHistoryLength() > 5 &&
@@ -198,13 +188,13 @@ func TestAnExhaustThatWaitsForTheNightHoldsNoWorkerAndEndsAsItIsTold(t *testing.
 		}
 	})
 	// It outlives the worker that had it in its memory.
-	worker.terminate(t)
-	d.startWorker(t)
+	worker.Terminate(t)
+	d.StartWorker(t)
 	if got := d.read(t, "run", run.RequestID); got.Status != "SUBMITTED" || got.StatusMessage != "" {
 		t.Errorf("it is %+v", got)
 	}
 	t.Run("cancel", func(t *testing.T) {
-		got := d.mustCall(t, http.MethodPost, "cancel/cancelled?requestId="+cancelled.RequestID, "").job(t)
+		got := d.Cancel(t, order("cancelled", bot, day, ""), cancelled.RequestID).Job(t)
 		// Its answer comes after three seconds at the latest, however busy the machine is.
 		if got.Status == "SUBMITTED" {
 			got = d.end(t, "cancelled", cancelled.RequestID)
@@ -214,13 +204,13 @@ func TestAnExhaustThatWaitsForTheNightHoldsNoWorkerAndEndsAsItIsTold(t *testing.
 		}
 	})
 	t.Run("starter run", func(t *testing.T) {
-		got := d.starter(t, "run", run.RequestID, "--wait", "--timeout", "1m")
-		if got.code != 0 || !contains(got.stdout, "SUCCESS") {
+		got := d.ExecStarter(t, "run", run.RequestID, "--wait", "--timeout", "1m")
+		if got.Code != 0 || !strings.Contains(got.Stdout, "SUCCESS") {
 			t.Errorf("it ended with %+v", got)
 		}
 		for _, id := range []string{run.RequestID, unknown} {
-			want := ran{code: 5, stderr: "error: no exhaust " + id + " waits for the night\n"}
-			if got := d.starter(t, "run", id); got != want {
+			want := e2etest.Output{Code: 5, Stderr: "error: no exhaust " + id + " waits for the night\n"}
+			if got := d.ExecStarter(t, "run", id); got != want {
 				t.Errorf("of one that does not wait: %+v, want %+v", got, want)
 			}
 		}
@@ -249,9 +239,9 @@ func TestAnExhaustThatWaitsForTheNightHoldsNoWorkerAndEndsAsItIsTold(t *testing.
 		d.wantOneRunEach(t, map[string]string{"a": cancelled.RequestID, "b": run.RequestID, "c": now.RequestID, "d": night.RequestID})
 	})
 	t.Run("another runAt", func(t *testing.T) {
-		got := d.mustCall(t, http.MethodPost, "submit", order("x", bot, day, "tomorrow"))
-		if got.status != http.StatusBadRequest || got.sentence != `runAt "tomorrow" is unknown: now or nightly is accepted` {
-			t.Errorf("answered %d %s", got.status, got.sentence)
+		got := d.Post(t, "submit", channel, order("x", bot, day, "tomorrow").Body())
+		if got.Status != http.StatusBadRequest || got.Sentence(t) != `runAt "tomorrow" is unknown: now or nightly is accepted` {
+			t.Errorf("answered %d %s", got.Status, got.Sentence(t))
 		}
 	})
 }
@@ -282,7 +272,7 @@ func TestTheNightRetriesWhatMayHealUntilItHasRunThreeTimes(t *testing.T) {
 		}
 		ids[tag] = j.RequestID
 	}
-	d.write(t, "telemetry/"+day+"-1.jsonl", strings.ReplaceAll(event(1), bot, silent)+"\n")
+	d.Telemetry.Put(t, day+"-1.jsonl", []byte(strings.ReplaceAll(event(1), bot, silent)+"\n"))
 	for night, want := range []struct{ ran, success, failed, attempts int }{{2, 1, 1, 1}, {1, 0, 1, 2}, {0, 0, 0, 2}} {
 		d.exec(t, `UPDATE job_request SET may_heal = true WHERE status = 'FAILED' AND request_id IN ($1, $2)`, ids["heals"], ids["fails-on"])
 		if s := d.night(t); s.Ran != want.ran || s.Retried != want.ran || s.Success != want.success || s.Failed != want.failed {

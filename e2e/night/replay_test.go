@@ -3,10 +3,13 @@ package night
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+
+	"data-exhaust/internal/e2etest"
 )
 
 // table is what a command shows: each line's columns, of which the last may have spaces.
@@ -27,9 +30,9 @@ func TestReplayRunsAllThatMatchAndShowsThem(t *testing.T) {
 	d := deploy(t)
 	waits := []string{d.park(t, "waits", bot, day).RequestID, d.park(t, "waits", bot, "2022-02-28").RequestID}
 	failed := d.end(t, "failed", d.submit(t, "failed", silent, day, "").RequestID).RequestID
-	made := d.make(t, "made").RequestID
+	success := d.produce(t, "made").RequestID
 	cancelled := d.park(t, "cancelled", bot, day).RequestID
-	d.mustCall(t, http.MethodPost, "cancel/cancelled?requestId="+cancelled, "")
+	d.Cancel(t, order("cancelled", bot, day, ""), cancelled)
 	d.end(t, "cancelled", cancelled)
 
 	header := []string{"REQUEST ID", "DATASET", "TAG", "STATUS", "ROWS", "MESSAGE"}
@@ -40,17 +43,17 @@ func TestReplayRunsAllThatMatchAndShowsThem(t *testing.T) {
 		slices.SortFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
 		return append([][]string{header}, rows...)
 	}
-	want := func(what string, got ran, code int, rows [][]string) {
+	want := func(what string, got e2etest.Output, code int, rows [][]string) {
 		t.Helper()
-		if shown := table(got.stdout); got.code != code || fmt.Sprint(shown) != fmt.Sprint(rows) {
-			t.Errorf("%s: exit code %d, want %d\n got %q\nwant %q\n%s", what, got.code, code, shown, rows, got.stderr)
+		if lines := table(got.Stdout); got.Code != code || fmt.Sprint(lines) != fmt.Sprint(rows) {
+			t.Errorf("%s: exit code %d, want %d\n got %q\nwant %q\n%s", what, got.Code, code, lines, rows, got.Stderr)
 		}
 	}
 	dry := sorted(
 		row(waits[0], "waits", "SUBMITTED", "0"), row(waits[1], "waits", "SUBMITTED", "0"),
 		row(failed, "failed", "FAILED", "0", "No data found"),
 	)
-	want("dry run", d.starter(t, "replay", "--dry-run"), 0, dry)
+	want("dry run", d.ExecStarter(t, "replay", "--dry-run"), 0, dry)
 	for _, c := range []struct {
 		args []string
 		rows [][]string
@@ -63,7 +66,7 @@ func TestReplayRunsAllThatMatchAndShowsThem(t *testing.T) {
 		{[]string{"--to", "2022-04-01"}, sorted()},
 		{[]string{"--from", "2022-04-01", "--dataset", "uci-response-exhaust"}, dry},
 	} {
-		want(strings.Join(c.args, " "), d.starter(t, append([]string{"replay", "--dry-run"}, c.args...)...), 0, c.rows)
+		want(strings.Join(c.args, " "), d.ExecStarter(t, append([]string{"replay", "--dry-run"}, c.args...)...), 0, c.rows)
 	}
 	for _, id := range []string{waits[0], waits[1], failed} {
 		if d.count(t, "request_id = '"+id+"' AND iteration = 0 AND status IN ('SUBMITTED', 'FAILED')") != 1 {
@@ -72,25 +75,25 @@ func TestReplayRunsAllThatMatchAndShowsThem(t *testing.T) {
 	}
 
 	// Of the two that wait, one has no telemetry on its day.
-	got := d.starter(t, "replay", "--timeout", "1m")
+	got := d.ExecStarter(t, "replay", "--timeout", "1m")
 	want("replay", got, 3, sorted(
 		row(waits[0], "waits", "SUCCESS", "2"), row(waits[1], "waits", "FAILED", "0", "No data found"),
 		row(failed, "failed", "FAILED", "0", "No data found"),
 	))
-	for id, attempts := range map[string]int{waits[0]: 0, waits[1]: 0, failed: 1, made: 0, cancelled: 0} {
+	for id, attempts := range map[string]int{waits[0]: 0, waits[1]: 0, failed: 1, success: 0, cancelled: 0} {
 		if d.count(t, fmt.Sprintf("request_id = '%s' AND iteration = %d", id, attempts)) != 1 {
 			t.Errorf("%s is not in attempt %d", id, attempts)
 		}
 	}
 
-	d.write(t, "telemetry/"+day+"-1.jsonl", strings.ReplaceAll(event(1), bot, silent)+"\n")
-	got = d.starter(t, "replay", "--tag", "failed", "--json", "--timeout", "1m")
-	var jobs []job
-	if err := json.Unmarshal([]byte(got.stdout), &jobs); err != nil || got.code != 0 || len(jobs) != 1 ||
+	d.Telemetry.Put(t, day+"-1.jsonl", []byte(strings.ReplaceAll(event(1), bot, silent)+"\n"))
+	got = d.ExecStarter(t, "replay", "--tag", "failed", "--json", "--timeout", "1m")
+	var jobs []e2etest.Job
+	if err := json.Unmarshal([]byte(got.Stdout), &jobs); err != nil || got.Code != 0 || len(jobs) != 1 ||
 		jobs[0].RequestID != failed || jobs[0].Status != "SUCCESS" || jobs[0].Attempts != 2 {
 		t.Errorf("--json: %v, %+v", err, got)
 	}
-	want("nothing left", d.starter(t, "replay", "--submitted"), 0, sorted())
+	want("nothing left", d.ExecStarter(t, "replay", "--submitted"), 0, sorted())
 
 	for _, c := range []struct {
 		args   []string
@@ -101,8 +104,8 @@ func TestReplayRunsAllThatMatchAndShowsThem(t *testing.T) {
 		{[]string{"--dataset", "x"}, 2, "error: filters.dataset \"x\" is unknown: uci-response-exhaust or uci-private-exhaust is accepted\n"},
 		{[]string{"--failed", "--submitted"}, 2, "error: --failed and --submitted exclude each other; without them both are replayed\n"},
 	} {
-		got := d.starter(t, append([]string{"replay"}, c.args...)...)
-		if got != (ran{code: c.code, stderr: c.stderr}) {
+		got := d.ExecStarter(t, append([]string{"replay"}, c.args...)...)
+		if got != (e2etest.Output{Code: c.code, Stderr: c.stderr}) {
 			t.Errorf("%v: %+v", c.args, got)
 		}
 	}
@@ -119,29 +122,19 @@ func ofStatus(rows [][]string, status string) (of [][]string) {
 
 func TestTheReplayCallGoesPageByPage(t *testing.T) {
 	d := deploy(t)
-	orders := map[string]string{}
+	var orders []e2etest.Order
 	for i := range 5 {
-		orders[fmt.Sprintf("tag-%d", i)] = order(fmt.Sprintf("tag-%d", i), bot, day, "nightly")
+		orders = append(orders, order(fmt.Sprintf("tag-%d", i), bot, day, "nightly"))
 	}
-	var ids []string
-	for _, id := range d.parkAll(t, orders) {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	type page struct {
-		Count int    `json:"count"`
-		Jobs  []job  `json:"jobs"`
-		Next  string `json:"next"`
-	}
-	var met []string
+	ids := slices.Sorted(maps.Values(d.parkAll(t, orders)))
+	var got []string
 	for after, pages := "", 1; ; pages++ {
-		var p page
-		a := d.mustCall(t, http.MethodPost, "replay", fmt.Sprintf(`{"request":{"limit":2,"after":%q}}`, after))
-		if err := json.Unmarshal(a.result, &p); err != nil || p.Count != len(p.Jobs) {
-			t.Fatalf("%v: %d %s %s", err, a.status, a.sentence, a.result)
+		p := d.Post(t, "replay", channel, fmt.Sprintf(`{"request":{"limit":2,"after":%q}}`, after)).Page(t)
+		if p.Count != len(p.Jobs) {
+			t.Fatalf("it answers %+v", p)
 		}
 		for _, j := range p.Jobs {
-			met = append(met, j.RequestID)
+			got = append(got, j.RequestID)
 		}
 		if after = p.Next; after == "" {
 			if pages != 3 {
@@ -150,16 +143,16 @@ func TestTheReplayCallGoesPageByPage(t *testing.T) {
 			break
 		}
 	}
-	if !slices.Equal(met, ids) {
-		t.Errorf("met %q, want %q", met, ids)
+	if !slices.Equal(got, ids) {
+		t.Errorf("met %q, want %q", got, ids)
 	}
-	for tag := range orders {
-		var list struct{ Jobs []job }
-		if err := json.Unmarshal(d.mustCall(t, http.MethodGet, "list/"+tag, "").result, &list); err != nil || len(list.Jobs) != 1 {
-			t.Fatalf("%v, %+v", err, list)
+	for _, o := range orders {
+		jobs := d.Get(t, "list/"+o.Tag, channel).Page(t).Jobs
+		if len(jobs) != 1 {
+			t.Fatalf("%s lists %+v", o.Tag, jobs)
 		}
-		if j := d.end(t, tag, list.Jobs[0].RequestID); j.Status != "SUCCESS" || j.Attempts != 0 {
-			t.Errorf("%s is %+v", tag, j)
+		if j := d.end(t, o.Tag, jobs[0].RequestID); j.Status != "SUCCESS" || j.Attempts != 0 {
+			t.Errorf("%s is %+v", o.Tag, j)
 		}
 	}
 
@@ -171,8 +164,8 @@ func TestTheReplayCallGoesPageByPage(t *testing.T) {
 		`{"request":{"limit":0}}`:                              `limit "0" is not valid: a whole number from 1 to 1000 is accepted`,
 		`{"request":{"filters":{"requestedTo":"2022-02-30"}}}`: `filters.requestedTo "2022-02-30" is not a day: a real day as yyyy-MM-dd is accepted`,
 	} {
-		if a := d.mustCall(t, http.MethodPost, "replay", body); a.status != http.StatusBadRequest || a.sentence != sentence {
-			t.Errorf("%s answers %d %q", body, a.status, a.sentence)
+		if a := d.Post(t, "replay", channel, body); a.Status != http.StatusBadRequest || a.Sentence(t) != sentence {
+			t.Errorf("%s answers %d %q", body, a.Status, a.Sentence(t))
 		}
 	}
 }
@@ -182,16 +175,19 @@ func TestRetriesThatArriveTogetherRunAnExhaustOnce(t *testing.T) {
 	d := deploy(t)
 	j := d.end(t, "x", d.submit(t, "x", unknown, day, "").RequestID)
 	for round := 1; round <= 20; round++ {
-		answers := make(chan string, 16)
-		for range cap(answers) {
+		errs := make(chan error, 16)
+		for range cap(errs) {
 			go func() {
-				a, err := d.call(t.Context(), http.MethodPost, "retry/x?requestId="+j.RequestID, "")
-				answers <- fmt.Sprint(err, a.status, string(a.result))
+				a, err := e2etest.TryCall(t.Context(), http.MethodPost, d.RequestURL("retry/x?requestId="+j.RequestID), channel, "")
+				if err == nil && a.Status != http.StatusOK && a.Status != http.StatusBadRequest {
+					err = fmt.Errorf("answered %d: %s", a.Status, a.Body)
+				}
+				errs <- err
 			}()
 		}
-		for range cap(answers) {
-			if a := <-answers; !strings.Contains(a, "200") && !strings.Contains(a, "400") {
-				t.Errorf("answered %s", a)
+		for range cap(errs) {
+			if err := <-errs; err != nil {
+				t.Error(err)
 			}
 		}
 		before := j.Attempts

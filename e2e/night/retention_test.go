@@ -1,34 +1,27 @@
 package night
 
 import (
-	"fmt"
-	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"data-exhaust/internal/e2etest"
 )
 
-var india = time.FixedZone("IST", 5*3600+30*60)
-
-// reportName is contract section 6's, of bot's exhaust that was completed today.
-func reportName(j job) string {
-	completed := time.UnixMilli(*j.JobStats.Completed).In(india).Format("20060102")
-	return fmt.Sprintf("uci-response-exhaust/%s/%s_response_%s.csv", j.RequestID, bot, completed)
+// reportName is contract section 6's, of an exhaust of bot.
+func reportName(j e2etest.Job) string {
+	return order(j.Tag, bot, day, "").ReportName(j.RequestID, j.Completed())
 }
 
-// completedAgo moves the time at which an exhaust was completed and its file's name with it, as if all had
+// backdate moves the time at which an exhaust was completed and its file's name with it, as if all had
 // happened then.
-func (d *deployment) completedAgo(t *testing.T, j job, ago time.Duration) (until time.Time, name string) {
+func (d deployment) backdate(t *testing.T, j e2etest.Job, by time.Duration) (until time.Time, name string) {
 	t.Helper()
-	at := time.Now().Add(-ago)
-	name = strings.Replace(reportName(j), time.UnixMilli(*j.JobStats.Completed).In(india).Format("20060102"), at.In(india).Format("20060102"), 1)
-	rename := func(name string) string { return filepath.Join(d.dir, "reports", filepath.FromSlash(name)) }
-	if err := os.Rename(rename(reportName(j)), rename(name)); err != nil {
-		t.Fatal(err)
-	}
+	at := time.Now().Add(-by)
+	name = order(j.Tag, bot, day, "").ReportName(j.RequestID, at)
+	e2etest.Must(t, os.Rename(d.Reports.File(reportName(j)), d.Reports.File(name)))
 	d.exec(t, `UPDATE job_request SET dt_job_completed = $1, report = $2 WHERE request_id = $3`,
 		at.UTC().Format("2006-01-02 15:04:05.000"), name, j.RequestID)
 	return at.Add(720 * time.Hour), name
@@ -36,27 +29,27 @@ func (d *deployment) completedAgo(t *testing.T, j job, ago time.Duration) (until
 
 func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
 	d := deploy(t)
-	expired, retried, kept := d.make(t, "expired"), d.make(t, "retried"), d.make(t, "kept")
+	expired, retried, kept := d.produce(t, "expired"), d.produce(t, "retried"), d.produce(t, "kept")
 	const month = 720 * time.Hour
-	until, name := d.completedAgo(t, expired, month+48*time.Hour)
-	_, retriedName := d.completedAgo(t, retried, month+time.Minute)
-	_, keptName := d.completedAgo(t, kept, month-5*time.Minute)
-	sentence := "report expired on " + until.In(india).Format(time.DateOnly)
+	until, name := d.backdate(t, expired, month+48*time.Hour)
+	_, retriedName := d.backdate(t, retried, month+time.Minute)
+	_, keptName := d.backdate(t, kept, month-5*time.Minute)
+	sentence := "report expired on " + until.In(e2etest.India).Format(time.DateOnly)
 	wantExpired := func(when string) {
 		t.Helper()
 		got := d.read(t, "expired", expired.RequestID)
 		if got.Status != "SUCCESS" || got.StatusMessage != sentence || got.DownloadURLs == nil || len(got.DownloadURLs) != 0 {
 			t.Errorf("%s it reads %+v, want %q and no URL", when, got, sentence)
 		}
-		list := d.mustCall(t, http.MethodGet, "list/expired", "")
-		if !contains(string(list.result), `"statusMessage":"`+sentence+`"`) || !contains(string(list.result), `"downloadUrls":[]`) {
-			t.Errorf("%s the list is %s", when, list.result)
+		list := d.Get(t, "list/expired", channel)
+		if body := string(list.Body); !strings.Contains(body, `"statusMessage":"`+sentence+`"`) || !strings.Contains(body, `"downloadUrls":[]`) {
+			t.Errorf("%s the list is %s", when, body)
 		}
 	}
 
 	wantExpired("before the night")
 	// Made again before the night has deleted the old file, which no row names any more then.
-	if got := d.mustCall(t, http.MethodPost, "retry/retried?requestId="+retried.RequestID, "").job(t); got.Status != "SUBMITTED" || got.Attempts != 1 {
+	if got := d.Retry(t, order("retried", bot, day, ""), retried.RequestID).Job(t); got.Status != "SUBMITTED" || got.Attempts != 1 {
 		t.Errorf("the retry answers %+v", got)
 	}
 	again := d.end(t, "retried", retried.RequestID)
@@ -69,7 +62,7 @@ func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
 	}
 	want := []string{keptName, reportName(again)}
 	slices.Sort(want)
-	if got := d.files(t); !slices.Equal(got, want) {
+	if got := d.Reports.Names(t); !slices.Equal(got, want) {
 		t.Errorf("the store holds\n%q, want\n%q without %s and %s", got, want, name, retriedName)
 	}
 	if got := d.read(t, "kept", kept.RequestID); got.StatusMessage != "" || len(got.DownloadURLs) != 1 {
@@ -77,16 +70,15 @@ func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
 	}
 	wantExpired("after the night")
 	// In another namespace Temporal knows nothing of it, as after its retention.
-	d.namespace += "b"
-	d.env = append(d.env, "TEMPORAL_NAMESPACE="+d.namespace)
-	if out := d.starter(t, "setup"); out.code != 0 {
+	d.Env, d.URL = append(d.Env, "TEMPORAL_NAMESPACE=another"), ""
+	if out := d.ExecStarter(t, "setup"); out.Code != 0 {
 		t.Fatalf("setup: %+v", out)
 	}
-	d.startAPI(t)
-	d.startWorker(t)
+	d.StartAPI(t)
+	d.StartWorker(t)
 	wantExpired("when Temporal has forgotten it")
 
-	j := d.mustCall(t, http.MethodPost, "retry/expired?requestId="+expired.RequestID, "").job(t)
+	j := d.Retry(t, order("expired", bot, day, ""), expired.RequestID).Job(t)
 	if j.Status != "SUBMITTED" || j.Attempts != 1 {
 		t.Errorf("the retry answers %+v", j)
 	}
@@ -94,47 +86,45 @@ func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
 	if j.Status != "SUCCESS" || j.StatusMessage != "" || len(j.DownloadURLs) != 1 {
 		t.Fatalf("made again it is %+v", j)
 	}
-	if got := d.file(t, reportName(j)); got != report {
+	if got := d.report(t, reportName(j)); got != report {
 		t.Errorf("the report is\n%s", got)
 	}
-	refused := d.mustCall(t, http.MethodPost, "retry/kept?requestId="+kept.RequestID, "")
-	if want := "the exhaust is SUCCESS: only a FAILED or CANCELLED one, or one whose report has expired, can be retried"; refused.sentence != want {
-		t.Errorf("retrying what is kept answers %d %q", refused.status, refused.sentence)
+	refused := d.Retry(t, order("kept", bot, day, ""), kept.RequestID)
+	if want := "the exhaust is SUCCESS: only a FAILED or CANCELLED one, or one whose report has expired, can be retried"; refused.Sentence(t) != want {
+		t.Errorf("retrying what is kept answers %d %q", refused.Status, refused.Sentence(t))
 	}
 }
 
 func TestANightDeletesStagedAndUnnamedFilesThatAreADayOldUnlessTheirExhaustRuns(t *testing.T) {
 	d := deploy(t)
-	made := d.make(t, "made")
+	success := d.produce(t, "made")
 	runs := d.park(t, "runs", bot, day)
 	// One that was terminated while it waited, and one while it ran.
 	waited, terminated := d.park(t, "waited", bot, day), d.park(t, "terminated", bot, day)
 	for _, id := range []string{waited.RequestID, terminated.RequestID} {
-		if err := d.client.TerminateWorkflow(t.Context(), "exhaust-"+id, "", "the machine was on fire"); err != nil {
-			t.Fatal(err)
-		}
+		e2etest.Must(t, d.Client.TerminateWorkflow(t.Context(), "exhaust-"+id, "", "the machine was on fire"))
 	}
 	staged := func(id string, age time.Duration) string {
 		name := "staging/" + id + "/a-run/part"
-		d.write(t, "reports/"+name, "x")
+		d.Reports.Put(t, name, []byte("x"))
 		d.age(t, name, age)
 		return name
 	}
 	const old, young = 25 * time.Hour, 23 * time.Hour
-	gone := []string{staged(made.RequestID, old), staged(terminated.RequestID, old), staged("NOBODYS", old)}
+	gone := []string{staged(success.RequestID, old), staged(terminated.RequestID, old), staged("NOBODYS", old)}
 	// What is PROCESSING the night does not run, so one that waits can stand for it.
 	d.exec(t, `UPDATE job_request SET status = 'PROCESSING' WHERE request_id IN ($1, $2)`, runs.RequestID, terminated.RequestID)
 	report := func(id string, age time.Duration) string {
 		name := "uci-response-exhaust/" + id + "/" + bot + "_response_20210101.csv"
-		d.write(t, "reports/"+name, "x")
+		d.Reports.Put(t, name, []byte("x"))
 		d.age(t, name, age)
 		return name
 	}
 	const month = 30 * 24 * time.Hour
-	report(made.RequestID, old) // it names another
+	report(success.RequestID, old) // it names another
 	report("NOBODYS", month+time.Hour)
 	kept := []string{
-		staged(runs.RequestID, old), staged("YOUNG", young), reportName(made),
+		staged(runs.RequestID, old), staged("YOUNG", young), reportName(success),
 		report(runs.RequestID, old), report(waited.RequestID, young), report("UNRECORDED", month-time.Hour),
 	}
 
@@ -143,7 +133,7 @@ func TestANightDeletesStagedAndUnnamedFilesThatAreADayOldUnlessTheirExhaustRuns(
 		t.Errorf("the summary is %+v", s)
 	}
 	slices.Sort(kept)
-	if got := d.files(t); !slices.Equal(got, kept) {
+	if got := d.Reports.Names(t); !slices.Equal(got, kept) {
 		t.Errorf("the store holds\n%q, want\n%q", got, kept)
 	}
 	// What the terminated ones could not tell job_request themselves, the night has.
@@ -162,7 +152,7 @@ func TestANightDeletesStagedAndUnnamedFilesThatAreADayOldUnlessTheirExhaustRuns(
 
 func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 	d := deploy(t)
-	d.write(t, "telemetry/"+day+"-1.jsonl", strings.ReplaceAll(event(1), bot, silent)+"\n")
+	d.Telemetry.Put(t, day+"-1.jsonl", []byte(strings.ReplaceAll(event(1), bot, silent)+"\n"))
 	var names, ids []string
 	for _, o := range []struct{ tag, conversation string }{{"one", bot}, {"two", bot}, {"other", silent}} {
 		j := d.end(t, o.tag, d.submit(t, o.tag, o.conversation, day, "").RequestID)
@@ -170,7 +160,7 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 			t.Fatalf("%+v", j)
 		}
 		ids = append(ids, j.RequestID)
-		names = append(names, strings.Replace(reportName(j), bot, o.conversation, 1))
+		names = append(names, order(o.tag, o.conversation, day, "").ReportName(j.RequestID, j.Completed()))
 	}
 	kept := []string{
 		names[2], "staging/" + ids[2] + "/a-run/part", "slices/" + silent + "/2022-03-01-0.jsonl.zst",
@@ -183,40 +173,38 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 		"uci-response-exhaust/FORGOTTEN/" + bot + "_response_20210101.csv",
 		"uci-private-exhaust/FORGOTTEN/" + bot + "_userinfo_20210101.csv",
 	}, kept[1:]...) {
-		d.write(t, "reports/"+name, "x")
+		d.Reports.Put(t, name, []byte("x"))
 	}
 	slices.Sort(kept)
 
 	waits := d.park(t, "waits", bot, day)
-	all := d.files(t)
-	got := d.starter(t, "erase", "--conversation", bot)
-	want := ran{code: 1, stderr: "error: exhaust " + waits.RequestID + " of tag waits is SUBMITTED: wait for its end or cancel it first\n"}
+	all := d.Reports.Names(t)
+	got := d.ExecStarter(t, "erase", "--conversation", bot)
+	want := e2etest.Output{Code: 1, Stderr: "error: exhaust " + waits.RequestID + " of tag waits is SUBMITTED: wait for its end or cancel it first\n"}
 	if got != want {
 		t.Errorf("while one waits:\n%+v, want\n%+v", got, want)
 	}
-	if got := d.files(t); !slices.Equal(got, all) {
+	if got := d.Reports.Names(t); !slices.Equal(got, all) {
 		t.Errorf("it removed something before it refused: left are %q", got)
 	}
 	// Terminated, it cannot tell job_request of its end: Temporal knows.
-	if err := d.client.TerminateWorkflow(t.Context(), "exhaust-"+waits.RequestID, "", "of no use"); err != nil {
-		t.Fatal(err)
-	}
+	e2etest.Must(t, d.Client.TerminateWorkflow(t.Context(), "exhaust-"+waits.RequestID, "", "of no use"))
 
-	got = d.starter(t, "erase", "--conversation", bot)
+	got = d.ExecStarter(t, "erase", "--conversation", bot)
 	removed := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(kept, name) })
-	lines := strings.Split(strings.TrimSuffix(got.stdout, "\n"), "\n")
+	lines := strings.Split(strings.TrimSuffix(got.Stdout, "\n"), "\n")
 	slices.Sort(lines)
 	var wantLines []string
 	for _, name := range removed {
 		wantLines = append(wantLines, "removed "+name)
 	}
-	if got.code != 0 || got.stderr != "6 files removed\n" || !slices.Equal(lines, wantLines) {
-		t.Errorf("it ended with %d and said\n%s%s, want\n%s", got.code, got.stdout, got.stderr, strings.Join(wantLines, "\n"))
+	if got.Code != 0 || got.Stderr != "6 files removed\n" || !slices.Equal(lines, wantLines) {
+		t.Errorf("it ended with %d and said\n%s%s, want\n%s", got.Code, got.Stdout, got.Stderr, strings.Join(wantLines, "\n"))
 	}
-	if got := d.files(t); !slices.Equal(got, kept) {
+	if got := d.Reports.Names(t); !slices.Equal(got, kept) {
 		t.Errorf("left are\n%q, want\n%q", got, kept)
 	}
-	sentence := "report erased on " + time.Now().In(india).Format(time.DateOnly)
+	sentence := "report erased on " + time.Now().In(e2etest.India).Format(time.DateOnly)
 	for i, tag := range []string{"one", "two"} {
 		if j := d.read(t, tag, ids[i]); j.Status != "SUCCESS" || j.StatusMessage != sentence || len(j.DownloadURLs) != 0 {
 			t.Errorf("%s reads %+v, want %q", tag, j, sentence)
@@ -225,10 +213,10 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 	if j := d.read(t, "other", ids[2]); j.StatusMessage != "" || len(j.DownloadURLs) != 1 {
 		t.Errorf("the other conversation's reads %+v", j)
 	}
-	if got := d.starter(t, "erase", "--conversation", bot); got != (ran{stderr: "0 files removed\n"}) {
+	if got := d.ExecStarter(t, "erase", "--conversation", bot); got != (e2etest.Output{Stderr: "0 files removed\n"}) {
 		t.Errorf("once more: %+v", got)
 	}
-	if got := d.starter(t, "erase"); got != (ran{code: 2, stderr: "error: --conversation is needed\n"}) {
+	if got := d.ExecStarter(t, "erase"); got != (e2etest.Output{Code: 2, Stderr: "error: --conversation is needed\n"}) {
 		t.Errorf("without a conversation: %+v", got)
 	}
 }

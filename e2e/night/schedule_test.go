@@ -3,32 +3,32 @@ package night
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+
+	"data-exhaust/internal/e2etest"
 )
 
 func TestTheScheduleIsMadeOnceKeptPausedAndBroughtUpToDate(t *testing.T) {
 	d := prepare(t, "EXHAUST_NIGHTLY_CRON=") // that is, the default
-	first, second := d.launch(t, "worker"), d.launch(t, "worker")
-	first.awaitLog(t, "worker is running")
-	second.awaitLog(t, "worker is running")
+	first, second := d.Launch(t, "worker"), d.Launch(t, "worker")
+	first.WaitForLog(t, "worker is running")
+	second.WaitForLog(t, "worker is running")
 	d.wantSchedules(t, []string{"exhaust-nightly"})
 	d.wantSchedule(t, nightSchedule{
 		When: "02:00 Asia/Kolkata", Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchUp: 24 * time.Hour, Workflow: "Nightly",
 		Note: "runs the exhausts that wait for the night, retries, deletes what has expired",
 	})
 
-	schedule := d.client.ScheduleClient().GetHandle(t.Context(), "exhaust-nightly")
-	if err := schedule.Pause(t.Context(), client.SchedulePauseOptions{Note: "the store is being moved"}); err != nil {
-		t.Fatal(err)
-	}
-	first.terminate(t)
-	second.terminate(t)
-	changed := d.launch(t, "worker", "EXHAUST_NIGHTLY_CRON=30 1 * * *", "EXHAUST_TIMEZONE=UTC")
-	changed.awaitLog(t, "worker is running")
+	schedule := d.Client.ScheduleClient().GetHandle(t.Context(), "exhaust-nightly")
+	e2etest.Must(t, schedule.Pause(t.Context(), client.SchedulePauseOptions{Note: "the store is being moved"}))
+	first.Terminate(t)
+	second.Terminate(t)
+	d.Launch(t, "worker", "EXHAUST_NIGHTLY_CRON=30 1 * * *", "EXHAUST_TIMEZONE=UTC").WaitForLog(t, "worker is running")
 	d.wantSchedules(t, []string{"exhaust-nightly"})
 	d.wantSchedule(t, nightSchedule{
 		When: "01:30 UTC", Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchUp: 24 * time.Hour, Workflow: "Nightly",
@@ -38,14 +38,13 @@ func TestTheScheduleIsMadeOnceKeptPausedAndBroughtUpToDate(t *testing.T) {
 
 func TestACronThatTemporalRefusesEndsTheWorkerWithTheNameOfTheSetting(t *testing.T) {
 	d := prepare(t)
-	p := d.launch(t, "worker", "EXHAUST_NIGHTLY_CRON=0 25 * * *")
-	<-p.done
-	if code := p.cmd.ProcessState.ExitCode(); code != 1 {
+	p := d.Launch(t, "worker", "EXHAUST_NIGHTLY_CRON=0 25 * * *")
+	if code := p.Wait(); code != 1 {
 		t.Errorf("exit code %d", code)
 	}
 	d.wantSchedules(t, nil)
-	if log := p.log(t); !contains(log, "EXHAUST_NIGHTLY_CRON") {
-		t.Errorf("its log does not name the setting:\n%s", tail(log))
+	if log := p.Log(t); !strings.Contains(log, "EXHAUST_NIGHTLY_CRON") {
+		t.Errorf("its log does not name the setting:\n%s", log)
 	}
 }
 
@@ -59,12 +58,10 @@ type nightSchedule struct {
 	Note     string
 }
 
-func (d *deployment) wantSchedule(t *testing.T, want nightSchedule) {
+func (d deployment) wantSchedule(t *testing.T, want nightSchedule) {
 	t.Helper()
-	description, err := d.client.ScheduleClient().GetHandle(t.Context(), "exhaust-nightly").Describe(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	description, err := d.Client.ScheduleClient().GetHandle(t.Context(), "exhaust-nightly").Describe(t.Context())
+	e2etest.Must(t, err)
 	s := description.Schedule
 	action, ok := s.Action.(*client.ScheduleWorkflowAction)
 	if !ok {
@@ -87,21 +84,17 @@ func (d *deployment) wantSchedule(t *testing.T, want nightSchedule) {
 	}
 }
 
-func (d *deployment) wantSchedules(t *testing.T, want []string) {
+func (d deployment) wantSchedules(t *testing.T, want []string) {
 	t.Helper()
 	var got []string
 	// The list is told a moment later than the schedule is made.
-	eventually(t, 30*time.Second, fmt.Sprintf("the schedules are %q", want), func() bool {
+	e2etest.Eventually(t, 30*time.Second, fmt.Sprintf("the schedules are %q", want), func() bool {
 		got = nil
-		list, err := d.client.ScheduleClient().List(t.Context(), client.ScheduleListOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		list, err := d.Client.ScheduleClient().List(t.Context(), client.ScheduleListOptions{})
+		e2etest.Must(t, err)
 		for list.HasNext() {
 			entry, err := list.Next()
-			if err != nil {
-				t.Fatal(err)
-			}
+			e2etest.Must(t, err)
 			got = append(got, entry.ID)
 		}
 		return reflect.DeepEqual(got, want)

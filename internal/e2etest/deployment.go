@@ -1,0 +1,212 @@
+package e2etest
+
+import (
+	"cmp"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Deployment is Data Exhaust on a stack, with a task queue and stores of its own, so that tests do not
+// see each other.
+type Deployment struct {
+	*Stack
+	// Env are the settings of all its processes.
+	Env                []string
+	Queue              string
+	Telemetry, Reports Store
+	// URL is the first api's, from which files are downloaded; "" before there is one.
+	URL string
+
+	processes []*Process
+}
+
+// NewDeployment plans a deployment with these settings beside the stack's. It starts nothing.
+func NewDeployment(s *Stack, settings ...string) *Deployment {
+	name := serial("deployment-")
+	d := &Deployment{Stack: s, Queue: name, Telemetry: newStore(s, "telemetry", name), Reports: newStore(s, "reports", name)}
+	d.Env = append(slices.Clone(s.env),
+		"EXHAUST_DATA_DIR="+filepath.Join(scratch, name),
+		"EXHAUST_TASK_QUEUE="+d.Queue,
+		"EXHAUST_TELEMETRY_STORE="+d.Telemetry.url(),
+		"EXHAUST_REPORTS_STORE="+d.Reports.url(),
+	)
+	if HasRaceDetector {
+		// Temporal's SDK takes a workflow for stuck that computes for a second, which the race detector
+		// makes of a tenth of it.
+		d.Env = append(d.Env, "TEMPORAL_DEBUG=true")
+	}
+	d.Env = append(d.Env, settings...)
+	return d
+}
+
+// StartAPI starts an api, waits until it is healthy, and returns its URL.
+func (d *Deployment) StartAPI(t testing.TB) string {
+	t.Helper()
+	for range 3 {
+		address := freeAddress(t)
+		url := "http://" + address
+		settings := []string{"EXHAUST_ADDR=" + address, "EXHAUST_PUBLIC_URL=" + cmp.Or(d.URL, url)}
+		p := d.Launch(t, "api", settings...)
+		Eventually(t, time.Minute, "the api is healthy", func() bool {
+			response, err := http.Get(url + "/health")
+			if err != nil {
+				return p.IsEnded()
+			}
+			response.Body.Close()
+			return response.StatusCode == http.StatusOK
+		})
+		if p.IsEnded() && strings.Contains(p.Log(t), "address already in use") {
+			continue // another test was given the same port
+		}
+		if p.IsEnded() {
+			t.Fatalf("the api ended:\n%s", p.Log(t))
+		}
+		if d.URL == "" {
+			// Workers sign its URLs, the starter calls it.
+			d.URL, d.Env = url, append(d.Env, settings...)
+		}
+		return url
+	}
+	t.Fatal("no free port in three tries")
+	return ""
+}
+
+// freeAddress is an address of this machine on which nothing listens.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	Must(t, err)
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// StartWorker starts a worker and waits until it asks for work.
+func (d *Deployment) StartWorker(t testing.TB) *Process {
+	t.Helper()
+	p := d.Launch(t, "worker")
+	p.WaitForLog(t, "worker is running")
+	return p
+}
+
+// Launch starts an api or a worker, with these settings beside the deployment's, and does not wait.
+func (d *Deployment) Launch(t testing.TB, binary string, settings ...string) *Process {
+	t.Helper()
+	p := launch(t, binary, append(slices.Clone(d.Env), settings...))
+	d.processes = append(d.processes, p)
+	return p
+}
+
+// ExecStarter executes a command of the starter with the deployment's settings.
+func (d *Deployment) ExecStarter(t testing.TB, args ...string) Output {
+	t.Helper()
+	return ExecStarter(t, d.Env, args...)
+}
+
+// Logs is what all processes of the deployment have written.
+func (d *Deployment) Logs(t testing.TB) string {
+	t.Helper()
+	var all strings.Builder
+	for _, p := range d.processes {
+		all.WriteString(p.Log(t))
+	}
+	return all.String()
+}
+
+// RequestURL is the URL of a call of the api; path comes behind /dataset/v1/request/.
+func (d *Deployment) RequestURL(path string) string { return d.URL + "/dataset/v1/request/" + path }
+
+// Get calls the api with GET; path is that of [Deployment.RequestURL].
+func (d *Deployment) Get(t testing.TB, path, channel string) Answer {
+	t.Helper()
+	return Call(t, http.MethodGet, d.RequestURL(path), channel, "")
+}
+
+// Post calls the api with POST; path is that of [Deployment.RequestURL].
+func (d *Deployment) Post(t testing.TB, path, channel, body string) Answer {
+	t.Helper()
+	return Call(t, http.MethodPost, d.RequestURL(path), channel, body)
+}
+
+// Submit submits an order and returns its exhaust.
+func (d *Deployment) Submit(t testing.TB, o Order) Job {
+	t.Helper()
+	return d.Post(t, "submit", o.Channel, o.Body()).Job(t)
+}
+
+// Read reads an order's exhaust.
+func (d *Deployment) Read(t testing.TB, o Order, requestID string) Job {
+	t.Helper()
+	return d.Get(t, o.Path("read", requestID), o.Channel).Job(t)
+}
+
+// Cancel asks for an order's exhaust to be cancelled.
+func (d *Deployment) Cancel(t testing.TB, o Order, requestID string) Answer {
+	t.Helper()
+	return d.Post(t, o.Path("cancel", requestID), o.Channel, "")
+}
+
+// Retry asks for an order's exhaust to be retried.
+func (d *Deployment) Retry(t testing.TB, o Order, requestID string) Answer {
+	t.Helper()
+	return d.Post(t, o.Path("retry", requestID), o.Channel, "")
+}
+
+// Watch reads an exhaust again and again. It checks that progress never goes backwards in an attempt.
+type Watch struct {
+	Order Order
+	ID    string
+	// Last is the exhaust as it was read last.
+	Last Job
+
+	deployment *Deployment
+}
+
+// Watch watches an exhaust.
+func (d *Deployment) Watch(o Order, requestID string) *Watch {
+	return &Watch{Order: o, ID: requestID, deployment: d}
+}
+
+// SubmitAndWatch submits an order and watches its exhaust.
+func (d *Deployment) SubmitAndWatch(t testing.TB, o Order) *Watch {
+	t.Helper()
+	return d.Watch(o, d.Submit(t, o).RequestID)
+}
+
+// Read reads the exhaust once.
+func (w *Watch) Read(t testing.TB) Job {
+	t.Helper()
+	next := w.deployment.Read(t, w.Order, w.ID)
+	if next.Attempts == w.Last.Attempts && next.Progress.isBehind(w.Last.Progress) {
+		t.Errorf("progress went backwards:\nfrom %+v\nto   %+v", w.Last.Progress, next.Progress)
+	}
+	if !next.IsEnded() && next.Progress.Percent >= 100 {
+		t.Errorf("percent is %d before the end", next.Progress.Percent)
+	}
+	w.Last = next
+	return next
+}
+
+// Until reads until holds returns true; an exhaust that ends before fails the test.
+func (w *Watch) Until(t testing.TB, within time.Duration, what string, holds func(Job) bool) {
+	t.Helper()
+	Eventually(t, within, what, func() bool {
+		j := w.Read(t)
+		isReached := holds(j)
+		if j.IsEnded() && !isReached {
+			t.Fatalf("the exhaust ended before %s: %+v", what, j)
+		}
+		return isReached
+	})
+}
+
+// End reads until the exhaust has ended.
+func (w *Watch) End(t testing.TB, within time.Duration) Job {
+	t.Helper()
+	Eventually(t, within, "exhaust "+w.ID+" ends", func() bool { return w.Read(t).IsEnded() })
+	return w.Last
+}

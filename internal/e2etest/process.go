@@ -1,0 +1,164 @@
+package e2etest
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binaries is the folder of api, worker and starter.
+var binaries = Shared(func(t testing.TB) *string {
+	folder := filepath.Join(scratch, "bin")
+	args := []string{"build", "-o", folder + "/"}
+	if HasRaceDetector {
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, "data-exhaust/api", "data-exhaust/worker", "data-exhaust/starter")...)
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, output)
+	}
+	return &folder
+})
+
+// command is a program with these settings and nothing else of the environment that matters to it.
+func command(t testing.TB, binary string, env []string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(*binaries(t), binary), args...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
+	cmd.Dir = scratch
+	return cmd
+}
+
+// Output is how a command ended.
+type Output struct {
+	Code           int
+	Stdout, Stderr string
+}
+
+// ExecStarter executes a command of the starter to its end.
+func ExecStarter(t testing.TB, env []string, args ...string) Output {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := command(t, "starter", env, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return Output{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// Process is an api or a worker.
+type Process struct {
+	cmd     *exec.Cmd
+	logFile string
+	done    chan struct{}
+}
+
+// launch starts a program. What it writes goes to a file. It ends with the test, which it fails where
+// SIGTERM does not end it with exit code 0, or where it has a data race.
+func launch(t testing.TB, binary string, env []string) *Process {
+	t.Helper()
+	p := &Process{
+		cmd:     command(t, binary, env),
+		logFile: filepath.Join(scratch, serial(binary+"-")+".log"),
+		done:    make(chan struct{}),
+	}
+	log, err := os.Create(p.logFile)
+	Must(t, err)
+	defer log.Close()
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	Must(t, p.cmd.Start())
+	go func() {
+		_ = p.cmd.Wait() // how it ended is read from its ProcessState
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		if !p.IsEnded() {
+			p.Terminate(t)
+		}
+		if log := p.Log(t); strings.Contains(log, "WARNING: DATA RACE") {
+			t.Errorf("%s has a data race:\n%s", binary, log)
+		}
+		if t.Failed() {
+			t.Logf("the end of the log of %s:\n%s", filepath.Base(p.logFile), p.logEnd(t))
+		}
+	})
+	return p
+}
+
+// IsEnded reports whether the process has ended.
+func (p *Process) IsEnded() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Wait waits until the process has ended by itself, and returns its exit code.
+func (p *Process) Wait() int {
+	<-p.done
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Kill ends the process as a crash of its machine would.
+func (p *Process) Kill(t testing.TB) {
+	t.Helper()
+	Must(t, p.cmd.Process.Kill())
+	<-p.done
+}
+
+// Terminate sends SIGTERM and waits until the process has ended, which has to be with exit code 0 and
+// within 30 seconds.
+func (p *Process) Terminate(t testing.TB) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Error(err)
+	}
+	select {
+	case <-p.done:
+		if code := p.Wait(); code != 0 {
+			t.Errorf("%s ended with exit code %d after SIGTERM; its log:\n%s", p.cmd.Path, code, p.logEnd(t))
+		}
+	case <-time.After(30 * time.Second):
+		t.Errorf("%s did not stop within 30 s of SIGTERM", p.cmd.Path)
+		p.Kill(t)
+	}
+}
+
+// Log is what the process has written so far.
+func (p *Process) Log(t testing.TB) string {
+	t.Helper()
+	content, err := os.ReadFile(p.logFile)
+	Must(t, err)
+	return string(content)
+}
+
+// WaitForLog waits until the process has written text; its end before that fails the test.
+func (p *Process) WaitForLog(t testing.TB, text string) {
+	t.Helper()
+	Eventually(t, time.Minute, filepath.Base(p.logFile)+" says "+text, func() bool {
+		log := p.Log(t)
+		if p.IsEnded() {
+			t.Fatalf("%s ended:\n%s", p.cmd.Path, log)
+		}
+		return strings.Contains(log, text)
+	})
+}
+
+var requestLine = regexp.MustCompile(`.*"msg":"request".*\n`)
+
+// logEnd is the end of the log without what the api writes of every request.
+func (p *Process) logEnd(t testing.TB) string {
+	t.Helper()
+	log := requestLine.ReplaceAllString(p.Log(t), "")
+	return log[max(0, len(log)-3000):]
+}

@@ -27,6 +27,7 @@ import (
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/devstack"
+	"data-exhaust/internal/e2etest"
 	"data-exhaust/internal/sample"
 	"data-exhaust/jobs"
 	"data-exhaust/registry"
@@ -171,17 +172,13 @@ func (s *service) ended(job exhaust.Job, status exhaust.Status) exhaust.Job {
 func (s *service) wantRuns(job exhaust.Job, want int64) {
 	s.t.Helper()
 	query := "WorkflowId = '" + exhaust.WorkflowID(job.ID) + "'"
-	var got int64 = -1
-	for deadline := time.Now().Add(10 * time.Second); got != want && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	e2etest.Eventually(s.t, 10*time.Second, fmt.Sprintf("Temporal counts %d runs of %s", want, job.ID), func() bool {
 		counted, err := s.client.CountWorkflow(s.t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		got = counted.GetCount()
-	}
-	if got != want {
-		s.t.Errorf("%d runs, want %d", got, want)
-	}
+		return counted.GetCount() == want
+	})
 }
 
 // together calls something from so many goroutines at once and gives all answers.

@@ -25,6 +25,7 @@ import (
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/app"
 	"data-exhaust/internal/devstack"
+	"data-exhaust/internal/e2etest"
 	"data-exhaust/service"
 )
 
@@ -287,22 +288,10 @@ func jobs(t *testing.T, s schedule) []job {
 	return okay[struct{ Jobs []job }](t, channel, "GET", "/dataset/v1/request/list/"+strings.TrimSuffix(s.Tag, ":"+channel)+"?limit=1000", "").Jobs
 }
 
-// eventually waits until what holds, and fails the test where it does not within a while.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within a minute: %s", what)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-}
-
 // settled waits until the schedule has n firings at least and none of them runs, and gives them.
 func settled(t *testing.T, id string, n int) (firings []firing) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d firings have ended", n), func() bool {
+	e2etest.Eventually(t, time.Minute, fmt.Sprintf("%d firings have ended", n), func() bool {
 		firings = read(t, id).Firings
 		for _, f := range firings {
 			if f.State == "RUNNING" {

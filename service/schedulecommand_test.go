@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"data-exhaust/internal/e2etest"
 )
 
 func TestTheStarterMakesShowsChangesAndEndsASchedule(t *testing.T) {
@@ -53,7 +55,7 @@ func TestTheStarterMakesShowsChangesAndEndsASchedule(t *testing.T) {
 		}
 	}
 	expect(0, want("0 6 * * 1 in Asia/Tokyo", "paused\n", "note          a holiday\n"), "pause", id, "--note", "a holiday")
-	eventually(t, "it is listed", func() bool {
+	e2etest.Eventually(t, time.Minute, "it is listed", func() bool {
 		got, _ := run(on("list")...)
 		lines := strings.Split(got, "\n")
 		return len(lines) == 3 && strings.Join(strings.Fields(lines[0]), " ") == "SCHEDULE DATASET CONVERSATION CRON ZONE NEXT TAG" &&
@@ -69,7 +71,7 @@ func TestTheStarterMakesShowsChangesAndEndsASchedule(t *testing.T) {
 	expect(0, want("30 5 1 * * in UTC", strings.Join(nexts, "              "), ""), "resume", id)
 	expect(0, want("30 5 1 * * in UTC", strings.Join(nexts, "              "), ""), "trigger", id)
 	// The conversation is not this channel's, so the firing fails, and says why.
-	eventually(t, "the firing is shown", func() bool {
+	e2etest.Eventually(t, time.Minute, "the firing is shown", func() bool {
 		got, _ := run(on("show", id)...)
 		_, table, _ := strings.Cut(got, "\nFIRING")
 		return strings.Contains(table, " FAILED ") && strings.HasSuffix(strings.TrimSpace(table), "No data found for conversation in DB")

@@ -23,6 +23,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/e2etest"
 	"data-exhaust/service"
 	"data-exhaust/workflows"
 )
@@ -169,7 +170,7 @@ func TestAFiringWhoseExhaustFailedIsAFailedWorkflow(t *testing.T) {
 		"datasetConfig":{"conversationId":%q},"cron":"0 6 * * *","zone":%q}}`, conversation, kolkata))
 	okay[schedule](t, other, "POST", base+"/"+made.ScheduleID+"/trigger", "")
 	var got []firing
-	eventually(t, "the firing has failed", func() bool {
+	e2etest.Eventually(t, time.Minute, "the firing has failed", func() bool {
 		got = okay[schedule](t, other, "GET", base+"/"+made.ScheduleID, "").Firings
 		return len(got) == 1 && got[0].State == "FAILED"
 	})
@@ -369,7 +370,7 @@ func TestASchedulesExhaustsAndNothingElseOfItAreSeenInItsChannelOnly(t *testing.
 		}
 		return ids
 	}
-	eventually(t, "both are listed", func() bool {
+	e2etest.Eventually(t, time.Minute, "both are listed", func() bool {
 		return strings.Contains(fmt.Sprint(list(channel)), s.ScheduleID) && reflect.DeepEqual(list(nasty), []string{other.ScheduleID})
 	})
 	if got := fmt.Sprint(list(channel)); strings.Contains(got, other.ScheduleID) {
@@ -511,7 +512,7 @@ func TestABackfillMakesEachWindowOnceHoweverOftenItIsAsked(t *testing.T) {
 	backfillOnce()
 	backfillOnce()
 	var first map[string]string
-	eventually(t, "the month is made", func() bool {
+	e2etest.Eventually(t, time.Minute, "the month is made", func() bool {
 		return len(closed(t, s.ScheduleID)) >= len(days) && !strings.Contains(fmt.Sprint(read(t, s.ScheduleID).Firings), "RUNNING")
 	})
 	first = made()
@@ -535,7 +536,7 @@ func TestABackfillMakesEachWindowOnceHoweverOftenItIsAsked(t *testing.T) {
 	}
 	before := len(closed(t, s.ScheduleID))
 	backfillOnce()
-	eventually(t, "the last backfill's firings have ended", func() bool { return len(closed(t, s.ScheduleID)) >= before+len(days) })
+	e2etest.Eventually(t, time.Minute, "the last backfill's firings have ended", func() bool { return len(closed(t, s.ScheduleID)) >= before+len(days) })
 	if again := made(); !reflect.DeepEqual(again, first) {
 		t.Errorf("after the last backfill there is\n%v\nwant the same as after the first\n%v", again, first)
 	}
@@ -570,7 +571,7 @@ func TestAWebhookTellsOfAFileEvenWhereTheReceiverFailsAtFirstAndTheScheduleIsDel
 	answers <- 200
 	var result workflows.Firing
 	firings := closed(t, s.ScheduleID)
-	eventually(t, "the firing has ended", func() bool { firings = closed(t, s.ScheduleID); return len(firings) == 1 })
+	e2etest.Eventually(t, time.Minute, "the firing has ended", func() bool { firings = closed(t, s.ScheduleID); return len(firings) == 1 })
 	if err := temporalClient.GetWorkflow(t.Context(), firings[0], "").Get(t.Context(), &result); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"data-exhaust/activities/night"
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/e2etest"
 	"data-exhaust/workflows"
 )
 
@@ -120,17 +121,11 @@ func TestRecordNights(t *testing.T) {
 // awaitRun waits until an exhaust has been asked for.
 func (w *nightWorld) awaitRun(t *testing.T, id string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	e2etest.Eventually(t, 30*time.Second, id+" is asked for", func() bool {
 		w.mu.Lock()
-		asked := w.ran[id] > 0
-		w.mu.Unlock()
-		if asked {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s was not run within 30 s", id)
-		}
-	}
+		defer w.mu.Unlock()
+		return w.ran[id] > 0
+	})
 }
 
 // TestRecordedNightsReplay fails where a change of the workflow would break a night that runs while it

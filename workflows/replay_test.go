@@ -30,6 +30,7 @@ import (
 	"data-exhaust/blob"
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/e2etest"
 	"data-exhaust/internal/sample"
 	"data-exhaust/jobs"
 	"data-exhaust/registry"
@@ -186,7 +187,7 @@ var recordings = []struct {
 		reports: func(r *recorder, store blob.Store) blob.Store { return &forgetful{Store: store} }},
 	{name: "waited-for-the-night", dataset: exhaust.ResponseExhaust, start: "2022-03-01", end: "2022-03-02", status: exhaust.Success, wait: true,
 		during: func(r *recorder, run client.WorkflowRun) {
-			eventually(r.t, "it is recorded that it waits", func() bool {
+			e2etest.Eventually(r.t, 20*time.Second, "it is recorded that it waits", func() bool {
 				_, err := r.jobs.Job(context.Background(), strings.TrimPrefix(run.GetID(), "exhaust-"))
 				return err == nil
 			})

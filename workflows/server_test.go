@@ -25,6 +25,7 @@ import (
 	"data-exhaust/activities"
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/devstack"
+	"data-exhaust/internal/e2etest"
 	"data-exhaust/service"
 	"data-exhaust/workflows"
 )
@@ -241,7 +242,7 @@ func TestAnExhaustThatWaitsIsRunByItsSignalOrCancelled(t *testing.T) {
 	queue := work(t, c, s)
 	waiting := func() client.WorkflowRun {
 		run := start(t, c, queue, workflows.Input{Request: unique(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03")), Timeout: time.Hour, Wait: true})
-		eventually(t, "it is recorded that it waits", func() bool {
+		e2etest.Eventually(t, 20*time.Second, "it is recorded that it waits", func() bool {
 			return s.last().ID+string(s.last().Status) == strings.TrimPrefix(run.GetID(), "exhaust-")+"SUBMITTED"
 		})
 		if told, _ := state(t, c, run); told.Status != exhaust.Submitted {
@@ -270,16 +271,6 @@ func TestAnExhaustThatWaitsIsRunByItsSignalOrCancelled(t *testing.T) {
 	}
 	if told, _ := state(t, c, run); told.Status != exhaust.Cancelled || s.last().Status != exhaust.Cancelled || s.count("FetchTelemetry") != fetched {
 		t.Errorf("told %+v, recorded %+v", told, s.last())
-	}
-}
-
-// eventually waits until something holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 seconds: %s", what)
-		}
 	}
 }
 

@@ -114,17 +114,19 @@ func sendWebhook(ctx workflow.Context, s exhaust.Schedule, firing Firing, job ex
 		},
 	})
 	err := workflow.ExecuteActivity(ctx, f.SendWebhook, recurring.Ready{
-		ScheduleID: s.ID,
-		Webhook:    *s.Webhook,
-		RequestID:  job.ID,
-		Attempts:   job.Attempts,
-		Tag:        s.Tag,
-		Channel:    s.Channel,
-		Dataset:    s.Dataset,
-		Status:     job.Status,
-		From:       firing.From,
-		To:         firing.To,
-		Rows:       firing.Rows,
+		News: recurring.News{
+			ScheduleID: s.ID,
+			RequestID:  job.ID,
+			Tag:        s.Tag,
+			Channel:    s.Channel,
+			Dataset:    s.Dataset,
+			Status:     job.Status,
+			From:       firing.From,
+			To:         firing.To,
+			Rows:       firing.Rows,
+		},
+		Webhook:  *s.Webhook,
+		Attempts: job.Attempts,
 	}).Get(ctx, nil)
 	if err != nil {
 		return "not delivered: " + rootMessage(err)

@@ -157,8 +157,11 @@ func TestAFiringSaysWhatItCameTo(t *testing.T) {
 				t.Errorf("the webhook was tried %d times, want %d", c.steps.sent, c.sent)
 			}
 			if wantReady := (recurring.Ready{
-				ScheduleID: "abc", Webhook: exhaust.SealedWebhook{Host: "hooks.example.org", Sealed: "c2VhbGVk"}, RequestID: requestID, Attempts: 1,
-				Tag: "weekly", Channel: "0130", Dataset: exhaust.ResponseExhaust, Status: exhaust.Success, From: "2022-03-07", To: "2022-03-13", Rows: 7,
+				News: recurring.News{
+					ScheduleID: "abc", RequestID: requestID, Tag: "weekly", Channel: "0130",
+					Dataset: exhaust.ResponseExhaust, Status: exhaust.Success, From: "2022-03-07", To: "2022-03-13", Rows: 7,
+				},
+				Webhook: exhaust.SealedWebhook{Host: "hooks.example.org", Sealed: "c2VhbGVk"}, Attempts: 1,
 			}); c.sent > 0 && c.steps.told != wantReady {
 				t.Errorf("the webhook tells %+v\nwant %+v", c.steps.told, wantReady)
 			}

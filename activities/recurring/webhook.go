@@ -36,22 +36,13 @@ const (
 
 // Ready is the news that the file of a firing is ready, and where to send it.
 type Ready struct {
-	ScheduleID string                `json:"scheduleId"`
-	Webhook    exhaust.SealedWebhook `json:"webhook"`
-	RequestID  string                `json:"requestId"`
-	Attempts   int                   `json:"attempts"`
-	Tag        string                `json:"tag"`
-	Channel    string                `json:"channel"`
-	Dataset    exhaust.Dataset       `json:"dataset"`
-	Status     exhaust.Status        `json:"status"`
-	From       exhaust.Day           `json:"from"`
-	To         exhaust.Day           `json:"to"`
-	Rows       int64                 `json:"rows"`
+	News
+	Webhook  exhaust.SealedWebhook `json:"webhook"`
+	Attempts int                   `json:"attempts"`
 }
 
-// webhookBody is what a webhook says: where to read, and no data.
-type webhookBody struct {
-	Event      string          `json:"event"`
+// News is what a webhook says of an exhaust: no data.
+type News struct {
 	ScheduleID string          `json:"scheduleId"`
 	RequestID  string          `json:"requestId"`
 	Tag        string          `json:"tag"`
@@ -61,8 +52,14 @@ type webhookBody struct {
 	From       exhaust.Day     `json:"from"`
 	To         exhaust.Day     `json:"to"`
 	Rows       int64           `json:"rows"`
-	ReadURL    string          `json:"readUrl"`
-	TS         string          `json:"ts"`
+}
+
+// webhookBody adds where to read.
+type webhookBody struct {
+	Event string `json:"event"`
+	News
+	ReadURL string `json:"readUrl"`
+	TS      string `json:"ts"`
 }
 
 // SendWebhook reports to the schedule's owner that a file is ready. Answers that a retry may better
@@ -100,18 +97,10 @@ func (f *Activities) SendWebhook(ctx context.Context, ready Ready) error {
 
 func (f *Activities) webhookRequest(ctx context.Context, ready Ready, target string, now time.Time) (*http.Request, error) {
 	body, err := json.Marshal(webhookBody{
-		Event:      "exhaust.ready",
-		ScheduleID: ready.ScheduleID,
-		RequestID:  ready.RequestID,
-		Tag:        ready.Tag,
-		Channel:    ready.Channel,
-		Dataset:    ready.Dataset,
-		Status:     ready.Status,
-		From:       ready.From,
-		To:         ready.To,
-		Rows:       ready.Rows,
-		ReadURL:    fmt.Sprintf("%s/dataset/v1/request/read/%s?requestId=%s", f.settings.PublicURL, url.PathEscape(ready.Tag), ready.RequestID),
-		TS:         now.UTC().Format(time.RFC3339),
+		Event:   "exhaust.ready",
+		News:    ready.News,
+		ReadURL: fmt.Sprintf("%s/dataset/v1/request/read/%s?requestId=%s", f.settings.PublicURL, url.PathEscape(ready.Tag), ready.RequestID),
+		TS:      now.UTC().Format(time.RFC3339),
 	})
 	if err != nil {
 		return nil, err

@@ -171,8 +171,11 @@ func ready(t *testing.T, target string) Ready {
 		t.Fatal(err)
 	}
 	return Ready{
-		ScheduleID: "s", Webhook: *sealed, RequestID: "0AFF", Attempts: 2, Tag: "weekly", Channel: "0130",
-		Dataset: "uci-response-exhaust", Status: "SUCCESS", From: "2022-03-01", To: "2022-03-07", Rows: 12,
+		News: News{
+			ScheduleID: "s", RequestID: "0AFF", Tag: "weekly", Channel: "0130",
+			Dataset: "uci-response-exhaust", Status: "SUCCESS", From: "2022-03-01", To: "2022-03-07", Rows: 12,
+		},
+		Webhook: *sealed, Attempts: 2,
 	}
 }
 

@@ -139,7 +139,7 @@ var payloads = map[reflect.Type]string{
 	reflect.TypeFor[exhaust.ScheduleChange]():  "at first last",
 	reflect.TypeFor[exhaust.SealedWebhook]():   "host sealed",
 	reflect.TypeFor[exhaust.Window]():          "firing from to",
-	reflect.TypeFor[recurring.Ready]():         "scheduleId webhook requestId attempts tag channel dataset status from to rows",
+	reflect.TypeFor[recurring.Ready]():         "scheduleId requestId tag channel dataset status from to rows webhook attempts",
 }
 
 func TestFieldsOfPayloadsStayTheSame(t *testing.T) {

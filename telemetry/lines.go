@@ -28,7 +28,6 @@ type line struct {
 // lineReader cuts an object into lines within one buffer, which grows as lines need it up to maxBuffer.
 type lineReader struct {
 	r     io.Reader
-	read  int64 // bytes taken from r
 	buf   []byte
 	start int   // buf[start:end] is read and not yet given out
 	seen  int   // buf[start:seen] holds no line feed
@@ -149,7 +148,6 @@ func (l *lineReader) fill(ctx context.Context) error {
 	}
 	n, err := l.r.Read(l.buf[l.end : len(l.buf)-padding])
 	l.end += n
-	l.read += int64(n)
 	l.err = err
 	if n > 0 {
 		return nil

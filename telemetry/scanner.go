@@ -29,10 +29,8 @@ type Event struct {
 
 // Counts is what a scan saw, also when it ended with an error.
 type Counts struct {
-	Lines    int64 // lines that hold anything but white space
-	Skipped  int64 // those of them that are no JSON object, or longer than MaxLine
-	Matched  int64 // events handed to emit
-	RawBytes int64 // bytes after decompression
+	Skipped int64 // lines that are no JSON object, or longer than MaxLine; not those of white space
+	Matched int64 // events that emit got
 }
 
 // MaxLine is the longest line that is read, in bytes without its line end. A longer one is skipped and counted.
@@ -51,7 +49,7 @@ type Scanner struct {
 
 // NewScanner returns a scanner for the events that f names.
 func NewScanner(f Filter) *Scanner {
-	return &Scanner{filter: f, byteTest: isPlainID(f.ConversationID)}
+	return &Scanner{filter: f, byteTest: isPlainID(f.ConversationID), opener: newOpener()}
 }
 
 // Scan reads one object, gzip (several members), zstd (several frames) or plain, and calls emit with each event
@@ -74,13 +72,11 @@ func (s *Scanner) Scan(ctx context.Context, r io.Reader, emit func(*Event) error
 	var event Event
 	for {
 		line, err := s.lines.next(ctx)
-		counts.RawBytes = s.lines.read
 		if err == io.EOF {
 			// A decoder can take a failure of the source between two frames for the object's end.
 			return counts, source.err
 		}
 		if err == errLineTooLong {
-			counts.Lines++
 			counts.Skipped++
 			continue
 		}
@@ -91,7 +87,6 @@ func (s *Scanner) Scan(ctx context.Context, r io.Reader, emit func(*Event) error
 		if start == line.size {
 			continue
 		}
-		counts.Lines++
 		if line.padded[start] != '{' {
 			counts.Skipped++
 			continue

@@ -115,7 +115,7 @@ func BenchmarkLine(b *testing.B) {
 		for b.Loop() {
 			at := 0
 			for _, line := range lines {
-				if ok, _ := v.check(buffer[at:at+len(line)+padding], len(line), sampleConversation); !ok {
+				if isValid, _ := v.check(newPaddedLine(buffer, at, at+len(line)), sampleConversation); !isValid {
 					b.Fatal("a valid line was refused")
 				}
 				at += len(line) + 1

@@ -131,7 +131,7 @@ func skipString(b []byte, i int) int {
 	i++
 	for {
 		for i+8 <= len(b) {
-			m := stops(binary.LittleEndian.Uint64(b[i:]))
+			m := markStops(binary.LittleEndian.Uint64(b[i:]))
 			if m != 0 {
 				i += bits.TrailingZeros64(m) >> 3
 				break

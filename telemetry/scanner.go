@@ -7,7 +7,7 @@ import (
 	"data-exhaust/exhaust"
 )
 
-// Filter says which events belong to an exhaust (contract section 3).
+// Filter says which events belong to an exhaust (docs/telemetry.md).
 type Filter struct {
 	Channel        string
 	ConversationID string
@@ -39,17 +39,17 @@ const MaxLine = 16 << 20
 // Scanner finds the events of one exhaust in telemetry objects. It keeps its buffers from object to object and is
 // not for concurrent use: each goroutine has its own.
 type Scanner struct {
-	filter    Filter
-	byteTest  bool // whether the conversation's id can be looked for by its bytes
-	opener    opener
-	lines     lineReader
-	validator validator
-	extractor extractor
+	filter     Filter
+	hasPlainID bool // whether a line without the conversation's id, as the validator looks for it, cannot belong
+	opener     opener
+	lines      lineReader
+	validator  validator
+	extractor  extractor
 }
 
 // NewScanner returns a scanner for the events that f names.
 func NewScanner(f Filter) *Scanner {
-	return &Scanner{filter: f, byteTest: isPlainID(f.ConversationID), opener: newOpener()}
+	return &Scanner{filter: f, hasPlainID: isPlainID(f.ConversationID), opener: newOpener()}
 }
 
 // Scan reads one object, gzip (several members), zstd (several frames) or plain, and calls emit with each event
@@ -68,7 +68,9 @@ func (s *Scanner) Scan(ctx context.Context, r io.Reader, emit func(*Event) error
 	if err != nil {
 		return counts, source.explain(err)
 	}
-	s.lines.reset(object)
+	if err := s.lines.reset(ctx, object); err != nil {
+		return counts, source.explain(err)
+	}
 	var event Event
 	for {
 		line, err := s.lines.next(ctx)
@@ -83,23 +85,20 @@ func (s *Scanner) Scan(ctx context.Context, r io.Reader, emit func(*Event) error
 		if err != nil {
 			return counts, source.explain(err)
 		}
-		start := skipSpace(line.padded, 0, line.size)
+		start := skipSpace(line.bytes, 0, line.size)
 		if start == line.size {
 			continue
 		}
-		if line.padded[start] != '{' {
+		if line.bytes[start] != '{' {
 			counts.Skipped++
 			continue
 		}
-		ok, hit := s.validator.check(line.padded, line.size, s.filter.ConversationID)
-		if !ok {
+		isValid, mayHoldID := s.validator.check(line, s.filter.ConversationID)
+		if !isValid {
 			counts.Skipped++
 			continue
 		}
-		if s.byteTest && !hit {
-			continue
-		}
-		if !s.extractor.extract(line.padded[:line.size], &s.filter, &event) {
+		if s.hasPlainID && !mayHoldID || !s.extractor.extract(line.text(), &s.filter, &event) {
 			continue
 		}
 		counts.Matched++

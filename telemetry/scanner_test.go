@@ -316,12 +316,11 @@ func TestLinesAreCutAndCounted(t *testing.T) {
 func countLines(t *testing.T, r io.Reader) (lines int64) {
 	t.Helper()
 	var reader lineReader
-	reader.reset(r)
-	var err error
+	err := reader.reset(t.Context(), r)
 	for err == nil {
-		var line line
+		var line paddedLine
 		line, err = reader.next(t.Context())
-		if err == nil && len(bytes.TrimSpace(line.padded[:line.size])) > 0 {
+		if err == nil && len(bytes.TrimSpace(line.text())) > 0 {
 			lines++
 		}
 	}

@@ -2,30 +2,28 @@ package telemetry
 
 import (
 	"math"
-
-	"data-exhaust/exhaust"
 )
 
 // extractor takes an event out of a line of valid JSON. Its buffers serve one line after the other.
 type extractor struct {
-	walk   walker
-	fields eventFields
-	text   []byte // the cells of one event, one behind the other
-	ends   [cellCount]int
+	walk  walker
+	event eventFields
+	text  []byte // the cells of one event, one behind the other
 }
 
-// eventFields is what an event says that matters here: the source of each value, nil where it is missing.
+// eventFields is what an event says that matters here: the source of each value, nil where it is missing. Where a key
+// stands twice in an object the last one counts, wholly: each of the read methods starts from nothing.
 type eventFields struct {
-	assess              bool
+	isAssess            bool
 	mid, timestamp, ets []byte
 	context             contextFields
 	edata               edataFields
 }
 
 type contextFields struct {
-	inChannel, inConversation, fromProducer bool
-	did, sid                                []byte
-	rollup                                  rollupFields
+	hasChannel, hasProducer, hasConversation bool
+	did, sid                                 []byte
+	rollup                                   rollupFields
 }
 
 type rollupFields struct{ l3, l4 []byte }
@@ -37,264 +35,188 @@ type edataFields struct {
 
 type itemFields struct{ id, kind, title, desc, maxscore, params []byte }
 
-// The cells of an event in the order in which they lie in extractor.text.
-const (
-	messageID = iota
-	deviceID
-	sessionID
-	questionID
-	questionType
-	title
-	description
-	duration
-	score
-	maxScore
-	options
-	response
-	xPath
-	eof
-	timestamp
-	cellCount
-)
-
-// extract fills event if the line's event belongs to f, and says whether it does. Where a key stands twice in an
-// object the last one counts, wholly: each of the functions below starts from nothing.
+// extract fills event if the line's event belongs to f, and tells whether it does.
 func (x *extractor) extract(line []byte, f *Filter, event *Event) bool {
-	x.readEvent(line, f)
-	e, context, item := &x.fields, &x.fields.context, &x.fields.edata.item
-	if !e.assess || !context.inChannel || !context.inConversation || !context.fromProducer && f.PdataID != "" {
+	x.walk.line, x.walk.at = line, 0
+	x.event.read(&x.walk, f)
+	e, context, item := &x.event, &x.event.context, &x.event.edata.item
+	if !e.isAssess || !context.hasChannel || !context.hasConversation || !context.hasProducer && f.PdataID != "" {
 		return false
 	}
+	row := &event.Row
+	cells := [...]struct {
+		column *string
+		append func(dst, value []byte) []byte
+		value  []byte
+	}{
+		{&row.MessageID, appendCell, e.mid},
+		{&row.DeviceID, appendCell, context.did},
+		{&row.SessionID, appendCell, context.sid},
+		{&row.QuestionID, appendCell, item.id},
+		{&row.Type, appendCell, item.kind},
+		{&row.Title, appendCell, item.title},
+		{&row.Description, appendCell, item.desc},
+		{&row.Duration, appendDuration, e.edata.duration},
+		{&row.Score, appendCell, e.edata.score},
+		{&row.MaxScore, appendCell, item.maxscore},
+		{&row.Options, appendJSON, item.params},
+		{&row.Response, appendJSON, e.edata.resvalues},
+		{&row.XPath, appendCell, context.rollup.l3},
+		{&row.Eof, appendCell, context.rollup.l4},
+	}
+	// All cells of an event take one allocation.
+	var ends [len(cells)]int
 	x.text = x.text[:0]
-	x.put(messageID, appendCell(x.text, e.mid))
-	x.put(deviceID, appendCell(x.text, context.did))
-	x.put(sessionID, appendCell(x.text, context.sid))
-	x.put(questionID, appendCell(x.text, item.id))
-	x.put(questionType, appendCell(x.text, item.kind))
-	x.put(title, appendCell(x.text, item.title))
-	x.put(description, appendCell(x.text, item.desc))
-	x.put(duration, appendDuration(x.text, e.edata.duration))
-	x.put(score, appendCell(x.text, e.edata.score))
-	x.put(maxScore, appendCell(x.text, item.maxscore))
-	x.put(options, appendJSON(x.text, item.params))
-	x.put(response, appendJSON(x.text, e.edata.resvalues))
-	x.put(xPath, appendCell(x.text, context.rollup.l3))
-	x.put(eof, appendCell(x.text, context.rollup.l4))
-	event.Time = x.putTimestamp(e.timestamp, e.ets)
-	x.fill(event)
+	for i := range cells {
+		x.text = cells[i].append(x.text, cells[i].value)
+		ends[i] = len(x.text)
+	}
+	x.text, event.Time = appendTimestamp(x.text, e.timestamp, e.ets)
+	text, start := string(x.text), 0
+	for i, end := range ends {
+		*cells[i].column = text[start:end]
+		start = end
+	}
+	row.Timestamp = text[start:]
+	event.MessageID, event.DeviceID = row.MessageID, row.DeviceID
 	return true
 }
 
-func (x *extractor) readEvent(line []byte, f *Filter) {
-	w := &x.walk
-	w.line, w.at = line, 0
-	x.fields = eventFields{}
-	e := &x.fields
-	w.enter('{')
-	for key, ok := w.key(); ok; key, ok = w.key() {
+// appendTimestamp appends the timestamp's cell and gives the instant to order by. The cell shows a number in @timestamp,
+// but nothing says in which unit that counts, so ets orders the event then, too.
+func appendTimestamp(dst, timestamp, ets []byte) (text []byte, instant int64) {
+	text = dst
+	if isString(timestamp) || isNumber(timestamp) {
+		text = appendCell(dst, timestamp)
+	}
+	if len(text) == len(dst) {
+		return appendEpoch(dst, ets)
+	}
+	instant, ok := parseInstant(text[len(dst):])
+	if !ok {
+		_, instant = appendEpoch(text, ets)
+	}
+	return text, instant
+}
+
+// noTime is the time of an event whose time cannot be read.
+const noTime = math.MinInt64
+
+func (e *eventFields) read(w *walker, f *Filter) {
+	*e = eventFields{}
+	for key := range w.fields {
 		switch string(key) {
 		case "eid":
-			e.assess = w.is("ASSESS")
+			e.isAssess = w.equals("ASSESS")
 		case "mid":
-			e.mid = w.value()
+			e.mid = w.readValue()
 		case "@timestamp":
-			e.timestamp = w.value()
+			e.timestamp = w.readValue()
 		case "ets":
-			e.ets = w.value()
+			e.ets = w.readValue()
 		case "context":
 			e.context.read(w, f)
 		case "edata":
 			e.edata.read(w)
-		default:
-			w.skip()
 		}
 	}
 }
 
 func (c *contextFields) read(w *walker, f *Filter) {
 	*c = contextFields{}
-	if !w.enter('{') {
-		return
-	}
-	for key, ok := w.key(); ok; key, ok = w.key() {
+	for key := range w.fields {
 		switch string(key) {
 		case "channel":
-			c.inChannel = w.is(f.Channel)
+			c.hasChannel = w.equals(f.Channel)
 		case "pdata":
-			c.fromProducer = readProducer(w, f.PdataID)
+			c.hasProducer = readProducer(w, f.PdataID)
 		case "cdata":
-			c.inConversation = readConversation(w, f.ConversationID)
+			c.hasConversation = readConversation(w, f.ConversationID)
 		case "did":
-			c.did = w.value()
+			c.did = w.readValue()
 		case "sid":
-			c.sid = w.value()
+			c.sid = w.readValue()
 		case "rollup":
 			c.rollup.read(w)
-		default:
-			w.skip()
 		}
 	}
 }
 
-// readProducer tells whether pdata is an object with the id.
-func readProducer(w *walker, producer string) (same bool) {
-	if !w.enter('{') {
-		return false
-	}
-	for key, ok := w.key(); ok; key, ok = w.key() {
+// readProducer reads pdata and tells whether it is an object with the producer's id.
+func readProducer(w *walker, producer string) (hasID bool) {
+	for key := range w.fields {
 		if string(key) == "id" {
-			same = w.is(producer)
-		} else {
-			w.skip()
+			hasID = w.equals(producer)
 		}
 	}
-	return same
+	return hasID
 }
 
-// readConversation tells whether an entry of cdata is an object of type "Conversation" with the id.
-func readConversation(w *walker, conversation string) (found bool) {
+// readConversation reads cdata and tells whether an entry of it is an object of type "Conversation" with the
+// conversation's id.
+func readConversation(w *walker, conversation string) (hasEntry bool) {
 	if !w.enter('[') {
 		return false
 	}
 	for w.more() {
-		var sameID, sameType bool
-		if !w.enter('{') {
-			continue
-		}
-		for key, ok := w.key(); ok; key, ok = w.key() {
+		var hasID, hasType bool
+		for key := range w.fields {
 			switch string(key) {
 			case "id":
-				sameID = w.is(conversation)
+				hasID = w.equals(conversation)
 			case "type":
-				sameType = w.is("Conversation")
-			default:
-				w.skip()
+				hasType = w.equals("Conversation")
 			}
 		}
-		found = found || sameID && sameType
+		hasEntry = hasEntry || hasID && hasType
 	}
-	return found
+	return hasEntry
 }
 
 func (r *rollupFields) read(w *walker) {
 	*r = rollupFields{}
-	if !w.enter('{') {
-		return
-	}
-	for key, ok := w.key(); ok; key, ok = w.key() {
+	for key := range w.fields {
 		switch string(key) {
 		case "l3":
-			r.l3 = w.value()
+			r.l3 = w.readValue()
 		case "l4":
-			r.l4 = w.value()
-		default:
-			w.skip()
+			r.l4 = w.readValue()
 		}
 	}
 }
 
 func (e *edataFields) read(w *walker) {
 	*e = edataFields{}
-	if !w.enter('{') {
-		return
-	}
-	for key, ok := w.key(); ok; key, ok = w.key() {
+	for key := range w.fields {
 		switch string(key) {
 		case "item":
 			e.item.read(w)
 		case "duration":
-			e.duration = w.value()
+			e.duration = w.readValue()
 		case "score":
-			e.score = w.value()
+			e.score = w.readValue()
 		case "resvalues":
-			e.resvalues = w.value()
-		default:
-			w.skip()
+			e.resvalues = w.readValue()
 		}
 	}
 }
 
 func (i *itemFields) read(w *walker) {
 	*i = itemFields{}
-	if !w.enter('{') {
-		return
-	}
-	for key, ok := w.key(); ok; key, ok = w.key() {
+	for key := range w.fields {
 		switch string(key) {
 		case "id":
-			i.id = w.value()
+			i.id = w.readValue()
 		case "type":
-			i.kind = w.value()
+			i.kind = w.readValue()
 		case "title":
-			i.title = w.value()
+			i.title = w.readValue()
 		case "desc":
-			i.desc = w.value()
+			i.desc = w.readValue()
 		case "maxscore":
-			i.maxscore = w.value()
+			i.maxscore = w.readValue()
 		case "params":
-			i.params = w.value()
-		default:
-			w.skip()
+			i.params = w.readValue()
 		}
 	}
 }
-
-// put takes over text, to which cell has just been appended.
-func (x *extractor) put(cell int, text []byte) {
-	x.text = text
-	x.ends[cell] = len(text)
-}
-
-// putTimestamp appends the timestamp's cell and gives the instant to order by. A number in @timestamp is shown, but
-// nothing says in which unit it counts, so ets orders the event then, too.
-func (x *extractor) putTimestamp(field, ets []byte) int64 {
-	start := len(x.text)
-	text := x.text
-	if len(field) > 0 && (field[0] == '"' || field[0] == '-' || isDigit(field[0])) {
-		text = appendCell(text, field)
-	}
-	if len(text) == start {
-		text, instant := appendEpoch(x.text, ets)
-		x.put(timestamp, text)
-		return instant
-	}
-	x.put(timestamp, text)
-	if instant, ok := parseInstant(text[start:]); ok {
-		return instant
-	}
-	_, instant := appendEpoch(text, ets)
-	return instant
-}
-
-// fill hands the cells over, all in one allocation.
-func (x *extractor) fill(event *Event) {
-	text := string(x.text)
-	cell := func(i int) string {
-		if i == 0 {
-			return text[:x.ends[0]]
-		}
-		return text[x.ends[i-1]:x.ends[i]]
-	}
-	event.Row = exhaust.ResponseRow{
-		MessageID:   cell(messageID),
-		DeviceID:    cell(deviceID),
-		SessionID:   cell(sessionID),
-		QuestionID:  cell(questionID),
-		Type:        cell(questionType),
-		Title:       cell(title),
-		Description: cell(description),
-		Duration:    cell(duration),
-		Score:       cell(score),
-		MaxScore:    cell(maxScore),
-		Options:     cell(options),
-		Response:    cell(response),
-		XPath:       cell(xPath),
-		Eof:         cell(eof),
-		Timestamp:   cell(timestamp),
-	}
-	event.MessageID = event.Row.MessageID
-	event.DeviceID = event.Row.DeviceID
-}
-
-// unreadable is the time of an event whose time cannot be read.
-const unreadable = math.MinInt64

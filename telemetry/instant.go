@@ -13,10 +13,10 @@ func parseInstant(b []byte) (ns int64, ok bool) {
 		b[4] != '-' || b[7] != '-' || b[10] != 'T' && b[10] != 't' && b[10] != ' ' || b[13] != ':' || b[16] != ':' {
 		return 0, false
 	}
-	year := digits(b[0:2])*100 + digits(b[2:4])
-	month, day := digits(b[5:7]), digits(b[8:10])
-	hour, minute, second := digits(b[11:13]), digits(b[14:16]), digits(b[17:19])
-	if year < 0 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) ||
+	year := parseTwoDigits(b[0:2])*100 + parseTwoDigits(b[2:4])
+	month, day := parseTwoDigits(b[5:7]), parseTwoDigits(b[8:10])
+	hour, minute, second := parseTwoDigits(b[11:13]), parseTwoDigits(b[14:16]), parseTwoDigits(b[17:19])
+	if year < 0 || month < 1 || month > 12 || day < 1 || day > countDays(year, month) ||
 		hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60 {
 		return 0, false
 	}
@@ -29,18 +29,18 @@ func parseInstant(b []byte) (ns int64, ok bool) {
 		return 0, false
 	}
 	t := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
-	return nanoseconds(t.Unix()-int64(offset), nanos), true
+	return clampNanoseconds(t.Unix()-int64(offset), nanos), true
 }
 
-// digits is the value of two digits, far below zero if they are none.
-func digits(b []byte) int {
+// parseTwoDigits is the value of two digits, far below zero if they are none.
+func parseTwoDigits(b []byte) int {
 	if !isDigit(b[0]) || !isDigit(b[1]) {
 		return -1_000_000
 	}
 	return int(b[0]-'0')*10 + int(b[1]-'0')
 }
 
-func daysIn(year, month int) int {
+func countDays(year, month int) int {
 	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
@@ -73,11 +73,11 @@ func parseOffset(b []byte) (seconds int, ok bool) {
 	hours, minutes := 0, 0
 	switch {
 	case len(b) == 3:
-		hours = digits(b[1:3])
+		hours = parseTwoDigits(b[1:3])
 	case len(b) == 5:
-		hours, minutes = digits(b[1:3]), digits(b[3:5])
+		hours, minutes = parseTwoDigits(b[1:3]), parseTwoDigits(b[3:5])
 	case len(b) == 6 && b[3] == ':':
-		hours, minutes = digits(b[1:3]), digits(b[4:6])
+		hours, minutes = parseTwoDigits(b[1:3]), parseTwoDigits(b[4:6])
 	default:
 		return 0, false
 	}
@@ -93,11 +93,11 @@ func parseOffset(b []byte) (seconds int, ok bool) {
 func appendEpoch(dst, ets []byte) ([]byte, int64) {
 	ms, nanos, ok := parseEpoch(ets)
 	if !ok || ms < firstMilli || ms > lastMilli {
-		return dst, unreadable
+		return dst, noTime
 	}
-	dst = time.UnixMilli(ms).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
-	seconds := floorDiv(ms, 1000)
-	return dst, nanoseconds(seconds, (ms-seconds*1000)*1_000_000+nanos)
+	t := time.UnixMilli(ms).UTC()
+	dst = t.AppendFormat(dst, "2006-01-02T15:04:05.000Z")
+	return dst, clampNanoseconds(t.Unix(), int64(t.Nanosecond())+nanos)
 }
 
 var (
@@ -107,7 +107,7 @@ var (
 
 // parseEpoch splits a JSON number of milliseconds into whole ones, rounded down, and the nanoseconds above them.
 func parseEpoch(number []byte) (ms, nanos int64, ok bool) {
-	if len(number) == 0 || number[0] != '-' && !isDigit(number[0]) {
+	if !isNumber(number) {
 		return 0, 0, false
 	}
 	const most = 18 // decimal digits that surely fit an int64
@@ -128,7 +128,7 @@ func parseEpoch(number []byte) (ms, nanos int64, ok bool) {
 			nanos += int64(d.digits[at] - '0')
 		}
 	}
-	if d.negative {
+	if d.isNegative {
 		ms, nanos = -ms, -nanos
 		// A negative value with anything behind its last nanosecond lies below it.
 		if d.point+6 < len(d.digits) {
@@ -141,21 +141,14 @@ func parseEpoch(number []byte) (ms, nanos int64, ok bool) {
 	return ms, nanos, true
 }
 
-func floorDiv(a, b int64) int64 {
-	if a < 0 {
-		return (a - b + 1) / b
-	}
-	return a / b
-}
-
-// nanoseconds is an instant in nanoseconds since the epoch, kept within what an int64 holds and above unreadable.
-func nanoseconds(seconds, nanos int64) int64 {
+// clampNanoseconds is an instant in nanoseconds since the epoch, kept within what an int64 holds and above noTime.
+func clampNanoseconds(seconds, nanos int64) int64 {
 	const most = math.MaxInt64 / 1_000_000_000
 	if seconds >= most {
 		return math.MaxInt64
 	}
 	if seconds < -most {
-		return unreadable + 1
+		return noTime + 1
 	}
 	return seconds*1_000_000_000 + nanos
 }

@@ -7,18 +7,36 @@ import (
 	"unicode/utf8"
 )
 
-// Everything in this file is given bytes that the validator has found to be JSON, and relies on it.
+// The functions in this file rely on the validator: they only get bytes that it found to be JSON.
 
 // walker goes through a line token by token, every byte once. Between calls it stands before a value, a key, or the
-// bracket that ends them.
+// bracket that closes them.
 type walker struct {
 	line    []byte
 	at      int
 	scratch []byte // a decoded key or text that is compared at once
 }
 
-// enter goes into the value if it is an object, for bracket '{', or an array, for bracket '['. It goes over a value
-// of any other kind.
+// fields yields the key of each field of the next value, if that is an object; a key is valid until the walker moves on.
+// The loop over fields must not break. It may read the field's value: fields skips what it has not read.
+func (w *walker) fields(yield func(key []byte) bool) {
+	if !w.enter('{') {
+		return
+	}
+	for w.more() {
+		key := w.readKey()
+		value := w.at
+		if !yield(key) {
+			return
+		}
+		if w.at == value {
+			w.skip()
+		}
+	}
+}
+
+// enter goes into the next value if it is an object, for bracket '{', or an array, for bracket '['. It skips a value of
+// any other kind.
 func (w *walker) enter(bracket byte) bool {
 	w.at = skipSeparator(w.line, w.at)
 	if w.line[w.at] != bracket {
@@ -29,25 +47,7 @@ func (w *walker) enter(bracket byte) bool {
 	return true
 }
 
-// key is the text of an object's next key, valid until the next call. At the object's end it leaves it and there is
-// none.
-func (w *walker) key() (key []byte, ok bool) {
-	if !w.more() {
-		return nil, false
-	}
-	start := w.at + 1
-	w.at = skipString(w.line, w.at)
-	key = w.line[start : w.at-1]
-	for _, c := range key {
-		if c == '\\' {
-			w.scratch = appendText(w.scratch[:0], key)
-			return w.scratch, true
-		}
-	}
-	return key, true
-}
-
-// more tells whether another key or entry follows; if not it leaves the object or array.
+// more tells whether another key or entry follows; if none does it leaves the object or array.
 func (w *walker) more() bool {
 	w.at = skipSeparator(w.line, w.at)
 	if c := w.line[w.at]; c == '}' || c == ']' {
@@ -57,8 +57,22 @@ func (w *walker) more() bool {
 	return true
 }
 
-// value is the source of the next value.
-func (w *walker) value() []byte {
+// readKey gives the text of the key that the walker stands before.
+func (w *walker) readKey() []byte {
+	start := w.at + 1
+	w.at = skipString(w.line, w.at)
+	key := w.line[start : w.at-1]
+	for _, c := range key {
+		if c == '\\' {
+			w.scratch = appendText(w.scratch[:0], key)
+			return w.scratch
+		}
+	}
+	return key
+}
+
+// readValue gives the source of the next value.
+func (w *walker) readValue() []byte {
 	start := skipSeparator(w.line, w.at)
 	w.at = skipValue(w.line, start)
 	return w.line[start:w.at]
@@ -66,17 +80,17 @@ func (w *walker) value() []byte {
 
 func (w *walker) skip() { w.at = skipValue(w.line, skipSeparator(w.line, w.at)) }
 
-// is goes over the next value and tells whether it is a string with the text want.
-func (w *walker) is(want string) bool {
-	value := w.value()
-	if value[0] != '"' {
+// equals reads the next value and tells whether it is a string with the text want.
+func (w *walker) equals(want string) bool {
+	value := w.readValue()
+	if !isString(value) {
 		return false
 	}
 	w.scratch = appendText(w.scratch[:0], value[1:len(value)-1])
 	return string(w.scratch) == want
 }
 
-// skipSeparator goes over white space, commas and colons.
+// skipSeparator is the first position from i on behind white space, commas and colons.
 func skipSeparator(b []byte, i int) int {
 	for i < len(b) && (b[i] <= ' ' || b[i] == ',' || b[i] == ':') {
 		i++
@@ -117,7 +131,7 @@ func skipString(b []byte, i int) int {
 	i++
 	for {
 		for i+8 <= len(b) {
-			m := stops(binary.LittleEndian.Uint64(b[i:]))
+			m := markStops(binary.LittleEndian.Uint64(b[i:]))
 			if m != 0 {
 				i += bits.TrailingZeros64(m) >> 3
 				break
@@ -152,16 +166,16 @@ func appendText(dst, raw []byte) []byte {
 			continue
 		}
 		if c := raw[i+1]; c != 'u' {
-			dst = append(dst, unescaped[c])
+			dst = append(dst, simpleEscapes[c])
 			i += 2
 			continue
 		}
-		r := codeUnit(raw, i)
+		r := readCodeUnit(raw, i)
 		i += 6
 		if utf16.IsSurrogate(r) {
 			pair := rune(utf8.RuneError)
 			if i < len(raw) && raw[i] == '\\' && raw[i+1] == 'u' {
-				pair = utf16.DecodeRune(r, codeUnit(raw, i))
+				pair = utf16.DecodeRune(r, readCodeUnit(raw, i))
 			}
 			if r = pair; r != utf8.RuneError {
 				i += 6
@@ -186,11 +200,11 @@ func skipASCII(raw []byte, i int) int {
 	return i
 }
 
-// unescaped is what the byte behind a backslash stands for.
-var unescaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+// simpleEscapes is what the byte behind a backslash stands for.
+var simpleEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// codeUnit is the UTF-16 code unit that the \uXXXX at i writes.
-func codeUnit(b []byte, i int) rune {
+// readCodeUnit gives the UTF-16 code unit that the \uXXXX at i writes.
+func readCodeUnit(b []byte, i int) rune {
 	return rune(hexDigit[b[i+2]])<<12 | rune(hexDigit[b[i+3]])<<8 | rune(hexDigit[b[i+4]])<<4 | rune(hexDigit[b[i+5]])
 }
 
@@ -230,27 +244,28 @@ func appendValidUTF8(dst, b []byte) []byte {
 	return dst
 }
 
-// appendCell appends a value as a cell shows it: text decoded, a number in its shortest form, true and false, an
+// appendCell appends a value as a cell has it: text decoded, a number in its shortest form, true and false, an
 // object or array as JSON; nothing for null or no value.
 func appendCell(dst, value []byte) []byte {
-	if len(value) == 0 {
-		return dst
-	}
-	switch c := value[0]; {
-	case c == '"':
-		return appendText(dst, value[1:len(value)-1])
-	case c == '-' || isDigit(c):
+	switch {
+	case isNumber(value):
 		return appendShortest(dst, value)
+	case isString(value):
+		return appendText(dst, value[1:len(value)-1])
 	}
 	return appendJSON(dst, value)
 }
 
 // appendDuration appends a duration's cell: a number rounded half up to a whole one, all else as appendCell has it.
 func appendDuration(dst, value []byte) []byte {
-	if len(value) > 0 && (value[0] == '-' || isDigit(value[0])) {
+	if isNumber(value) {
 		return appendRounded(dst, value)
 	}
 	return appendCell(dst, value)
 }
+
+func isString(value []byte) bool { return len(value) > 0 && value[0] == '"' }
+
+func isNumber(value []byte) bool { return len(value) > 0 && (value[0] == '-' || isDigit(value[0])) }
 
 func isDigit(c byte) bool { return c-'0' < 10 }

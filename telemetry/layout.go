@@ -46,8 +46,8 @@ func (l Layout) Prefix(d exhaust.Day) string {
 // String is the pattern that the layout was parsed from.
 func (l Layout) String() string { return l.pattern }
 
-// IsTelemetry tells by an object's name whether it holds telemetry: other objects that lie between them (markers,
-// manifests, checksums) are left alone. How an object is compressed is told by its bytes, not by its name.
+// IsTelemetry tells by an object's name whether the object holds telemetry. Markers, manifests and checksums that lie
+// between such objects hold none. The name does not tell how an object is compressed: its first bytes do.
 func IsTelemetry(name string) bool {
 	for _, suffix := range telemetrySuffixes {
 		if strings.HasSuffix(name, suffix) {

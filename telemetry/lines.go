@@ -7,10 +7,27 @@ import (
 	"io"
 )
 
+// paddedLine is one line without its end: bytes[:size]. Its invariant, which newPaddedLine alone sees to, lets the
+// validator load eight bytes wherever it stands, and never ask whether a token goes on behind the line:
+// bytes[size] is a line feed, and at least padding-1 more bytes, of no meaning, lie behind that.
+type paddedLine struct {
+	bytes []byte
+	size  int
+}
+
+const padding = 8
+
+// newPaddedLine makes a line of buffer[start:end]. It writes the line feed to buffer[end], where the line's own end
+// stands or nothing does. buffer reaches at least padding bytes beyond end.
+func newPaddedLine(buffer []byte, start, end int) paddedLine {
+	buffer[end] = '\n'
+	return paddedLine{bytes: buffer[start : end+padding], size: end - start}
+}
+
+func (l paddedLine) text() []byte { return l.bytes[:l.size] }
+
 const (
 	lineBuffer = 256 << 10
-	// padding lies behind every line so that the validator may load eight bytes at a time, wherever it stands.
-	padding = 8
 	// maxBuffer holds the longest line with its CRLF.
 	maxBuffer = MaxLine + 2 + padding
 )
@@ -18,33 +35,26 @@ const (
 // errLineTooLong stands for one line that is longer than MaxLine. Reading goes on behind it.
 var errLineTooLong = errors.New("the line is longer than 16 MiB")
 
-// line is one line without its line end: padded[:size]. padded[size] is the line end itself (or a line feed in its
-// place at the end of the object), with at least padding-1 bytes of no meaning behind it.
-type line struct {
-	padded []byte
-	size   int
-}
-
-// lineReader cuts an object into lines within one buffer, which grows as lines need it up to maxBuffer.
+// lineReader cuts an object into lines within one buffer, which it enlarges up to maxBuffer where a line needs that.
 type lineReader struct {
-	r     io.Reader
-	read  int64 // bytes taken from r
-	buf   []byte
-	start int   // buf[start:end] is read and not yet given out
-	seen  int   // buf[start:seen] holds no line feed
-	end   int   // end <= len(buf)-padding
-	err   error // what r ended with
-	begun bool
+	r      io.Reader
+	buf    []byte
+	start  int   // buf[start:end] is what next has yet to give out
+	search int   // buf[start:search] holds no line feed
+	end    int   // end <= len(buf)-padding
+	err    error // what r ended with
 }
 
-func (l *lineReader) reset(r io.Reader) {
+// reset makes r the object to cut, and reads its beginning.
+func (l *lineReader) reset(ctx context.Context, r io.Reader) error {
 	if l.buf == nil {
 		l.buf = make([]byte, lineBuffer)
 	}
 	*l = lineReader{r: r, buf: l.buf}
+	return l.skipByteOrderMark(ctx)
 }
 
-// release forgets the object, and a buffer that a long line has grown.
+// release drops the object, and the buffer if a long line made it larger.
 func (l *lineReader) release() {
 	l.r = nil
 	if len(l.buf) > lineBuffer {
@@ -52,51 +62,44 @@ func (l *lineReader) release() {
 	}
 }
 
-// next is the next line, valid until the next call; errLineTooLong in place of a line; the reader's error, which is
-// io.EOF behind the last line.
-func (l *lineReader) next(ctx context.Context) (line, error) {
-	if !l.begun {
-		l.begun = true
-		if err := l.skipByteOrderMark(ctx); err != nil {
-			return line{}, err
-		}
-	}
+// next gives the next line, valid until the next call; errLineTooLong in place of a line that is too long; the object's
+// error, which is io.EOF behind the last line.
+func (l *lineReader) next(ctx context.Context) (paddedLine, error) {
 	for {
-		if i := bytes.IndexByte(l.buf[l.seen:l.end], '\n'); i >= 0 {
-			return l.cut(l.seen+i, l.seen+i+1)
+		if i := bytes.IndexByte(l.buf[l.search:l.end], '\n'); i >= 0 {
+			return l.cut(l.search+i, l.search+i+1)
 		}
-		l.seen = l.end
+		l.search = l.end
 		if l.end-l.start > MaxLine+1 {
-			return line{}, l.skipLine(ctx)
+			return paddedLine{}, l.skipLine(ctx)
 		}
 		err := l.fill(ctx)
 		if err == io.EOF && l.start < l.end {
-			l.buf[l.end] = '\n'
 			return l.cut(l.end, l.end)
 		}
 		if err != nil {
-			return line{}, err
+			return paddedLine{}, err
 		}
 	}
 }
 
-// cut gives out buf[start:end] as a line and goes on at next.
-func (l *lineReader) cut(end, next int) (line, error) {
+// cut gives out buf[start:end] as a line, without the CR that may end it, and goes on at next.
+func (l *lineReader) cut(end, next int) (paddedLine, error) {
 	start := l.start
-	l.start, l.seen = next, next
+	l.start, l.search = next, next
 	if end > start && l.buf[end-1] == '\r' {
 		end--
 	}
 	if end-start > MaxLine {
-		return line{}, errLineTooLong
+		return paddedLine{}, errLineTooLong
 	}
-	return line{padded: l.buf[start : end+padding], size: end - start}, nil
+	return newPaddedLine(l.buf, start, end), nil
 }
 
-// skipLine drops what is left of a line that is too long.
+// skipLine drops what remains of a line that is too long.
 func (l *lineReader) skipLine(ctx context.Context) error {
 	for {
-		l.start, l.seen = l.end, l.end
+		l.start, l.search = l.end, l.end
 		err := l.fill(ctx)
 		if err == io.EOF {
 			return errLineTooLong
@@ -105,7 +108,7 @@ func (l *lineReader) skipLine(ctx context.Context) error {
 			return err
 		}
 		if i := bytes.IndexByte(l.buf[:l.end], '\n'); i >= 0 {
-			l.start, l.seen = i+1, i+1
+			l.start, l.search = i+1, i+1
 			return errLineTooLong
 		}
 	}
@@ -122,13 +125,13 @@ func (l *lineReader) skipByteOrderMark(ctx context.Context) error {
 		}
 	}
 	if bytes.HasPrefix(l.buf[:l.end], []byte(mark)) {
-		l.start, l.seen = len(mark), len(mark)
+		l.start, l.search = len(mark), len(mark)
 	}
 	return nil
 }
 
-// fill reads more behind buf[:end], or gives the error that r ended with. The context is asked here as well as at
-// the source: a few bytes of an object can decompress to very many.
+// fill reads more behind buf[:end], or gives the error that r ended with. It asks the context as the source does: a
+// few bytes of an object can decompress to very many.
 func (l *lineReader) fill(ctx context.Context) error {
 	if l.err != nil {
 		return l.err
@@ -138,18 +141,17 @@ func (l *lineReader) fill(ctx context.Context) error {
 	}
 	if l.start > 0 {
 		copy(l.buf, l.buf[l.start:l.end])
-		l.seen -= l.start
+		l.search -= l.start
 		l.end -= l.start
 		l.start = 0
 	}
 	if l.end == len(l.buf)-padding {
-		grown := make([]byte, min(2*len(l.buf), maxBuffer))
-		copy(grown, l.buf[:l.end])
-		l.buf = grown
+		larger := make([]byte, min(2*len(l.buf), maxBuffer))
+		copy(larger, l.buf[:l.end])
+		l.buf = larger
 	}
 	n, err := l.r.Read(l.buf[l.end : len(l.buf)-padding])
 	l.end += n
-	l.read += int64(n)
 	l.err = err
 	if n > 0 {
 		return nil

@@ -2,9 +2,9 @@ package telemetry
 
 // decimal is the value of a JSON number, exactly: 0.d1d2d3… times ten to the power of point, d1 being digits[0].
 type decimal struct {
-	negative bool
-	digits   []byte // no zero first or last; none for zero
-	point    int
+	isNegative bool
+	digits     []byte // no zero first or last; none for zero
+	point      int
 }
 
 // maxPlain is how many digits a number may take when it is written without its exponent. A longer one stays as it
@@ -19,7 +19,7 @@ func appendShortest(dst, number []byte) []byte {
 	}
 	var space [usualDigits]byte
 	d := parseDecimal(number, space[:0])
-	if d.plainLength() > max(maxPlain, len(number)) {
+	if d.countPlain() > max(maxPlain, len(number)) {
 		return append(dst, number...)
 	}
 	return d.appendPlain(dst)
@@ -57,7 +57,7 @@ func parseDecimal(number, digits []byte) decimal {
 	d := decimal{digits: digits}
 	i := 0
 	if number[0] == '-' {
-		d.negative = true
+		d.isNegative = true
 		i++
 	}
 	for i < len(number) && isDigit(number[i]) {
@@ -79,15 +79,15 @@ func parseDecimal(number, digits []byte) decimal {
 
 // parseExponent reads what follows the e. Beyond a billion all exponents are alike: no line holds as many digits.
 func parseExponent(text []byte) int {
-	negative := text[0] == '-'
-	if negative || text[0] == '+' {
+	isNegative := text[0] == '-'
+	if isNegative || text[0] == '+' {
 		text = text[1:]
 	}
 	exponent := 0
 	for _, c := range text {
 		exponent = min(exponent*10+int(c-'0'), 1_000_000_000)
 	}
-	if negative {
+	if isNegative {
 		return -exponent
 	}
 	return exponent
@@ -103,11 +103,12 @@ func (d *decimal) trim() {
 		d.digits = d.digits[:len(d.digits)-1]
 	}
 	if len(d.digits) == 0 {
-		d.negative, d.point = false, 0
+		d.isNegative, d.point = false, 0
 	}
 }
 
-func (d *decimal) plainLength() int {
+// countPlain is how many digits d takes when it is written without its exponent.
+func (d *decimal) countPlain() int {
 	if d.point <= 0 {
 		return 1 - d.point + len(d.digits)
 	}
@@ -115,7 +116,7 @@ func (d *decimal) plainLength() int {
 }
 
 func (d *decimal) appendPlain(dst []byte) []byte {
-	if d.negative {
+	if d.isNegative {
 		dst = append(dst, '-')
 	}
 	if d.point <= 0 {
@@ -153,12 +154,9 @@ func (d *decimal) round() {
 		return
 	}
 	fraction := d.digits[d.point:]
-	up := fraction[0] >= '5'
-	if d.negative && fraction[0] == '5' && len(fraction) == 1 {
-		up = false
-	}
+	isHalf := fraction[0] == '5' && len(fraction) == 1
 	d.digits = d.digits[:d.point]
-	if up {
+	if fraction[0] >= '5' && !(isHalf && d.isNegative) {
 		d.increment()
 	}
 	d.trim()
@@ -173,7 +171,7 @@ func (d *decimal) increment() {
 		}
 		d.digits[i] = '0'
 	}
-	// Nothing but nines: a one, the zeros behind which are not kept. There is room where the fraction was.
+	// All digits were nines: a one remains, without the zeros behind it. The fraction has left room for it.
 	d.digits = d.digits[:1]
 	d.digits[0] = '1'
 	d.point++

@@ -11,13 +11,14 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// CorruptError says that a telemetry object ends early, fails its checksum or is damaged. It cannot heal by reading
-// again. Problem is a sentence without the object's name and without anything of its content.
+// CorruptError says that a telemetry object ends early, fails its checksum or is damaged. It is not retryable: reading
+// the same bytes again ends with it again. Problem is a sentence without the object's name and without anything of its
+// content.
 type CorruptError struct{ Problem string }
 
 func (e *CorruptError) Error() string { return e.Problem }
 
-// The zstd command, too, refuses windows beyond 128 MiB unless it is told otherwise.
+// The zstd command, too, refuses windows beyond 128 MiB unless it is asked to take them.
 const (
 	maxWindow     = 128 << 20
 	windowProblem = "its zstd window is larger than 128 MiB, as zstd --long makes it; compress it with --long=27 or less"
@@ -32,14 +33,12 @@ type opener struct {
 
 const sourceBuffer = 64 << 10
 
-// open tells gzip, zstd and plain apart by the first bytes. An object that holds no more than the beginning of
-// gzip's or zstd's mark is taken for one that was cut there.
+func newOpener() opener { return opener{in: bufio.NewReaderSize(nil, sourceBuffer)} }
+
+// open tells gzip, zstd and plain apart by the first bytes. It takes an object that holds no more than the beginning of
+// gzip's or zstd's mark for one that was cut there.
 func (o *opener) open(source io.Reader) (io.Reader, error) {
-	if o.in == nil {
-		o.in = bufio.NewReaderSize(source, sourceBuffer)
-	} else {
-		o.in.Reset(source)
-	}
+	o.in.Reset(source)
 	first, err := o.in.Peek(4)
 	if err != nil && err != io.EOF {
 		return nil, err
@@ -56,11 +55,9 @@ func (o *opener) open(source io.Reader) (io.Reader, error) {
 	return o.in, nil
 }
 
-// release forgets the object that was read last.
+// release drops the object.
 func (o *opener) release() {
-	if o.in != nil {
-		o.in.Reset(nil)
-	}
+	o.in.Reset(nil)
 	o.zstd.release()
 }
 
@@ -74,7 +71,8 @@ func beginsWith(first, mark []byte) bool {
 	return bytes.HasPrefix(first, mark) || bytes.HasPrefix(mark, first)
 }
 
-// isSkippableFrame knows the frames without content that pzstd and some archivers put before zstd's own.
+// isSkippableFrame tells whether first begins a frame without content. pzstd and some archivers put such frames before
+// zstd's own.
 func isSkippableFrame(first []byte) bool {
 	return len(first) == 4 && first[0]&0xf0 == 0x50 && first[1] == 0x2a && first[2] == 0x4d && first[3] == 0x18
 }
@@ -82,29 +80,29 @@ func isSkippableFrame(first []byte) bool {
 // gzipReader reads all members of a gzip object. Zero bytes behind the last member are padding, as for gzip(1);
 // anything else there is damage.
 type gzipReader struct {
-	in      *bufio.Reader
-	decoder gzip.Reader
-	inside  bool // between a member's header and its end
-	members int
-	err     error
+	in       *bufio.Reader
+	decoder  gzip.Reader
+	isInside bool // between a member's header and its end
+	members  int
+	err      error
 }
 
 func (g *gzipReader) reset(in *bufio.Reader) {
-	g.in, g.inside, g.members, g.err = in, false, 0, nil
+	g.in, g.isInside, g.members, g.err = in, false, 0, nil
 }
 
 func (g *gzipReader) Read(p []byte) (int, error) {
 	for g.err == nil {
-		if !g.inside {
+		if !g.isInside {
 			g.err = g.nextMember()
 			continue
 		}
 		n, err := g.decoder.Read(p)
 		switch {
 		case err == io.EOF:
-			g.inside = false
+			g.isInside = false
 		case err != nil:
-			g.err = gzipProblem(err)
+			g.err = explainGzip(err)
 		}
 		if n > 0 {
 			return n, nil
@@ -128,14 +126,14 @@ func (g *gzipReader) nextMember() error {
 		return errAfterGzip
 	}
 	g.members++
-	g.inside = true
+	g.isInside = true
 	err = g.decoder.Reset(g.in)
 	if err == io.EOF {
 		// The decoder says so of a header that is cut within the file's name.
 		err = io.ErrUnexpectedEOF
 	}
 	g.decoder.Multistream(false)
-	return gzipProblem(err)
+	return explainGzip(err)
 }
 
 func (g *gzipReader) skipPadding() error {
@@ -152,8 +150,8 @@ func (g *gzipReader) skipPadding() error {
 
 var errAfterGzip = &CorruptError{"bytes that are neither gzip nor zero padding follow its last gzip member"}
 
-// gzipProblem says what a decoder's error means, should it not be the source's own.
-func gzipProblem(err error) error {
+// explainGzip turns a decoder's error into the problem that the object has, should the error not be the source's own.
+func explainGzip(err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -181,7 +179,7 @@ func (z *zstdReader) reset(in *bufio.Reader) error {
 		}
 		z.decoder = decoder
 	}
-	return zstdProblem(z.decoder.Reset(in))
+	return explainZstd(z.decoder.Reset(in))
 }
 
 func (z *zstdReader) release() {
@@ -192,10 +190,10 @@ func (z *zstdReader) release() {
 
 func (z *zstdReader) Read(p []byte) (int, error) {
 	n, err := z.decoder.Read(p)
-	return n, zstdProblem(err)
+	return n, explainZstd(err)
 }
 
-func zstdProblem(err error) error {
+func explainZstd(err error) error {
 	switch {
 	case err == nil, err == io.EOF:
 		return err
@@ -213,13 +211,13 @@ func zstdProblem(err error) error {
 	return &CorruptError{"its zstd data is damaged"}
 }
 
-// sourceReader remembers what the object's own reader failed with, so that a lost connection is never taken for a
-// damaged object, whatever a decoder makes of it.
+// sourceReader keeps the error of the object's own reader, so that Scan never takes a lost connection for a damaged
+// object, whatever a decoder makes of that error.
 type sourceReader struct {
-	ctx   context.Context
-	r     io.Reader
-	err   error
-	empty int // reads in a row that gave nothing
+	ctx        context.Context
+	r          io.Reader
+	err        error
+	emptyReads int // how many reads in a row gave nothing
 }
 
 func (s *sourceReader) Read(p []byte) (int, error) {
@@ -229,8 +227,8 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 	}
 	n, err := s.r.Read(p)
 	if n > 0 || err != nil {
-		s.empty = 0
-	} else if s.empty++; s.empty == maxEmptyReads {
+		s.emptyReads = 0
+	} else if s.emptyReads++; s.emptyReads == maxEmptyReads {
 		err = io.ErrNoProgress
 	}
 	if err != nil && err != io.EOF {
@@ -241,7 +239,7 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 
 const maxEmptyReads = 100
 
-// explain is the error to report where reading ended with err.
+// explain gives the error to report where reading ended with err.
 func (s *sourceReader) explain(err error) error {
 	if ctxErr := s.ctx.Err(); ctxErr != nil {
 		return ctxErr

@@ -17,23 +17,23 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// joined is two members or frames and where each ends.
-type joined struct {
+// chain is members or frames, one behind the other, and where each ends.
+type chain struct {
 	data []byte
 	ends []int
 }
 
-func join(parts ...[]byte) joined {
-	var j joined
+func join(parts ...[]byte) chain {
+	var c chain
 	for _, part := range parts {
-		j.data = append(j.data, part...)
-		j.ends = append(j.ends, len(j.data))
+		c.data = append(c.data, part...)
+		c.ends = append(c.ends, len(c.data))
 	}
-	return j
+	return c
 }
 
-// namedGzip has every optional field that a gzip header can have but its checksum.
-func namedGzip(data string) []byte {
+// compressGzipWithName has every optional field that a gzip header can have but its checksum.
+func compressGzipWithName(data string) []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	w.Name, w.Comment, w.Extra = "2022-03-01.json", "telemetry", []byte("extra")
@@ -42,8 +42,8 @@ func namedGzip(data string) []byte {
 	return b.Bytes()
 }
 
-// streamedZstd is written as a stream is: of unknown size, in several blocks.
-func streamedZstd(data string) []byte {
+// compressZstdInBlocks is written as a stream is: of unknown size, in several blocks.
+func compressZstdInBlocks(data string) []byte {
 	var b bytes.Buffer
 	w, err := zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1))
 	if err != nil {
@@ -57,13 +57,28 @@ func streamedZstd(data string) []byte {
 	return b.Bytes()
 }
 
+// decompress gives all that an object holds, as a scan reads it.
+func decompress(t *testing.T, object []byte) string {
+	t.Helper()
+	o := newOpener()
+	r, err := o.open(bytes.NewReader(object))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 func TestAnObjectCutAnywhereIsCorruptUnlessAMemberEndsThere(t *testing.T) {
 	line := belonging + "\n"
 	s := NewScanner(filter)
 	skippable := []byte{0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 'a', 'b', 'c'}
-	for name, object := range map[string]joined{
-		"gzip": join(namedGzip(line), gzipped([]byte(line+line)), gzipped(nil), namedGzip(line)),
-		"zstd": join(streamedZstd(line), zstdPacked([]byte(line+line)), skippable, streamedZstd(line)),
+	for name, object := range map[string]chain{
+		"gzip": join(compressGzipWithName(line), compressGzip([]byte(line+line)), compressGzip(nil), compressGzipWithName(line)),
+		"zstd": join(compressZstdInBlocks(line), compressZstd([]byte(line+line)), skippable, compressZstdInBlocks(line)),
 	} {
 		problem := "its " + name + " data ends early"
 		for cut := range len(object.data) + 1 {
@@ -84,7 +99,7 @@ func TestAnObjectCutAnywhereIsCorruptUnlessAMemberEndsThere(t *testing.T) {
 			}
 		}
 		events, counts, err := scan(filter, bytes.NewReader(object.data))
-		if err != nil || len(events) != 4 || counts.Matched != 4 || counts.RawBytes != int64(4*len(line)) {
+		if err != nil || len(events) != 4 || counts.Matched != 4 || decompress(t, object.data) != strings.Repeat(line, 4) {
 			t.Errorf("%s: %d events, %+v, %v; want the 4 events of all parts", name, len(events), counts, err)
 		}
 	}
@@ -98,10 +113,10 @@ func TestNoFlippedBitChangesWhatIsReadWithoutAnError(t *testing.T) {
 		object []byte
 		from   int // behind the mark: without it an object is taken for plain text
 	}{
-		"gzip": {slices.Concat(namedGzip(line), gzipped([]byte(line))), 2},
-		"zstd": {slices.Concat(streamedZstd(line), zstdPacked([]byte(line))), 4},
+		"gzip": {slices.Concat(compressGzipWithName(line), compressGzip([]byte(line))), 2},
+		"zstd": {slices.Concat(compressZstdInBlocks(line), compressZstd([]byte(line))), 4},
 	} {
-		refused := 0
+		refusals := 0
 		for i := c.from; i < len(c.object); i++ {
 			for bit := range 8 {
 				object := slices.Clone(c.object)
@@ -109,17 +124,17 @@ func TestNoFlippedBitChangesWhatIsReadWithoutAnError(t *testing.T) {
 				events, counts, err := scanWith(s, bytes.NewReader(object))
 				var corrupt *CorruptError
 				if errors.As(err, &corrupt) {
-					refused++
+					refusals++
 					if strings.Contains(corrupt.Problem, "bot-1") || strings.Contains(corrupt.Problem, "tenant") {
 						t.Errorf("%s: the error tells of the content: %v", name, err)
 					}
-				} else if err != nil || !reflect.DeepEqual(events, want) || counts.RawBytes != int64(2*len(line)) {
+				} else if err != nil || !reflect.DeepEqual(events, want) || decompress(t, object) != line+line {
 					t.Errorf("%s: bit %d of byte %d flipped: %d events, %+v, %v", name, bit, i, len(events), counts, err)
 				}
 			}
 		}
-		if refused < len(c.object)*4 {
-			t.Errorf("%s: only %d of %d flipped bits were noticed", name, refused, len(c.object)*8)
+		if refusals < len(c.object)*4 {
+			t.Errorf("%s: only %d of %d flipped bits were noticed", name, refusals, len(c.object)*8)
 		}
 	}
 }
@@ -131,7 +146,7 @@ func TestADamagedObjectIsToldByItsProblem(t *testing.T) {
 		object[len(object)-fromEnd] ^= 0x10
 		return object
 	}
-	zipped, packed := gzipped(line), zstdPacked(line)
+	zipped, packed := compressGzip(line), compressZstd(line)
 	wideWindow := []byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, (28 - 10) << 3, 0x01, 0x00, 0x00}
 	for _, c := range []struct {
 		name    string
@@ -165,7 +180,7 @@ func TestADamagedObjectIsToldByItsProblem(t *testing.T) {
 
 func TestZeroPaddingBehindGzipIsNoDamage(t *testing.T) {
 	for _, size := range []int{1, 2, 10, 512, 200_000} {
-		object := slices.Concat(gzipped([]byte(belonging)), make([]byte, size))
+		object := slices.Concat(compressGzip([]byte(belonging)), make([]byte, size))
 		events, _, err := scan(filter, bytes.NewReader(object))
 		if err != nil || len(events) != 1 {
 			t.Errorf("%d zero bytes: %d events, %v", size, len(events), err)
@@ -174,23 +189,24 @@ func TestZeroPaddingBehindGzipIsNoDamage(t *testing.T) {
 }
 
 func TestAZstdObjectMayBeginWithASkippableFrame(t *testing.T) {
-	object := slices.Concat([]byte{0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4}, zstdPacked([]byte(belonging)))
+	object := slices.Concat([]byte{0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4}, compressZstd([]byte(belonging)))
 	events, counts, err := scan(filter, bytes.NewReader(object))
-	if err != nil || len(events) != 1 || counts.Lines != 1 {
+	if err != nil || len(events) != 1 || counts != (Counts{Matched: 1}) {
 		t.Errorf("%d events, %+v, %v", len(events), counts, err)
 	}
 }
 
 func TestEventsBeforeTheDamageAreEmittedAndCounted(t *testing.T) {
-	raw := sampleTelemetry(1<<20, 10)
-	_, whole, err := scan(sampleFilter, bytes.NewReader(raw))
-	if err != nil || whole.Matched == 0 {
+	// The last line is counted, so the counts prove that everything before the damage was read.
+	raw := append(sampleTelemetry(1<<20, 10), "no JSON\n"...)
+	want, whole, err := scan(sampleFilter, bytes.NewReader(raw))
+	if err != nil || whole.Matched == 0 || whole.Skipped != 1 {
 		t.Fatal(whole, err)
 	}
-	object := gzipped(raw)
+	object := compressGzip(raw)
 	events, counts, err := scan(sampleFilter, bytes.NewReader(object[:len(object)-4]))
 	var corrupt *CorruptError
-	if !errors.As(err, &corrupt) || counts != whole || int64(len(events)) != whole.Matched {
+	if !errors.As(err, &corrupt) || counts != whole || !reflect.DeepEqual(events, want) {
 		t.Errorf("%d events, %+v, %v; want %+v and an error", len(events), counts, err, whole)
 	}
 }
@@ -212,7 +228,7 @@ func (f *failingReader) Read(p []byte) (int, error) {
 func TestALostConnectionIsNeverTakenForDamage(t *testing.T) {
 	raw := sampleTelemetry(300<<10, 10)
 	reset := &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", errors.New("connection reset by peer"))}
-	for name, object := range map[string][]byte{"plain": raw, "gzip": gzipped(raw), "zstd": zstdPacked(raw)} {
+	for name, object := range map[string][]byte{"plain": raw, "gzip": compressGzip(raw), "zstd": compressZstd(raw)} {
 		for _, fault := range []error{reset, io.ErrUnexpectedEOF, fmt.Errorf("reading the body: %w", io.ErrUnexpectedEOF), gzip.ErrChecksum, io.ErrNoProgress} {
 			for _, at := range []int{0, 1, 2, 3, 5, 11, len(object) / 3, len(object) / 2, len(object) - 1, len(object)} {
 				_, _, err := scan(sampleFilter, &failingReader{bytes.NewReader(object[:at]), fault})
@@ -225,7 +241,7 @@ func TestALostConnectionIsNeverTakenForDamage(t *testing.T) {
 }
 
 func TestAReaderThatGivesNothingEndsTheScan(t *testing.T) {
-	for name, object := range map[string][]byte{"plain": []byte(belonging), "gzip": gzipped([]byte(belonging)), "zstd": zstdPacked([]byte(belonging))} {
+	for name, object := range map[string][]byte{"plain": []byte(belonging), "gzip": compressGzip([]byte(belonging)), "zstd": compressZstd([]byte(belonging))} {
 		_, _, err := scan(filter, io.MultiReader(bytes.NewReader(object[:20]), stuckReader{}))
 		if err != io.ErrNoProgress {
 			t.Errorf("%s: %v, want io.ErrNoProgress", name, err)
@@ -240,26 +256,28 @@ func (stuckReader) Read([]byte) (int, error) { return 0, nil }
 func TestTheErrorOfEmitEndsTheScan(t *testing.T) {
 	full := errors.New("the disk is full")
 	calls := 0
-	counts, err := NewScanner(filter).Scan(context.Background(), strings.NewReader(belonging+"\n"+belonging), func(*Event) error {
+	object := belonging + "\nno JSON\n" + belonging
+	counts, err := NewScanner(filter).Scan(context.Background(), strings.NewReader(object), func(*Event) error {
 		calls++
 		return full
 	})
-	if err != full || calls != 1 || counts.Lines != 1 {
+	if err != full || calls != 1 || counts != (Counts{Matched: 1}) {
 		t.Errorf("%d calls, %+v, %v; want one call and its error", calls, counts, err)
 	}
 }
 
 func TestACancelledScanEndsWithTheContextsError(t *testing.T) {
 	raw := sampleTelemetry(2<<20, 10)
-	for name, object := range map[string][]byte{"plain": raw, "gzip": gzipped(raw), "zstd": zstdPacked(raw)} {
+	for name, object := range map[string][]byte{"plain": raw, "gzip": compressGzip(raw), "zstd": compressZstd(raw)} {
 		ctx, cancel := context.WithCancel(context.Background())
 		calls := 0
-		counts, err := NewScanner(sampleFilter).Scan(ctx, bytes.NewReader(object), func(*Event) error {
+		source := bytes.NewReader(object)
+		counts, err := NewScanner(sampleFilter).Scan(ctx, source, func(*Event) error {
 			calls++
 			cancel()
 			return nil
 		})
-		if err != context.Canceled || counts.RawBytes == int64(len(raw)) || calls == 0 {
+		if err != context.Canceled || source.Len() == 0 || calls == 0 {
 			t.Errorf("%s, cancelled by the first event: %d events, %+v, %v", name, calls, counts, err)
 		}
 		if _, err := NewScanner(sampleFilter).Scan(ctx, bytes.NewReader(object), nil); err != context.Canceled {
@@ -282,14 +300,14 @@ func TestACancelledScanEndsWithTheContextsError(t *testing.T) {
 }
 
 func TestACancelledScanEndsAlsoBehindTheLastByteOfASmallObject(t *testing.T) {
-	raw := strings.Repeat(belonging+"\n", 20_000)
-	object := gzipped([]byte(raw))
+	const lines = 20_000
+	object := compressGzip([]byte(strings.Repeat(belonging+"\n", lines)))
 	if len(object) >= sourceBuffer {
 		t.Fatalf("the object has %d bytes, too many to be read at once", len(object))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	counts, err := NewScanner(filter).Scan(ctx, bytes.NewReader(object), func(*Event) error { cancel(); return nil })
-	if err != context.Canceled || counts.RawBytes > int64(len(raw))/2 {
+	if err != context.Canceled || counts.Matched > lines/2 {
 		t.Errorf("%+v, %v; want the scan to end at once", counts, err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"data-exhaust/exhaust"
 )
 
-// The reference is the contract once more, written plainly on encoding/json, math/big and time.
+// The reference is docs/telemetry.md once more, written plainly on encoding/json, math/big and time.
 
 type fields map[string]json.RawMessage
 
@@ -50,12 +50,12 @@ func referenceEvent(f Filter, line []byte) (Event, bool) {
 	}
 	var entries []json.RawMessage
 	_ = json.Unmarshal(about["cdata"], &entries)
-	found := false
+	hasEntry := false
 	for _, raw := range entries {
 		entry := fieldsOf(raw)
-		found = found || isText(entry["type"], "Conversation") && isText(entry["id"], f.ConversationID)
+		hasEntry = hasEntry || isText(entry["type"], "Conversation") && isText(entry["id"], f.ConversationID)
 	}
-	if !found {
+	if !hasEntry {
 		return Event{}, false
 	}
 	edata, rollup := fieldsOf(top["edata"]), fieldsOf(about["rollup"])
@@ -141,7 +141,7 @@ func plain(number string) (string, bool) {
 
 func referenceDuration(raw json.RawMessage) string {
 	text := referenceCell(raw)
-	if !isNumber(raw) {
+	if !hasNumber(raw) {
 		return text
 	}
 	r, _, ok := rational(string(raw))
@@ -155,13 +155,13 @@ func referenceDuration(raw json.RawMessage) string {
 	return whole
 }
 
-func isNumber(raw json.RawMessage) bool {
+func hasNumber(raw json.RawMessage) bool {
 	return len(raw) > 0 && strings.ContainsAny(string(raw[:1]), "-0123456789")
 }
 
 func referenceTime(timestamp, ets json.RawMessage) (string, int64) {
 	text, instant := "", int64(math.MinInt64)
-	if isNumber(ets) {
+	if hasNumber(ets) {
 		if r, _, ok := rational(string(ets)); ok {
 			ms := floor(r)
 			nanos := floor(r.Mul(r, big.NewRat(1_000_000, 1)))
@@ -175,7 +175,7 @@ func referenceTime(timestamp, ets json.RawMessage) (string, int64) {
 			}
 		}
 	}
-	if !isNumber(timestamp) && !bytes.HasPrefix(timestamp, []byte(`"`)) {
+	if !hasNumber(timestamp) && !bytes.HasPrefix(timestamp, []byte(`"`)) {
 		return text, instant
 	}
 	cell := referenceCell(timestamp)

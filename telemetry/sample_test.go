@@ -68,7 +68,7 @@ func sampleUUID(random *rand.Rand) string {
 	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", a>>32, a>>16&0xffff, a&0xffff, b>>48, b&0xffffffffffff)
 }
 
-func gzipped(data []byte) []byte {
+func compressGzip(data []byte) []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	w.Write(data)
@@ -76,7 +76,7 @@ func gzipped(data []byte) []byte {
 	return b.Bytes()
 }
 
-func zstdPacked(data []byte) []byte {
+func compressZstd(data []byte) []byte {
 	w, err := zstd.NewWriter(nil)
 	if err != nil {
 		panic(err)

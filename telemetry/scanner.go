@@ -7,7 +7,7 @@ import (
 	"data-exhaust/exhaust"
 )
 
-// Filter says which events belong to an exhaust (contract section 3).
+// Filter says which events belong to an exhaust (docs/telemetry.md).
 type Filter struct {
 	Channel        string
 	ConversationID string
@@ -29,10 +29,8 @@ type Event struct {
 
 // Counts is what a scan saw, also when it ended with an error.
 type Counts struct {
-	Lines    int64 // lines that hold anything but white space
-	Skipped  int64 // those of them that are no JSON object, or longer than MaxLine
-	Matched  int64 // events handed to emit
-	RawBytes int64 // bytes after decompression
+	Skipped int64 // lines that are no JSON object, or longer than MaxLine; not those of white space
+	Matched int64 // events that emit got
 }
 
 // MaxLine is the longest line that is read, in bytes without its line end. A longer one is skipped and counted.
@@ -41,17 +39,17 @@ const MaxLine = 16 << 20
 // Scanner finds the events of one exhaust in telemetry objects. It keeps its buffers from object to object and is
 // not for concurrent use: each goroutine has its own.
 type Scanner struct {
-	filter    Filter
-	byteTest  bool // whether the conversation's id can be looked for by its bytes
-	opener    opener
-	lines     lineReader
-	validator validator
-	extractor extractor
+	filter     Filter
+	hasPlainID bool // whether a line without the conversation's id, as the validator looks for it, cannot belong
+	opener     opener
+	lines      lineReader
+	validator  validator
+	extractor  extractor
 }
 
 // NewScanner returns a scanner for the events that f names.
 func NewScanner(f Filter) *Scanner {
-	return &Scanner{filter: f, byteTest: isPlainID(f.ConversationID)}
+	return &Scanner{filter: f, hasPlainID: isPlainID(f.ConversationID), opener: newOpener()}
 }
 
 // Scan reads one object, gzip (several members), zstd (several frames) or plain, and calls emit with each event
@@ -70,41 +68,37 @@ func (s *Scanner) Scan(ctx context.Context, r io.Reader, emit func(*Event) error
 	if err != nil {
 		return counts, source.explain(err)
 	}
-	s.lines.reset(object)
+	if err := s.lines.reset(ctx, object); err != nil {
+		return counts, source.explain(err)
+	}
 	var event Event
 	for {
 		line, err := s.lines.next(ctx)
-		counts.RawBytes = s.lines.read
 		if err == io.EOF {
 			// A decoder can take a failure of the source between two frames for the object's end.
 			return counts, source.err
 		}
 		if err == errLineTooLong {
-			counts.Lines++
 			counts.Skipped++
 			continue
 		}
 		if err != nil {
 			return counts, source.explain(err)
 		}
-		start := skipSpace(line.padded, 0, line.size)
+		start := skipSpace(line.bytes, 0, line.size)
 		if start == line.size {
 			continue
 		}
-		counts.Lines++
-		if line.padded[start] != '{' {
+		if line.bytes[start] != '{' {
 			counts.Skipped++
 			continue
 		}
-		ok, hit := s.validator.check(line.padded, line.size, s.filter.ConversationID)
-		if !ok {
+		isValid, mayHoldID := s.validator.check(line, s.filter.ConversationID)
+		if !isValid {
 			counts.Skipped++
 			continue
 		}
-		if s.byteTest && !hit {
-			continue
-		}
-		if !s.extractor.extract(line.padded[:line.size], &s.filter, &event) {
+		if s.hasPlainID && !mayHoldID || !s.extractor.extract(line.text(), &s.filter, &event) {
 			continue
 		}
 		counts.Matched++

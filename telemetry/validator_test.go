@@ -9,8 +9,8 @@ import (
 
 // isValid asks the validator as a scan does, with other bytes behind the line.
 func isValid(v *validator, data []byte) bool {
-	ok, _ := v.check(append(slices.Clone(data), "\n\"}]1234567"...), len(data), "")
-	return ok
+	isValid, _ := v.check(newPaddedLine(append(slices.Clone(data), "\n\"}]1234567"...), 0, len(data)), "")
+	return isValid
 }
 
 var validatorCases = []string{
@@ -43,10 +43,10 @@ func TestTheValidatorAgreesWithEncodingJSON(t *testing.T) {
 		if got, want := isValid(&v, sample[:i]), json.Valid(sample[:i]); got != want {
 			t.Errorf("an event cut at byte %d: valid = %v, encoding/json says %v", i, got, want)
 		}
-		changed := slices.Clone(sample)
+		variant := slices.Clone(sample)
 		for _, c := range []byte("\x00\t \"\\{}[],:0.e-tu\x80") {
-			changed[i] = c
-			if got, want := isValid(&v, changed), json.Valid(changed); got != want {
+			variant[i] = c
+			if got, want := isValid(&v, variant), json.Valid(variant); got != want {
 				t.Errorf("an event with %q at byte %d: valid = %v, encoding/json says %v", c, i, got, want)
 			}
 		}

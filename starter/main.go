@@ -1,5 +1,5 @@
-// Command starter is the operator's command line: it may ask the API for exhausts and start what
-// internal/service puts together, but decide nothing itself about what an exhaust is or holds.
+// Command starter is the operator's command line: it may ask the API for exhausts and start the services
+// on one machine, but decide nothing itself about what an exhaust is or holds.
 package main
 
 import (

@@ -12,7 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"time"
 
 	"data-exhaust/exhaust"
@@ -20,8 +20,115 @@ import (
 
 // apiClient calls the REST API (contract section 1).
 type apiClient struct {
+	// base is the API's URL; "" is EXHAUST_PUBLIC_URL.
 	base    string
 	channel string
+}
+
+// requestPath is where the API takes requests for exhausts.
+const requestPath = "/dataset/v1/request/"
+
+func (c *apiClient) submit(ctx context.Context, body []byte) (envelope, error) {
+	return c.call(ctx, http.MethodPost, requestPath+"submit", nil, body)
+}
+
+func (c *apiClient) read(ctx context.Context, tag, requestID string) (envelope, error) {
+	return c.callJob(ctx, http.MethodGet, "read", tag, requestID)
+}
+
+// callJob calls the API about one exhaust: to read, cancel or retry it.
+func (c *apiClient) callJob(ctx context.Context, method, verb, tag, requestID string) (envelope, error) {
+	return c.call(ctx, method, requestPath+verb+"/"+url.PathEscape(tag), url.Values{"requestId": {requestID}}, nil)
+}
+
+// send calls the API with a request as JSON.
+func (c *apiClient) send(ctx context.Context, method, path string, request any) (envelope, error) {
+	body, err := json.Marshal(map[string]any{"request": request})
+	if err != nil {
+		return envelope{}, err
+	}
+	return c.call(ctx, method, path, nil, body)
+}
+
+// call sends a body and reads the answer. Its error is an apiError where the API refuses, and a
+// foreignError where something else answers.
+func (c *apiClient) call(ctx context.Context, method, path string, query url.Values, body []byte) (envelope, error) {
+	if c.base == "" {
+		cfg, err := loadSettings()
+		if err != nil {
+			return envelope{}, err
+		}
+		c.base = cfg.PublicURL
+	}
+	target := strings.TrimRight(c.base, "/") + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	if err != nil {
+		return envelope{}, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if c.channel != "" {
+		request.Header.Set("X-Channel-ID", c.channel)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return envelope{}, fmt.Errorf("the API does not answer: %w (is it running? EXHAUST_PUBLIC_URL and --api say where)", err)
+	}
+	defer response.Body.Close()
+	return c.readEnvelope(response)
+}
+
+func (c *apiClient) readEnvelope(response *http.Response) (answer envelope, err error) {
+	if answer.raw, err = io.ReadAll(io.LimitReader(response.Body, 64<<20)); err != nil {
+		return envelope{}, fmt.Errorf("reading the API's answer: %w", err)
+	}
+	if json.Unmarshal(answer.raw, &answer) != nil || answer.ResponseCode == "" {
+		return envelope{}, &foreignError{base: strings.TrimRight(c.base, "/"), status: response.Status}
+	}
+	if response.StatusCode != http.StatusOK {
+		return envelope{}, &apiError{status: response.StatusCode, sentence: answer.Params.ErrMsg}
+	}
+	return answer, nil
+}
+
+// envelope is the API's answer; raw is the whole of it.
+type envelope struct {
+	Params struct {
+		ErrMsg string `json:"errmsg"`
+	} `json:"params"`
+	ResponseCode string `json:"responseCode"`
+	raw          json.RawMessage
+}
+
+// result reads an envelope's result.
+func result[T any](answer envelope) (T, error) {
+	var e struct {
+		Result T `json:"result"`
+	}
+	err := json.Unmarshal(answer.raw, &e)
+	if err != nil {
+		err = fmt.Errorf("reading the API's answer: %w", err)
+	}
+	return e.Result, err
+}
+
+// apiError is an error that the API answers.
+type apiError struct {
+	status   int
+	sentence string
+}
+
+func (e *apiError) Error() string { return e.sentence }
+
+// foreignError tells that what answers at base is not this API.
+type foreignError struct{ base, status string }
+
+func (e *foreignError) Error() string {
+	return fmt.Sprintf("%s answered %s, which is not this API's answer", e.base, e.status)
 }
 
 // job is an exhaust as the API shows it. Times are epoch milliseconds.
@@ -43,94 +150,25 @@ type job struct {
 	} `json:"jobStats"`
 }
 
-// apiError is an error that the API answered.
-type apiError struct {
-	status   int
-	sentence string
+// pathTag is the tag without its channel, as paths take it.
+func (j job) pathTag() string { return strings.TrimSuffix(j.Tag, ":"+j.RequestedChannel) }
+
+// state is the status with its message.
+func (j job) state() string {
+	if j.StatusMessage != "" {
+		return fmt.Sprintf("%s: %s", j.Status, j.StatusMessage)
+	}
+	return string(j.Status)
 }
 
-func (e *apiError) Error() string { return e.sentence }
-
-func (c *apiClient) submit(ctx context.Context, body []byte) (json.RawMessage, error) {
-	return c.call(ctx, http.MethodPost, "/dataset/v1/request/submit", nil, body)
-}
-
-func (c *apiClient) read(ctx context.Context, tag, requestID string) (json.RawMessage, error) {
-	return c.call(ctx, http.MethodGet, "/dataset/v1/request/read/"+url.PathEscape(tag), url.Values{"requestId": {requestID}}, nil)
-}
-
-func (c *apiClient) list(ctx context.Context, tag string, limit int) (json.RawMessage, error) {
-	return c.call(ctx, http.MethodGet, "/dataset/v1/request/list/"+url.PathEscape(tag), url.Values{"limit": {strconv.Itoa(limit)}}, nil)
-}
-
-func (c *apiClient) cancel(ctx context.Context, tag, requestID string) (json.RawMessage, error) {
-	return c.call(ctx, http.MethodPost, "/dataset/v1/request/cancel/"+url.PathEscape(tag), url.Values{"requestId": {requestID}}, nil)
-}
-
-func (c *apiClient) retry(ctx context.Context, tag, requestID string) (json.RawMessage, error) {
-	return c.call(ctx, http.MethodPost, "/dataset/v1/request/retry/"+url.PathEscape(tag), url.Values{"requestId": {requestID}}, nil)
-}
-
-// call gives the whole envelope of an answer.
-func (c *apiClient) call(ctx context.Context, method, path string, query url.Values, body []byte) (json.RawMessage, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	target := c.base + path
-	if len(query) > 0 {
-		target += "?" + query.Encode()
-	}
-	request, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	if c.channel != "" {
-		request.Header.Set("X-Channel-ID", c.channel)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("the API does not answer: %w (is it running? EXHAUST_PUBLIC_URL and --api say where)", err)
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
-	if err != nil {
-		return nil, fmt.Errorf("reading the API's answer: %w", err)
-	}
-	var envelope struct {
-		Params struct {
-			ErrMsg string `json:"errmsg"`
-		} `json:"params"`
-		ResponseCode string `json:"responseCode"`
-	}
-	if json.Unmarshal(answer, &envelope) != nil || envelope.ResponseCode == "" {
-		return nil, fmt.Errorf("%s answered %s, which is not this API's answer", c.base, response.Status)
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, &apiError{status: response.StatusCode, sentence: envelope.Params.ErrMsg}
-	}
-	return answer, nil
-}
-
-// result reads an envelope's result.
-func result[T any](envelope json.RawMessage) (T, error) {
-	var e struct {
-		Result T `json:"result"`
-	}
-	err := json.Unmarshal(envelope, &e)
-	if err != nil {
-		err = fmt.Errorf("reading the API's answer: %w", err)
-	}
-	return e.Result, err
-}
-
-// download stores the files of a job in a folder, each whole or not at all, and gives their paths.
+// download stores the files of a job in a folder, each whole or not at all, and returns their paths.
 func download(ctx context.Context, j job, folder string) ([]string, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
 	var files []string
-	for _, signed := range j.DownloadURLs {
-		file, err := downloadOne(ctx, signed, folder)
+	for _, link := range j.DownloadURLs {
+		file, err := downloadOne(ctx, link, folder)
 		if err != nil {
 			return files, err
 		}
@@ -139,43 +177,35 @@ func download(ctx context.Context, j job, folder string) ([]string, error) {
 	return files, nil
 }
 
-func downloadOne(ctx context.Context, signed, folder string) (name string, err error) {
-	at, err := url.Parse(signed)
+// downloadOne stores one file. Its errors do not hold the URL, which is a secret.
+func downloadOne(ctx context.Context, link, folder string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, link, nil)
 	if err != nil {
 		return "", errors.New("the API gave a download URL that is none")
 	}
-	name = filepath.Join(folder, path.Base(at.Path))
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, signed, nil)
-	if err != nil {
-		return "", errors.New("the API gave a download URL that is none")
-	}
+	name := path.Base(request.URL.Path)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		// The URL is a secret, and http's error holds it.
-		var failed *url.Error
-		if errors.As(err, &failed) {
-			err = failed.Err
+		if failure, ok := errors.AsType[*url.Error](err); ok {
+			err = failure.Err
 		}
-		return "", fmt.Errorf("downloading %s: %w", path.Base(at.Path), err)
+		return "", fmt.Errorf("downloading %s: %w", name, err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("downloading %s: %s", path.Base(at.Path), response.Status)
+		return "", fmt.Errorf("downloading %s: %s", name, response.Status)
 	}
-	file, err := os.CreateTemp(folder, ".download-*")
+	unfinished, err := os.CreateTemp(folder, ".download-*")
 	if err != nil {
 		return "", err
 	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("downloading %s: %w", path.Base(at.Path), errors.Join(err, os.Remove(file.Name())))
-		}
-	}()
-	if _, err := io.Copy(file, response.Body); err != nil {
-		return "", errors.Join(err, file.Close())
+	_, err = io.Copy(unfinished, response.Body)
+	file := filepath.Join(folder, name)
+	if err = errors.Join(err, unfinished.Close()); err == nil {
+		err = os.Rename(unfinished.Name(), file)
 	}
-	if err := file.Close(); err != nil {
-		return "", err
+	if err != nil {
+		return "", fmt.Errorf("downloading %s: %w", name, errors.Join(err, os.Remove(unfinished.Name())))
 	}
-	return name, os.Rename(file.Name(), name)
+	return file, nil
 }

@@ -34,7 +34,7 @@ Everything is kept in the folder data/demo, which is emptied first. No setting i
 
 --stack=production runs it on PostgreSQL, Temporal's production server and Azurite.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDemo(cmd.Context(), stack, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return playDemo(cmd.Context(), stack, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	command.Flags().StringVar(&stack, "stack", embeddedStack, "embedded or production")
@@ -46,68 +46,46 @@ const demoFolder = "data/demo"
 // demoSecret is no secret: it encrypts made-up phone numbers.
 const demoSecret = "ZGF0YS1leGhhdXN0LWRlbW8ta2V5LW5vdC1zZWNyZXQ="
 
-func runDemo(ctx context.Context, stack string, out, progress io.Writer) (err error) {
-	began := time.Now()
-	if err := os.RemoveAll(demoFolder); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(demoFolder, 0o755); err != nil {
-		return err
-	}
-	logFile, err := os.Create(filepath.Join(demoFolder, "demo.log"))
+func playDemo(ctx context.Context, stackName string, out, progress io.Writer) (err error) {
+	begin := time.Now()
+	logFile, err := createDemoFolder()
 	if err != nil {
 		return err
 	}
 	defer logFile.Close()
-
-	fmt.Fprintf(out, "Starting Temporal, the worker and the API (%s stack) …\n", stack)
-	if err := os.Unsetenv("TEMPORAL_ADDRESS"); err != nil {
-		return err
-	}
-	dir, err := filepath.Abs(filepath.Join(demoFolder, "servers"))
-	if err != nil {
-		return err
-	}
-	p, err := startParts(ctx, partsOptions{stack: stack, dir: dir, progress: progress})
-	if err != nil {
-		return err
-	}
-	cfg, err := demoConfig(p.settings)
-	if err != nil {
-		return errors.Join(err, p.stop())
-	}
-	s, err := startStack(ctx, cfg, p, slog.New(slog.NewTextHandler(logFile, nil)))
+	fmt.Fprintf(out, "Starting Temporal, the worker and the API (%s stack) …\n", stackName)
+	s, err := startDemoStack(ctx, stackName, logFile, progress)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	fmt.Fprintf(out, "  API %s, Temporal %s", cfg.PublicURL, p.temporal.Address)
-	if ui := p.ui(); ui != "" {
+	fmt.Fprintf(out, "  API %s, Temporal %s", s.cfg.PublicURL, s.parts.temporal.Address)
+	if ui := s.parts.ui(); ui != "" {
 		fmt.Fprintf(out, ", its UI %s", ui)
 	}
 	fmt.Fprintln(out)
 
-	if err := app.SampleTables(ctx, cfg, true); err != nil {
+	if err := app.SampleTables(ctx, s.cfg, true); err != nil {
 		return err
 	}
-	set, err := app.Sample(ctx, cfg, sample.Options{
+	set, err := app.Sample(ctx, s.cfg, sample.Options{
 		Seed: 1, Days: 3, EventsPerDay: 30_000, ObjectsPerDay: 3, Devices: 900,
-		Until: exhaust.DayOf(time.Now().In(cfg.Timezone)).Add(-1),
+		Until: exhaust.DayOf(time.Now().In(s.cfg.Timezone)).Add(-1),
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "  sample telemetry: %d days of 30000 events in %s\n", len(set.Days()), cfg.TelemetryStore)
+	fmt.Fprintf(out, "  sample telemetry: %d days of 30000 events in %s\n", len(set.Days()), s.cfg.TelemetryStore)
 
 	var files []string
 	for _, dataset := range []exhaust.Dataset{exhaust.ResponseExhaust, exhaust.PrivateExhaust} {
-		file, err := demoExhaust(ctx, cfg, set, dataset, out, progress)
+		file, err := playExhaust(ctx, s.cfg, set, dataset, out, progress)
 		if err != nil {
 			return err
 		}
 		files = append(files, file)
 	}
-	fmt.Fprintf(out, "\nBoth exhausts are made, %.1f s after the start:\n", time.Since(began).Seconds())
+	fmt.Fprintf(out, "\nBoth exhausts are made, %.1f s after the start:\n", time.Since(begin).Seconds())
 	for _, file := range files {
 		fmt.Fprintf(out, "  %s\n", file)
 	}
@@ -115,7 +93,29 @@ func runDemo(ctx context.Context, stack string, out, progress io.Writer) (err er
 	return nil
 }
 
-func demoConfig(settings []string) (config.Config, error) {
+// createDemoFolder makes an empty folder for everything, and the log in it.
+func createDemoFolder() (log *os.File, err error) {
+	if err := os.RemoveAll(demoFolder); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(demoFolder, 0o755); err != nil {
+		return nil, err
+	}
+	return os.Create(filepath.Join(demoFolder, "demo.log"))
+}
+
+func startDemoStack(ctx context.Context, name string, log, progress io.Writer) (*stack, error) {
+	if err := os.Unsetenv("TEMPORAL_ADDRESS"); err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(filepath.Join(demoFolder, "servers"))
+	if err != nil {
+		return nil, err
+	}
+	return startStack(ctx, partsOptions{stack: name, dir: dir, progress: progress}, loadDemoSettings, slog.New(slog.NewTextHandler(log, nil)))
+}
+
+func loadDemoSettings(parts []string) (config.Config, error) {
 	// The kernel picks a free port; the address has to be known before the API listens on it,
 	// because signed URLs hold it.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -126,17 +126,17 @@ func demoConfig(settings []string) (config.Config, error) {
 	if err := listener.Close(); err != nil {
 		return config.Config{}, err
 	}
-	return config.Load(append(settings,
+	return config.Load(append(parts,
 		"EXHAUST_DATA_DIR="+demoFolder,
 		"EXHAUST_ADDR="+addr,
 		"UCI_ENCRYPTION_SECRET="+demoSecret,
 	))
 }
 
-// demoExhaust asks for one exhaust as any client would, and downloads it.
-func demoExhaust(ctx context.Context, cfg config.Config, set *sample.Set, dataset exhaust.Dataset, out, progress io.Writer) (string, error) {
+// playExhaust asks for one exhaust as any client would, and downloads it.
+func playExhaust(ctx context.Context, cfg config.Config, set *sample.Set, dataset exhaust.Dataset, out, progress io.Writer) (string, error) {
 	bot, days := set.Conversations()[0], set.Days()
-	client := &apiClient{base: cfg.PublicURL, channel: bot.Channel}
+	client := apiClient{base: cfg.PublicURL, channel: bot.Channel}
 	body, err := submission{
 		dataset: string(dataset), conversation: bot.ID, by: "demo", tag: "demo-" + string(dataset),
 		start: string(days[0]), end: string(days[len(days)-1]),
@@ -148,32 +148,28 @@ func demoExhaust(ctx context.Context, cfg config.Config, set *sample.Set, datase
 	if err := printJSON(out, body); err != nil {
 		return "", err
 	}
-	began := time.Now()
+	begin := time.Now()
 	answer, err := client.submit(ctx, body)
 	if err != nil {
 		return "", err
 	}
-	submitted, err := result[job](answer)
+	j, err := result[job](answer)
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(out, "→ %s, requestId %s\n", submitted.Status, submitted.RequestID)
-	if answer, err = follow(ctx, client, tagOf(submitted), submitted.RequestID, waiting{timeout: time.Minute}, progress); err != nil {
+	fmt.Fprintf(out, "→ %s, requestId %s\n", j.Status, j.RequestID)
+	if _, j, err = followOne(ctx, client, j.pathTag(), j.RequestID, waiting{timeout: time.Minute}, progress); err != nil {
 		return "", err
 	}
-	ended, err := result[job](answer)
-	if err != nil {
-		return "", err
+	fmt.Fprintf(out, "→ %s after %.1f s: %d events of %.1f MB of telemetry, %d rows\n", j.state(), time.Since(begin).Seconds(),
+		j.Progress.EventsMatched, float64(j.Progress.BytesTotal)/1e6, j.Progress.RowsWritten)
+	if j.Status != exhaust.Success {
+		return "", fmt.Errorf("the demo's exhaust is %s", j.state())
 	}
-	fmt.Fprintf(out, "→ %s after %.1f s: %d events of %.1f MB of telemetry, %d rows\n", described(ended), time.Since(began).Seconds(),
-		ended.Progress.EventsMatched, float64(ended.Progress.BytesTotal)/1e6, ended.Progress.RowsWritten)
-	if ended.Status != exhaust.Success {
-		return "", fmt.Errorf("the demo's exhaust is %s", described(ended))
+	for _, link := range j.DownloadURLs {
+		fmt.Fprintf(out, "GET %s\n", link)
 	}
-	for _, signed := range ended.DownloadURLs {
-		fmt.Fprintf(out, "GET %s\n", signed)
-	}
-	files, err := download(ctx, ended, filepath.Join(demoFolder, "downloads"))
+	files, err := download(ctx, j, filepath.Join(demoFolder, "downloads"))
 	if err != nil {
 		return "", err
 	}
@@ -203,7 +199,7 @@ func showFirstRows(file string, out io.Writer) error {
 		}
 		width := 0
 		for _, cell := range record {
-			cell = clipped(cell, cellWidth)
+			cell = clip(cell, cellWidth)
 			if width += max(utf8.RuneCountInString(cell), cellWidth/2) + 2; width > lineWidth {
 				fmt.Fprint(table, "…")
 				break
@@ -215,7 +211,7 @@ func showFirstRows(file string, out io.Writer) error {
 	return table.Flush()
 }
 
-func clipped(cell string, width int) string {
+func clip(cell string, width int) string {
 	cell = strings.Join(strings.Fields(cell), " ")
 	if utf8.RuneCountInString(cell) <= width {
 		return cell

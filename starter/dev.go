@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -29,40 +30,18 @@ keeps nothing: what it ran is gone when it ends, what was recorded in job_reques
 
 --stack=production runs on PostgreSQL, Temporal's production server (which has no UI) and Azurite
 instead; they keep their data in the folder production of the data folder.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			// Loaded once without the parts, which need to know where data is kept.
-			cfg, err := settings()
-			if err != nil {
-				return err
-			}
+		RunE: withSettings(func(cmd *cobra.Command, cfg config.Config) error {
 			o.dir, o.progress = filepath.Join(cfg.DataDir, "production"), cmd.ErrOrStderr()
-			p, err := startParts(cmd.Context(), o)
+			s, err := startStack(cmd.Context(), o, func(parts []string) (config.Config, error) {
+				// Of a setting that stands there twice the first counts: the user's own.
+				return config.Load(append(os.Environ(), parts...))
+			}, newLogger(slog.LevelInfo))
 			if err != nil {
 				return err
 			}
-			// Of a setting that stands there twice the first counts: the user's own.
-			if cfg, err = config.Load(append(os.Environ(), p.settings...)); err != nil {
-				return errors.Join(err, p.stop())
-			}
-			s, err := startStack(cmd.Context(), cfg, p, newLogger(slog.LevelInfo))
-			if err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "\n  API          %s\n", cfg.PublicURL)
-			if ui := p.ui(); ui != "" {
-				fmt.Fprintf(out, "  Temporal UI  %s\n", ui)
-			}
-			if p.temporal != nil {
-				fmt.Fprintf(out, "  Temporal     %s\n", p.temporal.Address)
-			}
-			fmt.Fprintf(out, "  Telemetry    %s\n  Reports      %s\n\n  Sample data: `starter gen`. Ctrl-C ends it all.\n\n", cfg.TelemetryStore, cfg.ReportsStore)
-			for _, setting := range p.settings {
-				// The secrets in them are those of a database and an emulator on this machine only.
-				fmt.Fprintf(out, "  export %q\n", setting)
-			}
+			s.describe(cmd.OutOrStdout())
 			return s.wait()
-		},
+		}),
 	}
 	f := command.Flags()
 	f.StringVar(&o.stack, "stack", embeddedStack, "embedded or production")
@@ -74,59 +53,87 @@ instead; they keep their data in the folder production of the data folder.`,
 // stack is everything on one machine: the parts as child processes, the worker and the API in this
 // one.
 type stack struct {
+	cfg      config.Config
 	parts    *parts
 	end      context.CancelFunc
 	services sync.WaitGroup
-	mu       sync.Mutex
-	failure  error
-	stopped  chan struct{}
+	done     chan struct{}
+
+	mu      sync.Mutex
+	failure error
 }
 
-// startStack returns when the API listens. The stack, parts included, lives until the context ends or
-// one of its services fails; wait gives the failure.
-func startStack(ctx context.Context, cfg config.Config, p *parts, log *slog.Logger) (*stack, error) {
-	const setUpWithin, retention = time.Minute, 72 * time.Hour
-	setUp, cancel := context.WithTimeout(ctx, setUpWithin)
-	defer cancel()
-	if err := app.SetUp(setUp, cfg, retention, log); err != nil {
+// startStack starts the parts, has load make the settings of all from those of the parts, and
+// returns when the API listens. The stack, parts included, lives until the context ends or one of its
+// services fails; wait returns the failure.
+func startStack(ctx context.Context, o partsOptions, load func(parts []string) (config.Config, error), log *slog.Logger) (*stack, error) {
+	p, err := startParts(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &stack{parts: p, done: make(chan struct{})}
+	if s.cfg, err = load(p.settings); err == nil {
+		err = setUp(ctx, s.cfg, log)
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
-	s := &stack{parts: p, stopped: make(chan struct{})}
 	ctx, s.end = context.WithCancel(ctx)
 	listening := make(chan struct{})
-	s.run(func() error { return app.Worker(ctx, cfg, log) })
-	s.run(func() error {
-		return app.API(ctx, cfg, log, func(string) { close(listening) })
-	})
+	s.start(func() error { return app.Worker(ctx, s.cfg, log) })
+	s.start(func() error { return app.API(ctx, s.cfg, log, func(string) { close(listening) }) })
 	go func() {
 		s.services.Wait()
-		close(s.stopped)
+		close(s.done)
 	}()
-	go func() { s.failed(p.watch(s.stopped)) }()
+	go func() { s.fail(p.watch(s.done)) }()
 	select {
 	case <-listening:
 		return s, nil
-	case <-s.stopped:
+	case <-s.done:
 		return nil, s.wait()
 	}
 }
 
-// run runs a service; its end is the end of all.
-func (s *stack) run(serve func() error) {
-	s.services.Go(func() { s.failed(serve()) })
+func setUp(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	const timeout, retention = time.Minute, 72 * time.Hour
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return app.SetUp(ctx, cfg, retention, log)
 }
 
-// failed ends the services, because one of them has ended.
-func (s *stack) failed(err error) {
+// start starts a service, whose end is the end of all.
+func (s *stack) start(serve func() error) {
+	s.services.Go(func() { s.fail(serve()) })
+}
+
+// fail ends the services, because one of them has ended.
+func (s *stack) fail(err error) {
 	s.mu.Lock()
 	s.failure = errors.Join(s.failure, err)
 	s.mu.Unlock()
 	s.end()
 }
 
+// describe tells the user where everything is.
+func (s *stack) describe(w io.Writer) {
+	fmt.Fprintf(w, "\n  API          %s\n", s.cfg.PublicURL)
+	if ui := s.parts.ui(); ui != "" {
+		fmt.Fprintf(w, "  Temporal UI  %s\n", ui)
+	}
+	if s.parts.temporal != nil {
+		fmt.Fprintf(w, "  Temporal     %s\n", s.parts.temporal.Address)
+	}
+	fmt.Fprintf(w, "  Telemetry    %s\n  Reports      %s\n\n  Sample data: `starter gen`. Ctrl-C ends it all.\n\n", s.cfg.TelemetryStore, s.cfg.ReportsStore)
+	for _, setting := range s.parts.settings {
+		// The secrets in them are those of a database and an emulator on this machine only.
+		fmt.Fprintf(w, "  export %q\n", setting)
+	}
+}
+
 // wait returns when everything has stopped.
 func (s *stack) wait() error {
-	<-s.stopped
+	<-s.done
 	err := s.parts.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"data-exhaust/config"
 	"data-exhaust/internal/app"
 )
 
@@ -18,16 +19,15 @@ func newErase() *cobra.Command {
 The rows of job_request stay, without a report. It is refused while an exhaust of the conversation
 has not ended, which Temporal is asked. It works on the stores and the database of the settings, not
 through the API. Delete the conversation's schedules first: they would make its reports again.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		PreRunE: func(*cobra.Command, []string) error {
 			if conversation == "" {
 				return usage("--conversation is needed")
 			}
-			cfg, err := settings()
-			if err != nil {
-				return err
-			}
+			return nil
+		},
+		RunE: withSettings(func(cmd *cobra.Command, cfg config.Config) error {
 			count := 0
-			err = app.Erase(cmd.Context(), cfg, conversation, func(name string) {
+			err := app.Erase(cmd.Context(), cfg, conversation, func(name string) {
 				count++
 				fmt.Fprintln(cmd.OutOrStdout(), "removed", name)
 			})
@@ -36,7 +36,7 @@ through the API. Delete the conversation's schedules first: they would make its 
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "%d files removed\n", count)
 			return nil
-		},
+		}),
 	}
 	command.Flags().StringVar(&conversation, "conversation", "", "the conversation's id")
 	return command

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"data-exhaust/config"
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/app"
 	"data-exhaust/internal/sample"
@@ -26,18 +27,14 @@ Most events belong to nobody's exhaust, as in real telemetry. The same seed give
 Phone numbers are there only where UCI_ENCRYPTION_SECRET is set.
 
 On PostgreSQL sample data goes only into tables that --create-tables made: never into UCI's own.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := settings()
-			if err != nil {
-				return err
-			}
+		RunE: withSettings(func(cmd *cobra.Command, cfg config.Config) (err error) {
 			options.Until = exhaust.DayOf(time.Now().In(cfg.Timezone)).Add(-1)
 			if until != "" {
 				if options.Until, err = exhaust.ParseDay(until); err != nil {
 					return usage("--until: %w", err)
 				}
 			}
-			if options.Days < 1 || options.EventsPerDay < 1 || options.ObjectsPerDay < 1 || options.Conversations < 1 || options.Devices < 1 {
+			if min(options.Days, options.EventsPerDay, options.ObjectsPerDay, options.Conversations, options.Devices) < 1 {
 				return usage("--days, --events, --objects, --conversations and --devices are at least 1")
 			}
 			if err := app.Migrate(cmd.Context(), cfg); err != nil {
@@ -56,7 +53,7 @@ On PostgreSQL sample data goes only into tables that --create-tables made: never
 				fmt.Fprintf(cmd.OutOrStdout(), "conversation %s of channel %s: %s\n", c.ID, c.Channel, c.Name)
 			}
 			return nil
-		},
+		}),
 	}
 	f := command.Flags()
 	f.IntVar(&options.Days, "days", 7, "how many days")

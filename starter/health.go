@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,9 +15,6 @@ import (
 	"data-exhaust/config"
 	"data-exhaust/internal/app"
 )
-
-// polledWithin is more than the minute that a poll takes when there is nothing to do.
-const polledWithin = 90 * time.Second
 
 func newHealth() *cobra.Command {
 	var (
@@ -36,11 +31,7 @@ With --alive any answer of it is good enough: a restart does not heal what it de
 
 With --worker Temporal is asked whether a worker of this host name has polled the task queue within
 the last 90 s. A worker that hangs is noticed no sooner than that.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := settings()
-			if err != nil {
-				return err
-			}
+		RunE: withSettings(func(cmd *cobra.Command, cfg config.Config) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
 			if worker {
@@ -48,10 +39,11 @@ the last 90 s. A worker that hangs is noticed no sooner than that.`,
 				if err != nil {
 					return err
 				}
-				return app.WorkerPolls(ctx, cfg, host, polledWithin)
+				const within = 90 * time.Second // a poll takes a minute when there is nothing to do
+				return app.WorkerPolls(ctx, cfg, host, within)
 			}
-			return apiHealth(ctx, cfg, alive)
-		},
+			return checkAPI(ctx, cfg.Addr, alive)
+		}),
 	}
 	f := command.Flags()
 	f.BoolVar(&worker, "worker", false, "look at the worker instead of the API")
@@ -61,37 +53,24 @@ the last 90 s. A worker that hangs is noticed no sooner than that.`,
 	return command
 }
 
-func apiHealth(ctx context.Context, cfg config.Config, alive bool) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(cfg.Addr)+"/health", nil)
-	if err != nil {
-		return err
+// checkAPI asks the API that listens on addr. With alive any answer of the API is good enough.
+func checkAPI(ctx context.Context, addr string, alive bool) error {
+	api := apiClient{base: "http://" + reachableAddr(addr)}
+	_, err := api.call(ctx, http.MethodGet, "/health", nil, nil)
+	if _, ok := errors.AsType[*apiError](err); ok && alive {
+		return nil
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		var failed *url.Error
-		if errors.As(err, &failed) {
-			err = failed.Err
-		}
-		return fmt.Errorf("the API does not answer at EXHAUST_ADDR: %w", err)
+	if unreachable, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("the API does not answer at EXHAUST_ADDR: %w", unreachable.Err)
 	}
-	defer response.Body.Close()
-	var answer struct {
-		Params struct {
-			ErrMsg string `json:"errmsg"`
-		} `json:"params"`
-		ResponseCode string `json:"responseCode"`
+	if foreign, ok := errors.AsType[*foreignError](err); ok {
+		return fmt.Errorf("what answers at EXHAUST_ADDR (%s) is not this API", foreign.status)
 	}
-	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&answer); err != nil || answer.ResponseCode == "" {
-		return fmt.Errorf("what answers at EXHAUST_ADDR (%s) is not this API", response.Status)
-	}
-	if response.StatusCode != http.StatusOK && !alive {
-		return errors.New(answer.Params.ErrMsg)
-	}
-	return nil
+	return err
 }
 
-// reachable is where a process on the same machine reaches what listens on addr.
-func reachable(addr string) string {
+// reachableAddr is where a process on this machine reaches what listens on addr.
+func reachableAddr(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return addr

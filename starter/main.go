@@ -1,5 +1,5 @@
-// Command starter is the operator's command: it asks for exhausts and follows them, prepares the
-// stores, and runs everything on one machine for development and for the demo.
+// Command starter is the operator's command line: it may ask the API for exhausts and start the services
+// on one machine, but decide nothing itself about what an exhaust is or holds.
 package main
 
 import (
@@ -38,22 +38,21 @@ func execute(ctx context.Context, args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	var coded *codedError
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.As(err, &coded):
-		if coded.err != nil {
-			fmt.Fprintln(os.Stderr, "error:", coded.err)
-		}
-		return coded.code
-	default:
-		fmt.Fprintln(os.Stderr, "error:", err)
-		return exitError
 	}
+	code := exitError
+	if coded, ok := errors.AsType[*codedError](err); ok {
+		code, err = coded.code, coded.err
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+	}
+	return code
 }
 
-// codedError ends the command with an exit code of its own. Without an error all has been said.
+// codedError ends the command with an exit code of its own. Without an err the command has already
+// printed what it has to say.
 type codedError struct {
 	code int
 	err  error
@@ -93,28 +92,40 @@ Exit codes: 0 done, 1 error, 2 wrong use, 3 the exhaust FAILED, 4 it was CANCELL
 		newSubmit(), newRead(), newList(), newWait(), newDownload(), newCancel(), newRetry(),
 		newReplay(), newRun(), newErase(), newSchedule(),
 	)
-	for _, command := range root.Commands() {
-		wrapArgs(command)
-	}
+	wrapArgs(root.Commands())
 	return root
 }
 
 // wrapArgs gives a wrong number of arguments the exit code of wrong use.
-func wrapArgs(command *cobra.Command) {
-	check := command.Args
-	if check == nil {
-		check = cobra.NoArgs
-	}
-	command.Args = func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usage("%w; see `%s --help`", err, cmd.CommandPath())
+func wrapArgs(commands []*cobra.Command) {
+	for _, command := range commands {
+		check := command.Args
+		if check == nil {
+			check = cobra.NoArgs
 		}
-		return nil
+		command.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usage("%w; see `%s --help`", err, cmd.CommandPath())
+			}
+			return nil
+		}
+		wrapArgs(command.Commands())
 	}
 }
 
-// settings reads the settings from the environment.
-func settings() (config.Config, error) {
+// withSettings makes the RunE of a command that needs the settings.
+func withSettings(do func(cmd *cobra.Command, cfg config.Config) error) func(cmd *cobra.Command, args []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		cfg, err := loadSettings()
+		if err != nil {
+			return err
+		}
+		return do(cmd, cfg)
+	}
+}
+
+// loadSettings reads the settings from the environment.
+func loadSettings() (config.Config, error) {
 	cfg, err := config.Load(os.Environ())
 	if err != nil {
 		return config.Config{}, &codedError{code: exitUsage, err: err}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"data-exhaust/internal/devstack"
 	"data-exhaust/service"
@@ -21,32 +22,32 @@ const (
 	productionStack = "production"
 )
 
-// parts are the servers that a stack runs as child processes.
+// parts are the servers of a stack: child processes.
 type parts struct {
 	// temporal is nil where TEMPORAL_ADDRESS names one that runs already.
 	temporal *devstack.Temporal
 	// settings point the services at the parts.
 	settings []string
-	// stops end what was started, the last one first.
+	// stops stop the parts; the last is called first.
 	stops []func() error
 }
 
 type partsOptions struct {
 	stack                string
 	temporalPort, uiPort int
-	// dir keeps the parts' data; it must be given for the production stack.
+	// dir keeps the parts' data; the production stack needs one.
 	dir string
-	// progress is told what takes long.
+	// progress is where parts say what takes long.
 	progress io.Writer
 }
 
-// startParts starts the servers of a stack. They live until stop, longer than the context: they go
-// last, after the worker and the API.
+// startParts starts the servers of a stack. They outlive the context, until stop: the worker and the
+// API, which end with the context, still need them.
 func startParts(ctx context.Context, o partsOptions) (_ *parts, err error) {
 	if o.stack != embeddedStack && o.stack != productionStack {
 		return nil, usage("--stack %q is unknown: %s and %s are accepted", o.stack, embeddedStack, productionStack)
 	}
-	lasting := context.WithoutCancel(ctx)
+	ctx = context.WithoutCancel(ctx)
 	p := &parts{}
 	defer func() {
 		if err != nil {
@@ -55,7 +56,7 @@ func startParts(ctx context.Context, o partsOptions) (_ *parts, err error) {
 	}()
 	var postgres *devstack.Postgres
 	if o.stack == productionStack {
-		if postgres, err = p.startProduction(lasting, o); err != nil {
+		if postgres, err = p.startProduction(ctx, o); err != nil {
 			return nil, err
 		}
 	}
@@ -63,12 +64,12 @@ func startParts(ctx context.Context, o partsOptions) (_ *parts, err error) {
 		return p, nil
 	}
 	if o.stack == productionStack {
-		p.temporal, err = devstack.StartTemporalServer(lasting, devstack.TemporalServerOptions{
+		p.temporal, err = devstack.StartTemporalServer(ctx, devstack.TemporalServerOptions{
 			Postgres: postgres, Port: o.temporalPort, Dir: filepath.Join(o.dir, "temporal"),
 			SearchAttributes: service.SearchAttributeNames(), Log: o.progress,
 		})
 	} else {
-		p.temporal, err = devstack.StartTemporal(lasting, devstack.TemporalOptions{
+		p.temporal, err = devstack.StartTemporal(ctx, devstack.TemporalOptions{
 			Port: o.temporalPort, UI: true, UIPort: o.uiPort,
 			SearchAttributes: service.SearchAttributeNames(), Log: o.progress,
 		})
@@ -113,7 +114,7 @@ func (p *parts) ui() string {
 	return p.temporal.UI
 }
 
-// watch returns when a server dies that should run on, or when done is closed.
+// watch returns when done is closed, or with an error when Temporal's server dies before.
 func (p *parts) watch(done <-chan struct{}) error {
 	if p.temporal == nil {
 		<-done
@@ -130,8 +131,8 @@ func (p *parts) watch(done <-chan struct{}) error {
 
 func (p *parts) stop() error {
 	var errs []error
-	for i := len(p.stops) - 1; i >= 0; i-- {
-		errs = append(errs, p.stops[i]())
+	for _, stop := range slices.Backward(p.stops) {
+		errs = append(errs, stop())
 	}
 	p.stops = nil
 	return errors.Join(errs...)

@@ -1,15 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
-	"strings"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,48 +18,9 @@ import (
 	"data-exhaust/exhaust"
 )
 
-// clientFlags are those of the commands that call the API.
-type clientFlags struct {
-	api     string
-	channel string
-	asJSON  bool
-}
-
-func (f *clientFlags) add(command *cobra.Command) {
-	command.Flags().StringVar(&f.api, "api", "", "the API's URL (default: EXHAUST_PUBLIC_URL)")
-	command.Flags().StringVar(&f.channel, "channel", "", "the channel (X-Channel-ID)")
-	command.Flags().BoolVar(&f.asJSON, "json", false, "print the API's answer as JSON")
-}
-
-func (f *clientFlags) client() (*apiClient, error) {
-	base := f.api
-	if base == "" {
-		cfg, err := settings()
-		if err != nil {
-			return nil, err
-		}
-		base = cfg.PublicURL
-	}
-	return &apiClient{base: strings.TrimRight(base, "/"), channel: f.channel}, nil
-}
-
-// failed gives an API's error its exit code.
-func failed(err error) error {
-	var answered *apiError
-	if errors.As(err, &answered) {
-		switch answered.status {
-		case http.StatusNotFound:
-			return &codedError{exitNotFound, err}
-		case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
-			return &codedError{exitUsage, err}
-		}
-	}
-	return err
-}
-
 func newSubmit() *cobra.Command {
 	var (
-		flags   clientFlags
+		flags   apiFlags
 		request submission
 		file    string
 		wait    waiting
@@ -71,31 +32,7 @@ func newSubmit() *cobra.Command {
 		Short: "Ask for an exhaust (found, not run again, where it was asked for today)",
 		Example: `  starter submit --dataset uci-response-exhaust --conversation ID --channel CHANNEL --start 2022-03-01 --end 2022-04-01 --wait
   starter submit --file request.json --json`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			body, err := request.body(file, cmd.InOrStdin())
-			if err != nil {
-				return err
-			}
-			client, err := flags.client()
-			if err != nil {
-				return err
-			}
-			answer, err := client.submit(cmd.Context(), body)
-			if err != nil {
-				return failed(err)
-			}
-			submitted, err := result[job](answer)
-			if err != nil {
-				return err
-			}
-			if !follow && out == "" {
-				return show(cmd, flags.asJSON, answer)
-			}
-			client.channel = submitted.RequestedChannel
-			return waitFor(cmd, client, tagOf(submitted), submitted.RequestID, wait, out, flags.asJSON)
-		},
 	}
-	flags.add(command)
 	wait.add(command)
 	f := command.Flags()
 	f.StringVar(&request.dataset, "dataset", string(exhaust.ResponseExhaust), "uci-response-exhaust or uci-private-exhaust")
@@ -109,7 +46,25 @@ func newSubmit() *cobra.Command {
 	f.BoolVar(&follow, "wait", false, "wait for its end, with a progress bar")
 	f.StringVar(&out, "out", "", "wait for its end and download its file into this folder")
 	command.MarkFlagsMutuallyExclusive("file", "conversation")
-	return command
+	return flags.complete(command, func(cmd *cobra.Command, _ []string) error {
+		body, err := request.body(file, cmd.InOrStdin())
+		if err != nil {
+			return err
+		}
+		answer, err := flags.submit(cmd.Context(), body)
+		if err != nil {
+			return err
+		}
+		j, err := result[job](answer)
+		if err != nil {
+			return err
+		}
+		if !follow && out == "" {
+			return show(cmd, flags.asJSON, answer, printJob)
+		}
+		flags.channel = j.RequestedChannel
+		return flags.waitFor(cmd, j.pathTag(), j.RequestID, wait, out)
+	})
 }
 
 // submission is what submit's flags ask for.
@@ -137,12 +92,8 @@ func (s submission) json() ([]byte, error) {
 	if s.end != "" {
 		config["endDate"] = s.end
 	}
-	tag := s.tag
-	if tag == "" {
-		tag = uuid.NewString()
-	}
 	request := map[string]any{
-		"dataset": s.dataset, "tag": tag, "requestedBy": s.by, "datasetConfig": config, "output_format": "csv",
+		"dataset": s.dataset, "tag": cmp.Or(s.tag, uuid.NewString()), "requestedBy": s.by, "datasetConfig": config, "output_format": "csv",
 	}
 	if s.runAt != "" {
 		request["runAt"] = s.runAt
@@ -157,149 +108,97 @@ func (s submission) json() ([]byte, error) {
 }
 
 func newRead() *cobra.Command {
-	return newOne("read TAG REQUESTID", "Show one exhaust", (*apiClient).read)
+	return newJobCommand("read", "Show one exhaust", http.MethodGet)
 }
 
 func newCancel() *cobra.Command {
-	return newOne("cancel TAG REQUESTID", "Stop an exhaust that has not ended", (*apiClient).cancel)
+	return newJobCommand("cancel", "Stop an exhaust that has not ended", http.MethodPost)
 }
 
 func newRetry() *cobra.Command {
-	return newOne("retry TAG REQUESTID", "Run an exhaust again that FAILED or was CANCELLED, or whose report has expired", (*apiClient).retry)
+	return newJobCommand("retry", "Run an exhaust again that FAILED or was CANCELLED, or whose report has expired", http.MethodPost)
 }
 
-// newOne makes a command that calls the API for one exhaust and shows it.
-func newOne(use, short string, call func(c *apiClient, ctx context.Context, tag, requestID string) (json.RawMessage, error)) *cobra.Command {
-	var flags clientFlags
-	command := &cobra.Command{
-		Use: use, Short: short, Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := flags.client()
-			if err != nil {
-				return err
-			}
-			answer, err := call(client, cmd.Context(), args[0], args[1])
-			if err != nil {
-				return failed(err)
-			}
-			return show(cmd, flags.asJSON, answer)
+// newJobCommand makes a command that calls the API about one exhaust and shows it; the API's verb is
+// the command's name.
+func newJobCommand(verb, short, method string) *cobra.Command {
+	return newAPICommand(
+		&cobra.Command{Use: verb + " TAG REQUESTID", Short: short, Args: cobra.ExactArgs(2)},
+		func(ctx context.Context, api *apiClient, args []string) (envelope, error) {
+			return api.callJob(ctx, method, verb, args[0], args[1])
 		},
-	}
-	flags.add(command)
-	return command
+		printJob,
+	)
 }
 
 func newList() *cobra.Command {
-	var (
-		flags clientFlags
-		limit int
-	)
-	command := &cobra.Command{
-		Use: "list TAG", Short: "List the exhausts of a tag, newest first", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := flags.client()
-			if err != nil {
-				return err
-			}
-			answer, err := client.list(cmd.Context(), args[0], limit)
-			if err != nil {
-				return failed(err)
-			}
-			if flags.asJSON {
-				return printJSON(cmd.OutOrStdout(), answer)
-			}
-			found, err := result[struct{ Jobs []job }](answer)
-			if err != nil {
-				return err
-			}
-			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(table, "REQUEST ID\tDATASET\tSTATUS\tROWS\tSUBMITTED\tMESSAGE")
-			for _, j := range found.Jobs {
-				fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", j.RequestID, j.Dataset, j.Status, j.Progress.RowsWritten,
-					time.UnixMilli(j.JobStats.Submitted).Format(time.DateTime), j.StatusMessage)
-			}
-			return table.Flush()
-		},
-	}
-	flags.add(command)
+	var limit int
+	command := &cobra.Command{Use: "list TAG", Short: "List the exhausts of a tag, newest first", Args: cobra.ExactArgs(1)}
 	command.Flags().IntVar(&limit, "limit", 100, "how many at the most, 1 to 1000")
-	return command
+	return newAPICommand(command,
+		func(ctx context.Context, api *apiClient, args []string) (envelope, error) {
+			return api.call(ctx, http.MethodGet, requestPath+"list/"+url.PathEscape(args[0]), url.Values{"limit": {strconv.Itoa(limit)}}, nil)
+		},
+		func(cmd *cobra.Command, page struct{ Jobs []job }) error {
+			return printTable(cmd, "REQUEST ID\tDATASET\tSTATUS\tROWS\tSUBMITTED\tMESSAGE", page.Jobs, func(j job) string {
+				return fmt.Sprintf("%s\t%s\t%s\t%d\t%s\t%s", j.RequestID, j.Dataset, j.Status, j.Progress.RowsWritten,
+					time.UnixMilli(j.JobStats.Submitted).Format(time.DateTime), j.StatusMessage)
+			})
+		},
+	)
 }
 
 func newWait() *cobra.Command {
 	var (
-		flags clientFlags
+		flags apiFlags
 		wait  waiting
 	)
-	command := &cobra.Command{
-		Use: "wait TAG REQUESTID", Short: "Wait for an exhaust's end, with a progress bar", Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := flags.client()
-			if err != nil {
-				return err
-			}
-			return waitFor(cmd, client, args[0], args[1], wait, "", flags.asJSON)
-		},
-	}
-	flags.add(command)
+	command := &cobra.Command{Use: "wait TAG REQUESTID", Short: "Wait for an exhaust's end, with a progress bar", Args: cobra.ExactArgs(2)}
 	wait.add(command)
-	return command
+	return flags.complete(command, func(cmd *cobra.Command, args []string) error {
+		return flags.waitFor(cmd, args[0], args[1], wait, "")
+	})
 }
 
 func newDownload() *cobra.Command {
 	var (
-		flags clientFlags
+		flags apiFlags
 		out   string
 	)
-	command := &cobra.Command{
-		Use: "download TAG REQUESTID", Short: "Download the file of an exhaust that succeeded", Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := flags.client()
-			if err != nil {
-				return err
-			}
-			answer, err := client.read(cmd.Context(), args[0], args[1])
-			if err != nil {
-				return failed(err)
-			}
-			j, err := result[job](answer)
-			if err != nil {
-				return err
-			}
-			if j.Status != exhaust.Success {
-				return &codedError{exitOf(j.Status), fmt.Errorf("the exhaust is %s: it has no file", described(j))}
-			}
-			return saved(cmd, j, out)
-		},
-	}
-	flags.add(command)
+	command := &cobra.Command{Use: "download TAG REQUESTID", Short: "Download the file of an exhaust that succeeded", Args: cobra.ExactArgs(2)}
 	command.Flags().StringVar(&out, "out", ".", "the folder to download into")
-	return command
+	return flags.complete(command, func(cmd *cobra.Command, args []string) error {
+		answer, err := flags.read(cmd.Context(), args[0], args[1])
+		if err != nil {
+			return err
+		}
+		j, err := result[job](answer)
+		if err != nil {
+			return err
+		}
+		if j.Status != exhaust.Success {
+			return &codedError{exitCode(j.Status), fmt.Errorf("the exhaust is %s: it has no file", j.state())}
+		}
+		return save(cmd, j, out)
+	})
 }
 
 // waitFor follows an exhaust to its end and shows it, downloading its file where out is a folder.
-func waitFor(cmd *cobra.Command, client *apiClient, tag, requestID string, wait waiting, out string, asJSON bool) error {
-	answer, err := follow(cmd.Context(), client, tag, requestID, wait, cmd.ErrOrStderr())
-	if err != nil {
-		return failed(err)
-	}
-	j, err := result[job](answer)
+func (f *apiFlags) waitFor(cmd *cobra.Command, tag, requestID string, wait waiting, out string) error {
+	answer, j, err := followOne(cmd.Context(), f.apiClient, tag, requestID, wait, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	if err := show(cmd, asJSON, answer); err != nil {
+	if err := show(cmd, f.asJSON, answer, printJob); err != nil {
 		return err
 	}
-	if j.Status != exhaust.Success {
-		return &codedError{code: exitOf(j.Status)}
+	if err := checkSuccess(j); err != nil || out == "" {
+		return err
 	}
-	if out != "" {
-		return saved(cmd, j, out)
-	}
-	return nil
+	return save(cmd, j, out)
 }
 
-func saved(cmd *cobra.Command, j job, out string) error {
+func save(cmd *cobra.Command, j job, out string) error {
 	files, err := download(cmd.Context(), j, out)
 	for _, file := range files {
 		fmt.Fprintln(cmd.ErrOrStderr(), "saved", file)
@@ -307,7 +206,22 @@ func saved(cmd *cobra.Command, j job, out string) error {
 	return err
 }
 
-func exitOf(status exhaust.Status) int {
+// checkSuccess ends the command with an exit code where a job did not succeed; FAILED outranks
+// CANCELLED.
+func checkSuccess(jobs ...job) error {
+	code := 0
+	for _, j := range jobs {
+		if c := exitCode(j.Status); code == 0 || c == exitFailed {
+			code = c
+		}
+	}
+	if code == 0 {
+		return nil
+	}
+	return &codedError{code: code}
+}
+
+func exitCode(status exhaust.Status) int {
 	switch status {
 	case exhaust.Success:
 		return 0
@@ -319,39 +233,14 @@ func exitOf(status exhaust.Status) int {
 	return exitNotEnded
 }
 
-// show prints an exhaust, for people or as the API's answer.
-func show(cmd *cobra.Command, asJSON bool, answer json.RawMessage) error {
-	if asJSON {
-		return printJSON(cmd.OutOrStdout(), answer)
-	}
-	j, err := result[job](answer)
-	if err != nil {
-		return err
-	}
+func printJob(cmd *cobra.Command, j job) error {
 	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "request   %s\ntag       %s\ndataset   %s\nstatus    %s\n", j.RequestID, tagOf(j), j.Dataset, described(j))
+	fmt.Fprintf(out, "request   %s\ntag       %s\ndataset   %s\nstatus    %s\n", j.RequestID, j.pathTag(), j.Dataset, j.state())
 	if j.Status == exhaust.Success {
 		fmt.Fprintf(out, "rows      %d\n", j.Progress.RowsWritten)
 	}
-	for _, signed := range j.DownloadURLs {
-		fmt.Fprintf(out, "download  %s\nuntil     %s\n", signed, time.UnixMilli(j.ExpiresAt).Format(time.DateTime))
+	for _, link := range j.DownloadURLs {
+		fmt.Fprintf(out, "download  %s\nuntil     %s\n", link, time.UnixMilli(j.ExpiresAt).Format(time.DateTime))
 	}
 	return nil
-}
-
-func described(j job) string {
-	if j.StatusMessage != "" {
-		return fmt.Sprintf("%s: %s", j.Status, j.StatusMessage)
-	}
-	return string(j.Status)
-}
-
-// tagOf is the tag without its channel, as paths take it.
-func tagOf(j job) string { return strings.TrimSuffix(j.Tag, ":"+j.RequestedChannel) }
-
-func printJSON(w io.Writer, answer json.RawMessage) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(answer)
 }

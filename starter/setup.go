@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"data-exhaust/config"
 	"data-exhaust/internal/app"
 )
 
@@ -21,15 +22,14 @@ func newSetup() *cobra.Command {
 It makes the table job_request, the containers of azblob:// stores, the Temporal namespace
 (TEMPORAL_NAMESPACE) and its search attributes, each where it is not there yet. What is there is left
 as it is, so it may run again, and several may run at once. What does not answer is waited for.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		PreRunE: func(*cobra.Command, []string) error {
 			const shortest = 24 * time.Hour
 			if retention < shortest {
 				return usage("--retention is %s: Temporal keeps workflows for %s at least", retention, shortest)
 			}
-			cfg, err := settings()
-			if err != nil {
-				return err
-			}
+			return nil
+		},
+		RunE: withSettings(func(cmd *cobra.Command, cfg config.Config) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), wait)
 			defer cancel()
 			if err := app.SetUp(ctx, cfg, retention, newLogger(slog.LevelInfo)); err != nil {
@@ -37,7 +37,7 @@ as it is, so it may run again, and several may run at once. What does not answer
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "the API and the worker can start")
 			return nil
-		},
+		}),
 	}
 	f := command.Flags()
 	f.DurationVar(&wait, "wait", 2*time.Minute, "how long to try at the most")

@@ -28,7 +28,7 @@ type AzuriteOptions struct {
 	DataDir string
 	// Dir is where the log, azurite.log, goes; "" is a temporary folder removed on Stop.
 	Dir string
-	// Log is told when Azurite has to be installed first; nil is nobody.
+	// Log is where StartAzurite says that it installs Azurite first; nil is nowhere.
 	Log io.Writer
 }
 
@@ -42,12 +42,12 @@ func StartAzurite(ctx context.Context, opts AzuriteOptions) (*Azurite, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, removeDir, err := folder(opts.Dir, "azurite")
+	dir, removeDir, err := makeFolder(opts.Dir, "azurite")
 	if err != nil {
-		return nil, fmt.Errorf("start azurite: %w", err)
+		return nil, err
 	}
 	a := &Azurite{}
-	a.Child, err = startChild(ctx, func() (daemon, error) { return a.server(node, program, dir, opts) }, removeDir)
+	a.Child, err = startChild(ctx, func() (daemon, error) { return a.plan(node, program, dir, opts) }, removeDir)
 	if err != nil {
 		return nil, err
 	}
@@ -66,11 +66,11 @@ const (
 	azuriteKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 
-// server plans a server and fills in where a serves.
-func (a *Azurite) server(node, program, dir string, opts AzuriteOptions) (daemon, error) {
-	port, err := takePort(opts.Port)
+// plan describes a server and fills in where a serves.
+func (a *Azurite) plan(node, program, dir string, opts AzuriteOptions) (daemon, error) {
+	port, err := takePort("azurite", opts.Port)
 	if err != nil {
-		return daemon{}, fmt.Errorf("start azurite: %w", err)
+		return daemon{}, err
 	}
 	a.Port = port
 	command := []string{node, program, "--blobHost", localhost, "--blobPort", strconv.Itoa(port),
@@ -89,12 +89,12 @@ func (a *Azurite) server(node, program, dir string, opts AzuriteOptions) (daemon
 		name: "azurite", serves: address(port),
 		command: command, dir: dir, log: filepath.Join(dir, "azurite.log"),
 		stop: syscall.SIGTERM, crash: syscall.SIGKILL,
-		ready: a.serves,
+		ready: a.probe,
 	}, nil
 }
 
-// serves asks for anything: every answer of Azurite names it.
-func (a *Azurite) serves(ctx context.Context) error {
+// probe asks for anything: every answer of Azurite names it.
+func (a *Azurite) probe(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address(a.Port)+"/", nil)
 	if err != nil {
 		return err

@@ -10,17 +10,18 @@ import (
 	"time"
 )
 
-// folder is where a server keeps its log and data: the given one, made if need be, or a temporary
-// one that remove removes.
-func folder(given, name string) (dir string, remove func() error, err error) {
-	if given == "" {
-		return temporaryFolder(name)
+// makeFolder makes the folder where a server keeps its log and data: path, or for "" a temporary one
+// that remove removes.
+func makeFolder(path, server string) (dir string, remove func() error, err error) {
+	if path == "" {
+		dir, remove, err = temporaryFolder(server)
+	} else if dir, err = filepath.Abs(path); err == nil {
+		remove, err = func() error { return nil }, os.MkdirAll(dir, 0o755)
 	}
-	dir, err = filepath.Abs(given)
-	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
+	if err != nil {
+		return "", nil, fmt.Errorf("start %s: %w", server, err)
 	}
-	return dir, func() error { return nil }, err
+	return dir, remove, nil
 }
 
 const (
@@ -28,35 +29,35 @@ const (
 	lockName        = ".lock"
 )
 
-// temporaryFolder makes a folder and holds its lock until remove. Whoever finds an unlocked one
-// knows that its process was killed.
+// temporaryFolder makes a folder and locks it until remove. The process of an unlocked folder was
+// killed.
 func temporaryFolder(name string) (dir string, remove func() error, err error) {
 	removeAbandoned(time.Now().Add(-time.Minute))
 	if dir, err = os.MkdirTemp("", temporaryPrefix+name+"-"); err != nil {
 		return "", nil, err
 	}
-	held, err := tryLock(filepath.Join(dir, lockName))
+	file, err := tryLock(filepath.Join(dir, lockName))
 	if err != nil {
 		return "", nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return dir, func() error { return errors.Join(os.RemoveAll(dir), held.Close()) }, nil
+	return dir, func() error { return errors.Join(os.RemoveAll(dir), file.Close()) }, nil
 }
 
 // removeAbandoned removes the temporary folders of processes that were killed. A folder that changed
-// after the given time may be one that its process is about to lock. What cannot be removed stays for
-// the next time: another process may be at it.
+// after unchangedSince may be one that its process is about to lock. A folder that cannot be removed
+// stays for the next time: another process may be removing it.
 func removeAbandoned(unchangedSince time.Time) {
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), temporaryPrefix+"*-*")) // the pattern is well-formed
 	for _, dir := range dirs {
 		if info, err := os.Stat(dir); err != nil || info.ModTime().After(unchangedSince) {
 			continue
 		}
-		held, err := tryLock(filepath.Join(dir, lockName))
+		file, err := tryLock(filepath.Join(dir, lockName))
 		if err != nil {
 			continue // its process lives, or it is another user's
 		}
 		_ = os.RemoveAll(dir)
-		_ = held.Close()
+		_ = file.Close()
 	}
 }
 
@@ -64,9 +65,9 @@ func removeAbandoned(unchangedSince time.Time) {
 // die.
 func lock(ctx context.Context, path string) (unlock func() error, err error) {
 	for {
-		held, err := tryLock(path)
+		file, err := tryLock(path)
 		if err == nil {
-			return held.Close, nil
+			return file.Close, nil
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
 			return nil, err
@@ -79,7 +80,7 @@ func lock(ctx context.Context, path string) (unlock func() error, err error) {
 	}
 }
 
-// tryLock takes an exclusive lock, which closing the file gives back, or fails with EWOULDBLOCK.
+// tryLock takes an exclusive lock, which closing the file releases, or fails with EWOULDBLOCK.
 func tryLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

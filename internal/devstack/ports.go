@@ -9,12 +9,18 @@ import (
 
 const localhost = "127.0.0.1"
 
-// takePort is the given port of 127.0.0.1 if nothing listens there, or a free one for 0.
-func takePort(given int) (int, error) {
-	if given != 0 {
-		return given, checkPort(given)
+// takePort finds the port of 127.0.0.1 for a server: the one that is wanted if nothing listens there,
+// or a free one for 0.
+func takePort(server string, want int) (port int, err error) {
+	if port = want; port != 0 {
+		err = checkPort(port)
+	} else {
+		port, err = freePort()
 	}
-	return freePort()
+	if err != nil {
+		return 0, fmt.Errorf("start %s: %w", server, err)
+	}
+	return port, nil
 }
 
 func checkPort(port int) error {
@@ -25,29 +31,29 @@ func checkPort(port int) error {
 	return l.Close()
 }
 
-// freePort asks the kernel for a port. A connection that the listening side closes first leaves
-// the port waiting (TIME_WAIT, a minute), and for so long the kernel gives it to nobody who asks for
-// any port, while a server may still listen on it by number.
+// freePort asks the kernel for a port and reserves it: a connection that the listening side closes
+// first leaves the port waiting (TIME_WAIT, a minute), and for so long the kernel gives the port to
+// nobody who asks for any, while a server may still listen on it by number.
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", address(0))
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
 	defer l.Close()
-	dialed, err := net.Dial("tcp", l.Addr().String())
+	client, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
-	defer dialed.Close()
-	accepted, err := l.Accept()
+	defer client.Close()
+	conn, err := l.Accept()
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
-	return l.Addr().(*net.TCPAddr).Port, accepted.Close()
+	return l.Addr().(*net.TCPAddr).Port, conn.Close()
 }
 
-// freeLowPort finds a port that fits a signed 16-bit number. The kernel gives those out to nobody who
-// asks for any port, so two who look for one must be unlucky to meet.
+// freeLowPort finds a port that fits a signed 16-bit number. The kernel gives such ports to nobody who
+// asks for any, so two processes find the same one only by bad luck.
 func freeLowPort() (int, error) {
 	const lowest, tries = 10000, 100
 	var err error

@@ -46,9 +46,9 @@ func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error)
 	if err != nil {
 		return nil, err
 	}
-	dir, removeDir, err := folder(opts.Dir, "postgres")
+	dir, removeDir, err := makeFolder(opts.Dir, "postgres")
 	if err != nil {
-		return nil, fmt.Errorf("start postgres: %w", err)
+		return nil, err
 	}
 	p := &Postgres{}
 	owner, err := postgresUser()
@@ -58,7 +58,7 @@ func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error)
 	if err != nil {
 		return nil, release(fmt.Errorf("start postgres: %w", err), []func() error{removeDir})
 	}
-	p.Child, err = startChild(ctx, func() (daemon, error) { return p.server(bin, dir, owner, opts) }, removeDir)
+	p.Child, err = startChild(ctx, func() (daemon, error) { return p.plan(bin, dir, owner, opts) }, removeDir)
 	if err != nil {
 		return nil, err
 	}
@@ -79,20 +79,29 @@ func (p *Postgres) URL(database string) string {
 
 // CreateDatabase makes an empty database unless there is one of that name.
 func (p *Postgres) CreateDatabase(ctx context.Context, name string) error {
-	db, err := sql.Open("postgres", p.URL(postgresSuperuser))
-	if err != nil {
-		return fmt.Errorf("create database %s: %w", name, err)
-	}
-	defer db.Close()
-	_, err = db.ExecContext(ctx, "CREATE DATABASE "+pq.QuoteIdentifier(name))
+	err := p.execute(ctx, postgresSuperuser, "CREATE DATABASE "+pq.QuoteIdentifier(name))
 	const duplicateDatabase = "42P04"
-	if refused, ok := errors.AsType[*pq.Error](err); ok && refused.Code == duplicateDatabase {
+	if refusal, ok := errors.AsType[*pq.Error](err); err == nil || ok && refusal.Code == duplicateDatabase {
 		return nil
 	}
+	return fmt.Errorf("create database %s: %w", name, err)
+}
+
+func (p *Postgres) execute(ctx context.Context, database, statement string) error {
+	return p.connect(database, func(db *sql.DB) error {
+		_, err := db.ExecContext(ctx, statement)
+		return err
+	})
+}
+
+// connect lends a connection to a database to do.
+func (p *Postgres) connect(database string, do func(db *sql.DB) error) error {
+	db, err := sql.Open("postgres", p.URL(database))
 	if err != nil {
-		return fmt.Errorf("create database %s: %w", name, err)
+		return err
 	}
-	return nil
+	defer db.Close()
+	return do(db)
 }
 
 const (
@@ -100,11 +109,11 @@ const (
 	debianPostgres    = "/usr/lib/postgresql/*/bin"
 )
 
-// server plans a server and fills in where p serves.
-func (p *Postgres) server(bin, dir string, owner *syscall.Credential, opts PostgresOptions) (daemon, error) {
-	port, err := takePort(opts.Port)
+// plan describes a server and fills in where p serves.
+func (p *Postgres) plan(bin, dir string, owner *syscall.Credential, opts PostgresOptions) (daemon, error) {
+	port, err := takePort("postgres", opts.Port)
 	if err != nil {
-		return daemon{}, fmt.Errorf("start postgres: %w", err)
+		return daemon{}, err
 	}
 	p.Port = port
 	settings := []string{
@@ -127,17 +136,12 @@ func (p *Postgres) server(bin, dir string, owner *syscall.Credential, opts Postg
 		command: command, dir: "/", log: filepath.Join(dir, "postgres.log"), user: owner,
 		// "Fast" and "immediate" shutdown. SIGKILL would leave its processes and shared memory.
 		stop: syscall.SIGINT, crash: syscall.SIGQUIT,
-		ready: p.serves,
+		ready: p.probe,
 	}, nil
 }
 
-func (p *Postgres) serves(ctx context.Context) error {
-	db, err := sql.Open("postgres", p.URL(postgresSuperuser))
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	return db.PingContext(ctx)
+func (p *Postgres) probe(ctx context.Context) error {
+	return p.connect(postgresSuperuser, func(db *sql.DB) error { return db.PingContext(ctx) })
 }
 
 // initPostgres makes the data folder in dir unless it is there, and returns the superuser's
@@ -170,24 +174,24 @@ func initPostgres(ctx context.Context, bin, dir string, owner *syscall.Credentia
 		"--encoding", "UTF8", "--locale", "C", "--no-sync")
 	cmd.Env, cmd.Dir = plainEnvironment(), "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	runAs(cmd, owner)
+	setUser(cmd, owner)
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("initdb: %w\n%s", err, output)
 	}
 	return password, os.Rename(unfinished, data)
 }
 
-// postgresUser is whom PostgreSQL runs as where we are root; otherwise nil, which is us.
+// postgresUser is the user of PostgreSQL where we are root; otherwise nil, which is us.
 func postgresUser() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}
-	found, err := user.Lookup("postgres")
+	account, err := user.Lookup("postgres")
 	if err != nil {
 		return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no other user for it: %w", err)
 	}
-	uid, errUID := strconv.ParseUint(found.Uid, 10, 32)
-	gid, errGID := strconv.ParseUint(found.Gid, 10, 32)
+	uid, errUID := strconv.ParseUint(account.Uid, 10, 32)
+	gid, errGID := strconv.ParseUint(account.Gid, 10, 32)
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(errUID, errGID)
 }
 
@@ -198,12 +202,12 @@ func postgresPrograms(pattern string) (string, error) {
 		path, err = filepath.EvalSymlinks(path) // initdb lies beside the program, not the link
 		return filepath.Dir(path), err
 	}
-	found, err := filepath.Glob(filepath.Join(pattern, "postgres"))
+	programs, err := filepath.Glob(filepath.Join(pattern, "postgres"))
 	if err != nil {
 		return "", err
 	}
 	newest, folder := -1, ""
-	for _, path := range found {
+	for _, path := range programs {
 		bin := filepath.Dir(path)
 		if version, err := strconv.Atoi(filepath.Base(filepath.Dir(bin))); err == nil && version > newest {
 			newest, folder = version, bin

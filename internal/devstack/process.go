@@ -17,25 +17,24 @@ import (
 // Child is a server that runs as a child process: what all servers of this package share.
 type Child struct {
 	daemon daemon
-	// owns are stopped and removed after the process: a server that it needs, its temporary folder.
+	// owns clean up after the process: they stop a server that it needs, remove its temporary folder.
 	owns []func() error
 
-	mu      sync.Mutex
-	current *run
-	stopped bool
-	stopErr error
+	mu        sync.Mutex
+	current   *process
+	isStopped bool
+	stopErr   error
 }
 
-// daemon says how to run one kind of server.
+// daemon says how to start one kind of server.
 type daemon struct {
 	name string
 	// serves is its address, for errors.
 	serves  string
 	command []string
-	env     []string
 	dir     string
 	log     string
-	// user is whom it runs as; nil is us.
+	// user owns the process; nil is us.
 	user *syscall.Credential
 	// stop asks it to finish; crash ends it at once without leaving anything of it behind.
 	stop, crash syscall.Signal
@@ -56,15 +55,10 @@ const (
 func (c *Child) Stop() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stopped {
-		return c.stopErr
+	if !c.isStopped {
+		c.isStopped = true
+		c.stopErr = release(c.current.stop(c.daemon.stop), c.owns)
 	}
-	c.stopped = true
-	errs := []error{c.current.stop(c.daemon.stop)}
-	for _, release := range c.owns {
-		errs = append(errs, release())
-	}
-	c.stopErr = errors.Join(errs...)
 	return c.stopErr
 }
 
@@ -82,19 +76,19 @@ func (c *Child) Kill() error {
 func (c *Child) Restart(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stopped {
+	if c.isStopped {
 		return fmt.Errorf("restart %s: it was stopped for good", c.daemon.name)
 	}
-	if !c.current.ended() {
+	if !c.current.hasEnded() {
 		if err := c.current.stop(c.daemon.stop); err != nil {
 			return err
 		}
 	}
-	next, err := c.daemon.start(ctx)
+	p, err := c.daemon.start(ctx)
 	if err != nil {
 		return err
 	}
-	c.current = next
+	c.current = p
 	return nil
 }
 
@@ -103,17 +97,17 @@ func (c *Child) Restart(ctx context.Context) error {
 func (c *Child) Wait() error {
 	for {
 		c.mu.Lock()
-		waited := c.current
+		p := c.current
 		c.mu.Unlock()
-		<-waited.done
+		<-p.done
 		c.mu.Lock()
-		stopped, restarted := c.stopped, c.current != waited
+		isStopped, isCurrent := c.isStopped, c.current == p
 		c.mu.Unlock()
-		switch {
-		case stopped:
+		if isStopped {
 			return nil
-		case !restarted:
-			return waited.died()
+		}
+		if isCurrent {
+			return p.exitError()
 		}
 	}
 }
@@ -125,11 +119,8 @@ func (c *Child) PID() int {
 	return c.current.cmd.Process.Pid
 }
 
-// Log is the end of what the server has logged, at most 4 KiB.
-func (c *Child) Log() string { return c.daemon.tail() }
-
-// startChild runs what plan describes until it serves. Where the server finds one of the ports
-// that were chosen for it taken after all, another plan is tried.
+// startChild starts what plan describes and waits until it serves. Where another process has taken
+// one of the plan's ports meanwhile, startChild tries another plan.
 func startChild(ctx context.Context, plan func() (daemon, error), owns ...func() error) (*Child, error) {
 	const tries = 5
 	for try := 1; ; try++ {
@@ -140,87 +131,88 @@ func startChild(ctx context.Context, plan func() (daemon, error), owns ...func()
 		if err := os.Truncate(d.log, 0); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, release(err, owns)
 		}
-		r, err := d.start(ctx)
+		p, err := d.start(ctx)
 		if errors.Is(err, errPortTaken) && try < tries {
 			continue
 		}
 		if err != nil {
 			return nil, release(err, owns)
 		}
-		c := &Child{daemon: d, owns: owns, current: r}
+		c := &Child{daemon: d, owns: owns, current: p}
 		context.AfterFunc(ctx, func() { _ = c.Stop() }) // Stop keeps its error for the caller's Stop
 		return c, nil
 	}
 }
 
+// release joins the errors of owns to err.
 func release(err error, owns []func() error) error {
 	errs := []error{err}
-	for _, f := range owns {
-		errs = append(errs, f())
+	for _, cleanUp := range owns {
+		errs = append(errs, cleanUp())
 	}
 	return errors.Join(errs...)
 }
 
 var errPortTaken = errors.New("a port was taken")
 
-// start runs the daemon and waits until it serves.
-func (d daemon) start(ctx context.Context) (*run, error) {
-	r, err := d.launch()
+// start starts a process and waits until it serves.
+func (d daemon) start(ctx context.Context) (*process, error) {
+	p, err := d.launch()
 	if err != nil {
 		return nil, err
 	}
-	if err := r.waitReady(ctx); err != nil {
-		_ = r.stop(d.crash) // the error that matters is why it never served
+	if err := p.waitReady(ctx); err != nil {
+		_ = p.stop(d.crash) // the error that matters is why it never served
 		return nil, err
 	}
-	return r, nil
+	return p, nil
 }
 
-// run is one life of a daemon.
-type run struct {
+// process is one life of a daemon.
+type process struct {
 	daemon daemon
 	cmd    *exec.Cmd
 	// done is closed when the process is gone; exit says how it went.
 	done chan struct{}
 	exit error
-	// asked is true once we have told it to end. Child's lock guards it.
-	asked bool
+	// isStopping is true once we have told it to end. Child's lock guards it.
+	isStopping bool
 }
 
 // launch starts the process. The kernel kills a child when the thread that started it ends, not
 // when the process does, so one thread is kept for each child as long as it lives.
-func (d daemon) launch() (*run, error) {
+func (d daemon) launch() (*process, error) {
 	logFile, err := os.OpenFile(d.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the log of %s: %w", d.name, err)
 	}
 	defer logFile.Close()
 	cmd := exec.Command(d.command[0], d.command[1:]...)
-	cmd.Env, cmd.Dir = append(plainEnvironment(), d.env...), d.dir
+	cmd.Env, cmd.Dir = plainEnvironment(), d.dir
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	runAs(cmd, d.user)
+	setUser(cmd, d.user)
 	dieWithUs(cmd, d.crash)
 
-	r := &run{daemon: d, cmd: cmd, done: make(chan struct{})}
-	started := make(chan error)
+	p := &process{daemon: d, cmd: cmd, done: make(chan struct{})}
+	start := make(chan error)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
-		started <- err
+		start <- err
 		if err != nil {
 			return
 		}
 		stopWatching := watch(cmd, d.crash)
-		r.exit = cmd.Wait()
+		p.exit = cmd.Wait()
 		stopWatching()
-		close(r.done)
+		close(p.done)
 	}()
-	if err := <-started; err != nil {
+	if err := <-start; err != nil {
 		return nil, fmt.Errorf("start %s: %w", d.name, err)
 	}
-	return r, nil
+	return p, nil
 }
 
 // plainEnvironment is what servers start with, whatever the caller's shell has set: PGPORT,
@@ -235,72 +227,71 @@ func plainEnvironment() []string {
 	return env
 }
 
-func (r *run) waitReady(ctx context.Context) error {
+func (p *process) waitReady(ctx context.Context) error {
 	deadline, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
-	var last error
 	for {
 		probe, cancelProbe := context.WithTimeout(deadline, probeTimeout)
-		last = r.daemon.ready(probe)
+		last := p.daemon.ready(probe)
 		cancelProbe()
-		if last == nil && !r.ended() {
+		if last == nil && !p.hasEnded() {
 			return nil
 		}
 		select {
-		case <-r.done:
-			return r.died()
+		case <-p.done:
+			return p.exitError()
 		case <-deadline.Done():
 			return fmt.Errorf("%s does not serve %s (%w), last: %w; the end of its log:\n%s",
-				r.daemon.name, r.daemon.serves, context.Cause(deadline), last, r.daemon.tail())
+				p.daemon.name, p.daemon.serves, context.Cause(deadline), last, p.daemon.tail())
 		case <-tick.C:
 		}
 	}
 }
 
 // stop signals the process and waits until it is gone.
-func (r *run) stop(signal syscall.Signal) error {
-	if r.ended() {
-		if r.asked {
+func (p *process) stop(signal syscall.Signal) error {
+	if p.hasEnded() {
+		if p.isStopping {
 			return nil
 		}
-		return r.died()
+		return p.exitError()
 	}
-	r.asked = true
-	if err := r.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stop %s: %w", r.daemon.name, err)
+	p.isStopping = true
+	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop %s: %w", p.daemon.name, err)
 	}
 	select {
-	case <-r.done:
+	case <-p.done:
 		return nil
 	case <-time.After(stopTimeout):
 	}
-	if err := r.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("kill %s: %w", r.daemon.name, err)
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill %s: %w", p.daemon.name, err)
 	}
-	<-r.done
+	<-p.done
 	return fmt.Errorf("%s did not end within %s of %v and was killed; the end of its log:\n%s",
-		r.daemon.name, stopTimeout, signal, r.daemon.tail())
+		p.daemon.name, stopTimeout, signal, p.daemon.tail())
 }
 
-func (r *run) ended() bool {
+func (p *process) hasEnded() bool {
 	select {
-	case <-r.done:
+	case <-p.done:
 		return true
 	default:
 		return false
 	}
 }
 
-// died tells how a process that has ended went.
-func (r *run) died() error {
+// exitError tells how a process ended.
+func (p *process) exitError() error {
 	how := "with exit status 0"
-	if r.exit != nil {
-		how = "with " + r.exit.Error()
+	if p.exit != nil {
+		how = "with " + p.exit.Error()
 	}
-	err := fmt.Errorf("%s ended %s; the end of its log:\n%s", r.daemon.name, how, r.daemon.tail())
-	if log, _ := os.ReadFile(r.daemon.log); portTaken.Match(log) {
+	err := fmt.Errorf("%s ended %s; the end of its log:\n%s", p.daemon.name, how, p.daemon.tail())
+	if log, _ := os.ReadFile(p.daemon.log); portTaken.Match(log) {
 		return fmt.Errorf("%w: %w", errPortTaken, err)
 	}
 	return err

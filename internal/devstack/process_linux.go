@@ -8,10 +8,10 @@ import (
 // dieWithUs has the kernel signal the child when we die.
 func dieWithUs(cmd *exec.Cmd, signal syscall.Signal) { cmd.SysProcAttr.Pdeathsig = signal }
 
-// runAs has the child run as another user, who may still enter the folders that we may: those of a
+// setUser gives the child to another user, who may still enter the folders that we may: those of a
 // test, or below root's home, are closed to others. It may from its first instruction on, not yet
 // when its working directory is set.
-func runAs(cmd *exec.Cmd, user *syscall.Credential) {
+func setUser(cmd *exec.Cmd, user *syscall.Credential) {
 	if user == nil {
 		return
 	}

@@ -11,8 +11,8 @@ import (
 // dieWithUs has nothing to ask of a kernel that cannot watch parents; watch does it.
 func dieWithUs(*exec.Cmd, syscall.Signal) {}
 
-// runAs has the child run as another user.
-func runAs(cmd *exec.Cmd, user *syscall.Credential) { cmd.SysProcAttr.Credential = user }
+// setUser gives the child to another user.
+func setUser(cmd *exec.Cmd, user *syscall.Credential) { cmd.SysProcAttr.Credential = user }
 
 // watch starts a shell that reads a pipe of which only we hold the other end. The read returns when
 // we are dead, and then the shell signals the child.

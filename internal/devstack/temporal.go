@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,37 +50,34 @@ type TemporalOptions struct {
 	DBFile string
 	// Dir is where the log, temporal.log, goes; "" is a temporary folder removed on Stop.
 	Dir string
-	// Log is told when the server has to be built first; nil is nobody.
+	// Log is where StartTemporal says that it builds the server first; nil is nowhere.
 	Log io.Writer
 }
 
-// StartTemporal runs Temporal's development server, which lives until Stop or the end of ctx, and
+// StartTemporal starts Temporal's development server, which lives until Stop or the end of ctx, and
 // returns when it serves.
 func StartTemporal(ctx context.Context, opts TemporalOptions) (*Temporal, error) {
 	program, err := Tool(ctx, "temporal", opts.Log)
 	if err != nil {
 		return nil, err
 	}
-	dir, removeDir, err := folder(opts.Dir, "temporal")
+	dir, removeDir, err := makeFolder(opts.Dir, "temporal")
 	if err != nil {
-		return nil, fmt.Errorf("start temporal: %w", err)
+		return nil, err
 	}
-	t := &Temporal{Namespace: opts.Namespace, searchAttributes: opts.SearchAttributes}
-	if t.Namespace == "" {
-		t.Namespace = defaultNamespace
-	}
-	t.Child, err = startChild(ctx, func() (daemon, error) { return t.devServer(program, dir, opts) }, removeDir)
+	t := &Temporal{Namespace: cmp.Or(opts.Namespace, defaultNamespace), searchAttributes: opts.SearchAttributes}
+	t.Child, err = startChild(ctx, func() (daemon, error) { return t.planDevServer(program, dir, opts) }, removeDir)
 	if err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
-// devServer plans a development server and fills in where t serves.
-func (t *Temporal) devServer(program, dir string, opts TemporalOptions) (daemon, error) {
-	port, err := takePort(opts.Port)
+// planDevServer describes a development server and fills in where t serves.
+func (t *Temporal) planDevServer(program, dir string, opts TemporalOptions) (daemon, error) {
+	port, err := takePort("temporal", opts.Port)
 	if err != nil {
-		return daemon{}, fmt.Errorf("start temporal: %w", err)
+		return daemon{}, err
 	}
 	t.Address = address(port)
 	command := []string{program, "server", "start-dev",
@@ -89,9 +87,9 @@ func (t *Temporal) devServer(program, dir string, opts TemporalOptions) (daemon,
 		command = append(command, "--namespace", t.Namespace)
 	}
 	if opts.UI {
-		uiPort, err := takePort(opts.UIPort)
+		uiPort, err := takePort("temporal's UI", opts.UIPort)
 		if err != nil {
-			return daemon{}, fmt.Errorf("start temporal's UI: %w", err)
+			return daemon{}, err
 		}
 		t.UI = "http://" + address(uiPort)
 		command = append(command, "--ui-port", strconv.Itoa(uiPort))
@@ -115,11 +113,11 @@ func (t *Temporal) devServer(program, dir string, opts TemporalOptions) (daemon,
 		name: "temporal", serves: t.Address,
 		command: command, dir: dir, log: filepath.Join(dir, "temporal.log"),
 		stop: syscall.SIGTERM, crash: syscall.SIGKILL,
-		ready: t.serves,
+		ready: t.probe,
 	}, nil
 }
 
-// dynamicConfig is what servers run with beside their defaults.
+// dynamicConfig holds the servers' settings that are not Temporal's defaults.
 var dynamicConfig = []struct{ key, value string }{
 	// A worker gets the activities that it schedules itself with the answer, a round trip less each.
 	{"system.enableActivityEagerExecution", "true"},
@@ -128,8 +126,8 @@ var dynamicConfig = []struct{ key, value string }{
 	{"system.forceSearchAttributesCacheRefreshOnRead", "true"},
 }
 
-// serves asks each of the server's services and stores for something.
-func (t *Temporal) serves(ctx context.Context) error {
+// probe asks each of the server's services and stores for something.
+func (t *Temporal) probe(ctx context.Context) error {
 	c, err := t.dial(ctx)
 	if err != nil {
 		return err
@@ -144,7 +142,7 @@ func (t *Temporal) serves(ctx context.Context) error {
 		return fmt.Errorf("ask the visibility store: %w", err)
 	}
 	_, err = c.DescribeWorkflowExecution(ctx, nothing, "")
-	if _, absent := errors.AsType[*serviceerror.NotFound](err); !absent {
+	if _, isMissing := errors.AsType[*serviceerror.NotFound](err); !isMissing {
 		return fmt.Errorf("ask the history service: %w", err)
 	}
 	if _, err := c.DescribeTaskQueue(ctx, nothing, enumspb.TASK_QUEUE_TYPE_WORKFLOW); err != nil {

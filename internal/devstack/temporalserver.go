@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -38,11 +39,11 @@ type TemporalServerOptions struct {
 	// Dir is where the configuration and the log, temporal-server.log, go, and what an own
 	// PostgreSQL keeps; "" is a temporary folder removed on Stop.
 	Dir string
-	// Log is told when programs have to be built first; nil is nobody.
+	// Log is where StartTemporalServer says that it builds programs first; nil is nowhere.
 	Log io.Writer
 }
 
-// StartTemporalServer runs Temporal as production does, all services of it in one process and its
+// StartTemporalServer starts Temporal as production does, all services of it in one process and its
 // state in PostgreSQL. It has no web UI. It lives until Stop or the end of ctx.
 func StartTemporalServer(ctx context.Context, opts TemporalServerOptions) (*Temporal, error) {
 	program, err := Tool(ctx, "temporal-server", opts.Log)
@@ -53,9 +54,9 @@ func StartTemporalServer(ctx context.Context, opts TemporalServerOptions) (*Temp
 	if err != nil {
 		return nil, err
 	}
-	dir, removeDir, err := folder(opts.Dir, "temporal-server")
+	dir, removeDir, err := makeFolder(opts.Dir, "temporal-server")
 	if err != nil {
-		return nil, fmt.Errorf("start temporal-server: %w", err)
+		return nil, err
 	}
 	owns := []func() error{removeDir}
 	postgres := opts.Postgres
@@ -74,15 +75,8 @@ func StartTemporalServer(ctx context.Context, opts TemporalServerOptions) (*Temp
 	if err := setUpSchemas(ctx, sqlTool, postgres); err != nil {
 		return nil, release(fmt.Errorf("start temporal-server: %w", err), owns)
 	}
-	if err := forgetMembers(ctx, postgres); err != nil {
-		return nil, release(fmt.Errorf("start temporal-server: %w", err), owns)
-	}
-	t := &Temporal{Namespace: opts.Namespace, searchAttributes: opts.SearchAttributes}
-	if t.Namespace == "" {
-		t.Namespace = defaultNamespace
-	}
-	plan := func() (daemon, error) { return t.server(program, dir, postgres, opts.Port) }
-	t.Child, err = startChild(ctx, plan, owns...)
+	t := &Temporal{Namespace: cmp.Or(opts.Namespace, defaultNamespace), searchAttributes: opts.SearchAttributes}
+	t.Child, err = startChild(ctx, func() (daemon, error) { return t.planServer(program, dir, postgres, opts.Port) }, owns...)
 	if err != nil {
 		return nil, err
 	}
@@ -98,18 +92,22 @@ var schemas = []struct{ database, name string }{
 // postgresPlugin is Temporal's name for PostgreSQL 12 and newer.
 const postgresPlugin = "postgres12"
 
-// setUpSchemas makes Temporal's databases, or brings those of an older server up to date.
+// setUpSchemas makes Temporal's databases, or brings those of an older server up to date and empties
+// the list of services in them.
 func setUpSchemas(ctx context.Context, sqlTool string, p *Postgres) error {
 	for _, schema := range schemas {
 		if err := p.CreateDatabase(ctx, schema.database); err != nil {
 			return err
 		}
-		versioned, err := hasSchemaVersion(ctx, p.URL(schema.database))
+		var hasVersion bool
+		err := p.connect(schema.database, func(db *sql.DB) error {
+			return db.QueryRowContext(ctx, "SELECT to_regclass('schema_version') IS NOT NULL").Scan(&hasVersion)
+		})
 		if err != nil {
 			return fmt.Errorf("read the schema version of %s: %w", schema.database, err)
 		}
 		steps := [][]string{{"update-schema", "--schema-name", schema.name}}
-		if !versioned {
+		if !hasVersion {
 			steps = append([][]string{{"setup-schema", "--version", "0.0"}}, steps...)
 		}
 		for _, step := range steps {
@@ -122,30 +120,9 @@ func setUpSchemas(ctx context.Context, sqlTool string, p *Postgres) error {
 			}
 		}
 	}
-	return nil
-}
-
-func hasSchemaVersion(ctx context.Context, url string) (bool, error) {
-	db, err := sql.Open("postgres", url)
-	if err != nil {
-		return false, err
-	}
-	defer db.Close()
-	var found bool
-	err = db.QueryRowContext(ctx, "SELECT to_regclass('schema_version') IS NOT NULL").Scan(&found)
-	return found, err
-}
-
-// forgetMembers empties the list of running services. A former run had them on other ports, and a
-// server that still believes in those spends half a minute on trying to reach them.
-func forgetMembers(ctx context.Context, p *Postgres) error {
-	db, err := sql.Open("postgres", p.URL(schemas[0].database))
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	_, err = db.ExecContext(ctx, "DELETE FROM cluster_membership")
-	return err
+	// A former server had its services on other ports; one that still believes in those spends half a
+	// minute on trying to reach them.
+	return p.execute(ctx, schemas[0].database, "DELETE FROM cluster_membership")
 }
 
 // serverConfig is what Temporal's documentation calls development-postgres12.yaml, with the ports
@@ -208,12 +185,12 @@ dynamicConfigClient:
 
 type servicePorts struct{ GRPC, Membership, HTTP int }
 
-// server plans a server, writes its configuration and fills in where t serves.
-func (t *Temporal) server(program, dir string, p *Postgres, givenPort int) (daemon, error) {
+// planServer describes a server, writes its configuration and fills in where t serves.
+func (t *Temporal) planServer(program, dir string, p *Postgres, wantPort int) (daemon, error) {
 	fail := func(err error) (daemon, error) { return daemon{}, fmt.Errorf("start temporal-server: %w", err) }
-	port, err := takePort(givenPort)
+	port, err := takePort("temporal-server", wantPort)
 	if err != nil {
-		return fail(err)
+		return daemon{}, err
 	}
 	t.Address = address(port)
 	services, err := takeServicePorts(port)
@@ -245,7 +222,7 @@ func (t *Temporal) server(program, dir string, p *Postgres, givenPort int) (daem
 		command: []string{program, "--root", dir, "--config", ".", "--env", "server", "--allow-no-auth", "start"},
 		dir:     dir, log: filepath.Join(dir, "temporal-server.log"),
 		stop: syscall.SIGTERM, crash: syscall.SIGKILL,
-		ready: t.preparedAndServes,
+		ready: t.prepareAndProbe,
 	}, nil
 }
 
@@ -268,8 +245,9 @@ func takeServicePorts(frontend int) (map[string]servicePorts, error) {
 	return services, nil
 }
 
-// preparedAndServes makes the namespace and the search attributes where they are missing.
-func (t *Temporal) preparedAndServes(ctx context.Context) error {
+// prepareAndProbe makes the namespace and the search attributes where they are missing, and then asks
+// whether the server serves.
+func (t *Temporal) prepareAndProbe(ctx context.Context) error {
 	c, err := t.dial(ctx)
 	if err != nil {
 		return err
@@ -279,21 +257,21 @@ func (t *Temporal) preparedAndServes(ctx context.Context) error {
 		Namespace:                        t.Namespace,
 		WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
 	})
-	if _, there := errors.AsType[*serviceerror.NamespaceAlreadyExists](err); err != nil && !there {
+	if _, isDuplicate := errors.AsType[*serviceerror.NamespaceAlreadyExists](err); err != nil && !isDuplicate {
 		return fmt.Errorf("register namespace %s: %w", t.Namespace, err)
 	}
 	if len(t.searchAttributes) > 0 {
-		wanted := map[string]enumspb.IndexedValueType{}
+		attributes := map[string]enumspb.IndexedValueType{}
 		for _, name := range t.searchAttributes {
-			wanted[name] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
+			attributes[name] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
 		}
-		// It passes over those that are there.
+		// The server passes over attributes that exist.
 		_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
-			Namespace: t.Namespace, SearchAttributes: wanted,
+			Namespace: t.Namespace, SearchAttributes: attributes,
 		})
 		if err != nil {
 			return fmt.Errorf("register search attributes: %w", err)
 		}
 	}
-	return t.serves(ctx)
+	return t.probe(ctx)
 }

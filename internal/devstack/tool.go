@@ -10,10 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -55,10 +53,11 @@ type recipe struct {
 	kind   string
 	inputs []string
 	salt   string
-	// makes is what make leaves in the folder given to it, program the path in there to run.
-	makes, program string
-	takes          string
-	make           func(ctx context.Context, into string) *exec.Cmd
+	// make leaves result in a folder; program is the path in there to start.
+	make            func(ctx context.Context, folder string) *exec.Cmd
+	result, program string
+	// duration tells people how long make takes.
+	duration string
 }
 
 // goPackages are the main packages of the tools written in Go.
@@ -76,12 +75,12 @@ func goRecipe(toolsDir, name string) recipe {
 		kind:   "tools",
 		inputs: []string{filepath.Join(toolsDir, "go.mod"), filepath.Join(toolsDir, "go.sum")},
 		// A linter built with another Go than it reads would fail.
-		salt:  runtime.Version() + runtime.GOOS + runtime.GOARCH,
-		makes: name, program: name,
-		takes: "a few minutes",
-		make: func(ctx context.Context, into string) *exec.Cmd {
+		salt:   runtime.Version() + runtime.GOOS + runtime.GOARCH,
+		result: name, program: name,
+		duration: "a few minutes",
+		make: func(ctx context.Context, folder string) *exec.Cmd {
 			cmd := exec.CommandContext(ctx, "go", "build", "-C", toolsDir, "-trimpath", "-ldflags=-s -w",
-				"-o", filepath.Join(into, name), goPackages[name])
+				"-o", filepath.Join(folder, name), goPackages[name])
 			cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-buildvcs=false", "CGO_ENABLED=0", "GOOS=", "GOARCH=")
 			return cmd
 		},
@@ -94,13 +93,13 @@ func azuriteRecipe(toolsDir string) recipe {
 		name:   "azurite-blob",
 		kind:   "azurite",
 		inputs: inputs,
-		makes:  "azurite", program: filepath.Join("azurite", "node_modules", ".bin", "azurite-blob"),
-		takes: "about 20 seconds",
-		make: func(ctx context.Context, into string) *exec.Cmd {
+		result: "azurite", program: filepath.Join("azurite", "node_modules", ".bin", "azurite-blob"),
+		duration: "about 20 seconds",
+		make: func(ctx context.Context, folder string) *exec.Cmd {
 			// The install scripts of its dependencies are for other uses than ours.
 			script := `mkdir azurite && cp "$@" azurite && cd azurite && npm ci --ignore-scripts --no-audit --no-fund`
 			cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", script, "sh"}, inputs...)...)
-			cmd.Dir = into
+			cmd.Dir = folder
 			return cmd
 		},
 	}
@@ -125,39 +124,40 @@ func (r recipe) provide(ctx context.Context, log io.Writer) (string, error) {
 	if exists(program) {
 		return program, nil
 	}
-	return program, r.makeIn(ctx, cache, log)
+	fmt.Fprintf(log, "building %s from tools/ into %s: it is not there yet; this takes %s, once\n", r.name, cache, r.duration)
+	begin := time.Now()
+	if err := r.makeIn(ctx, cache); err != nil {
+		return "", fmt.Errorf("build %s: %w", r.name, err)
+	}
+	fmt.Fprintf(log, "built %s in %s\n", r.name, time.Since(begin).Round(time.Second))
+	return program, nil
 }
 
 // makeIn makes the tool in a folder of its own and moves it to its place when it is whole.
-func (r recipe) makeIn(ctx context.Context, cache string, log io.Writer) error {
-	fmt.Fprintf(log, "building %s from tools/ into %s: it is not there yet; this takes %s, once\n", r.name, cache, r.takes)
-	begin := time.Now()
-	abandoned, err := filepath.Glob(filepath.Join(cache, ".unfinished-*")) // by a process that was killed
+func (r recipe) makeIn(ctx context.Context, cache string) error {
+	leftovers, err := filepath.Glob(filepath.Join(cache, ".unfinished-*")) // of processes that were killed
 	if err != nil {
-		return fmt.Errorf("build %s: %w", r.name, err)
+		return err
 	}
-	for _, dir := range abandoned {
+	for _, dir := range leftovers {
 		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("build %s: %w", r.name, err)
+			return err
 		}
 	}
 	unfinished, err := os.MkdirTemp(cache, ".unfinished-")
 	if err != nil {
-		return fmt.Errorf("build %s: %w", r.name, err)
+		return err
 	}
 	defer os.RemoveAll(unfinished)
 	cmd := r.make(ctx, unfinished)
-	if output, err := cmd.CombinedOutput(); err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			return fmt.Errorf("build %s: %w: install it", r.name, err)
-		}
-		return fmt.Errorf("build %s: %s: %w\n%s", r.name, strings.Join(cmd.Args, " "), err, output)
+	output, err := cmd.CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("%w: install it", err)
 	}
-	if err := os.Rename(filepath.Join(unfinished, r.makes), filepath.Join(cache, r.makes)); err != nil {
-		return fmt.Errorf("build %s: %w", r.name, err)
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, output)
 	}
-	fmt.Fprintf(log, "built %s in %s\n", r.name, time.Since(begin).Round(time.Second))
-	return nil
+	return os.Rename(filepath.Join(unfinished, r.result), filepath.Join(cache, r.result))
 }
 
 func (r recipe) cacheFolder() (string, error) {
@@ -209,8 +209,6 @@ func toolsFolder(name string) (string, error) {
 	}
 }
 
-var temporalVersion = regexp.MustCompile(`^temporal version (\d+)\.(\d+)\.`)
-
 // installedTemporal is the temporal on PATH if it is at least version 1.5, else "".
 func installedTemporal(ctx context.Context) string {
 	path, err := exec.LookPath("temporal")
@@ -218,13 +216,11 @@ func installedTemporal(ctx context.Context) string {
 		return ""
 	}
 	output, err := exec.CommandContext(ctx, path, "--version").Output()
-	found := temporalVersion.FindSubmatch(output)
-	if err != nil || found == nil {
+	if err != nil {
 		return ""
 	}
-	major, _ := strconv.Atoi(string(found[1]))
-	minor, _ := strconv.Atoi(string(found[2]))
-	if major < 1 || major == 1 && minor < 5 {
+	var major, minor int
+	if _, err := fmt.Sscanf(string(output), "temporal version %d.%d.", &major, &minor); err != nil || major < 1 || major == 1 && minor < 5 {
 		return ""
 	}
 	return path

@@ -1,6 +1,9 @@
 package sample
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // question is what a bot asks, as fragments of its events' JSON.
 type question struct {
@@ -92,22 +95,16 @@ func questionBanks() [][]question {
 	}
 }
 
+// item is JSON; params stands in it as it is, white space included.
 func item(id, kind string, maxScore int, title, desc, params string) string {
-	text, err := json.Marshal(struct {
-		ID       string          `json:"id"`
-		MaxScore int             `json:"maxscore"`
-		Type     string          `json:"type"`
-		Title    string          `json:"title"`
-		URI      string          `json:"uri"`
-		Desc     string          `json:"desc"`
-		ExLength float64         `json:"exlength"`
-		MC       []string        `json:"mc"`
-		MMC      []string        `json:"mmc"`
-		Params   json.RawMessage `json:"params"`
-	}{ID: id, MaxScore: maxScore, Type: kind, Title: title, Desc: desc, MC: []string{}, MMC: []string{}, Params: json.RawMessage("[]")})
+	return fmt.Sprintf(`{"id":"%s","maxscore":%d,"type":"%s","title":%s,"uri":"","desc":%s,"exlength":0,"mc":[],"mmc":[],"params":%s}`,
+		id, maxScore, kind, quote(title), quote(desc), params)
+}
+
+func quote(text string) []byte {
+	quoted, err := json.Marshal(text)
 	if err != nil {
-		panic(err)
+		panic(err) // a string is always JSON
 	}
-	// Marshal would take the white space out of params, which the sample is to keep.
-	return string(text[:len(text)-len("[]}")]) + params + "}"
+	return quoted
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// User is a device as the registry knows it.
-type User struct {
+// user is a device as the registry knows it.
+type user struct {
 	// ID is a uuid: the device's id.
 	ID string
 	// Data is the JSON of users.data.
@@ -21,26 +21,20 @@ type User struct {
 	Registrations []string
 }
 
-// Users lists the devices that the registry knows. Device n is of conversation n modulo their
+// users lists the devices that the registry knows. Device n is of conversation n modulo their
 // number; every twentieth is registered to the demo's too, without ever having talked to it.
-func (s *Set) Users() iter.Seq[User] {
-	return func(yield func(User) bool) {
+func (s *Set) users() iter.Seq[user] {
+	return func(yield func(user) bool) {
 		for device := range s.Devices {
-			user := User{
-				ID:            s.devices[device],
-				Data:          s.userData(device),
-				Identities:    s.identities(device),
-				Registrations: s.registrations(device),
-			}
-			if !yield(user) {
+			if !yield(user{ID: s.devices[device], Data: s.userData(device), Identities: s.identities(device), Registrations: s.registrations(device)}) {
 				return
 			}
 		}
 	}
 }
 
-// pickDevice is a device that talks to the conversation: of every thirty-three one that the
-// registry does not know, which may be no uuid at all.
+// pickDevice picks a device that talks to the conversation. One in thirty-three is unknown to the
+// registry, and may be no uuid at all.
 func (e *encoder) pickDevice(r *random, conversation int) string {
 	switch r.below(66) {
 	case 0:
@@ -112,8 +106,8 @@ func (s *Set) identities(device int) []string {
 const insertRows = 50
 
 // Insert writes the registry into UCI's tables bot, users, user_registrations and identities with
-// exec, which runs one statement. What stands there under the same ids is replaced, so it may run
-// again; a transaction around it is the caller's.
+// exec, which executes one statement. Rows of the same ids are replaced, so a second Insert changes
+// nothing; a transaction around it is the caller's.
 func (s *Set) Insert(ctx context.Context, exec func(ctx context.Context, query string, args ...any) error) error {
 	insert := inserter{ctx: ctx, exec: exec}
 	for batch := range slices.Chunk(s.conversations, insertRows) {
@@ -124,7 +118,7 @@ func (s *Set) Insert(ctx context.Context, exec func(ctx context.Context, query s
 		}
 		insert.replace("bot", "id", ids, "id, name, ownerorgid, startdate, enddate", rows)
 	}
-	for batch := range slices.Chunk(slices.Collect(s.Users()), insertRows) {
+	for batch := range slices.Chunk(slices.Collect(s.users()), insertRows) {
 		var ids, users, registrations, identities []any
 		for _, u := range batch {
 			ids = append(ids, u.ID)
@@ -160,14 +154,14 @@ type inserter struct {
 // replace deletes the rows of the ids and inserts rows, which are cells one after the other. Its
 // parameters are $1, $2 …, which SQLite and PostgreSQL both know.
 func (i *inserter) replace(table, key string, ids []any, columns string, cells []any) {
-	i.run(table, "DELETE FROM "+table+" WHERE "+key+" IN "+placeholders(len(ids), len(ids)), ids)
+	i.execute(table, "DELETE FROM "+table+" WHERE "+key+" IN "+placeholders(len(ids), len(ids)), ids)
 	if len(cells) > 0 {
 		width := strings.Count(columns, ",") + 1
-		i.run(table, "INSERT INTO "+table+" ("+columns+") VALUES "+placeholders(len(cells), width), cells)
+		i.execute(table, "INSERT INTO "+table+" ("+columns+") VALUES "+placeholders(len(cells), width), cells)
 	}
 }
 
-func (i *inserter) run(table, query string, args []any) {
+func (i *inserter) execute(table, query string, args []any) {
 	if i.err != nil {
 		return
 	}

@@ -1,5 +1,6 @@
-// Package sample makes telemetry and a registry of made-up people, for trying the service out, for
-// tests and for benchmarks. The same options give the same bytes on every machine.
+// Package sample invents telemetry and a registry for trials, tests and benchmarks; it may hold
+// nothing of real people, and may not read a clock or the machine: the same options give the same
+// bytes everywhere.
 //
 // Each hundred lines of an object are of this mix, in an order that depends on the seed:
 //
@@ -53,7 +54,7 @@ type Options struct {
 type Set struct {
 	Options
 	conversations []exhaust.Conversation
-	mix           [mixSize]kind
+	mix           []kind
 	banks         [][]question
 	channels      []string
 	portalDevices []string
@@ -83,7 +84,7 @@ func New(o Options) *Set {
 	}
 	random := newRandom(o.Seed, seedPortalDevices)
 	for range 500 {
-		s.portalDevices = append(s.portalDevices, hex.EncodeToString(random.bytes(16)))
+		s.portalDevices = append(s.portalDevices, random.hex())
 	}
 	for device := range o.Devices {
 		s.devices = append(s.devices, newRandom(o.Seed, seedDevice, uint64(device)).uuid())
@@ -101,7 +102,7 @@ func orDefault[T comparable](field *T, value T) {
 // Conversations lists them, the demo's first. Their ids depend on the seed only.
 func (s *Set) Conversations() []exhaust.Conversation { return s.conversations }
 
-// Days lists the days, the first first.
+// Days lists the days in their order.
 func (s *Set) Days() []exhaust.Day {
 	days := make([]exhaust.Day, s.Options.Days)
 	for i := range days {
@@ -158,7 +159,7 @@ const (
 // random is SplitMix64: a few instructions a number, the same numbers forever.
 type random uint64
 
-// newRandom is the sequence of a seed and what it is for.
+// newRandom makes the sequence of a seed for a purpose.
 func newRandom(seed uint64, purpose ...uint64) *random {
 	r := random(seed)
 	for _, p := range purpose {
@@ -178,35 +179,20 @@ func (r *random) next() uint64 {
 // below is a number from 0 to n-1; its bias does not matter to a sample.
 func (r *random) below(n int) int { return int(r.next() >> 1 % uint64(n)) }
 
-func (r *random) bytes(n int) []byte {
-	b := make([]byte, 0, n+7)
-	for len(b) < n {
-		b = binary.BigEndian.AppendUint64(b, r.next())
-	}
-	return b[:n]
+// hex is 128 bits.
+func (r *random) hex() string { return hexDigits(r.next(), r.next()) }
+
+// uuid is of version 4.
+func (r *random) uuid() string {
+	h := hexDigits(r.next()&^0xf000|0x4000, r.next()&^(3<<62)|2<<62)
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
-func (r *random) uuid() string { return string(r.appendUUID(nil)) }
-
-// appendUUID adds a version 4 uuid.
-func (r *random) appendUUID(b []byte) []byte {
-	high := r.next()&^0xf000 | 0x4000
-	low := r.next()&^(3<<62) | 2<<62
-	b = appendHex(b, high>>32, 8)
-	b = append(b, '-')
-	b = appendHex(b, high>>16, 4)
-	b = append(b, '-')
-	b = appendHex(b, high, 4)
-	b = append(b, '-')
-	b = appendHex(b, low>>48, 4)
-	b = append(b, '-')
-	return appendHex(b, low, 12)
-}
-
-// appendHex adds the last digits of n.
-func appendHex(b []byte, n uint64, digits int) []byte {
-	for shift := (digits - 1) * 4; shift >= 0; shift -= 4 {
-		b = append(b, "0123456789abcdef"[n>>shift&15])
-	}
-	return b
+func hexDigits(high, low uint64) string {
+	var bytes [16]byte
+	binary.BigEndian.PutUint64(bytes[:8], high)
+	binary.BigEndian.PutUint64(bytes[8:], low)
+	var digits [32]byte
+	hex.Encode(digits[:], bytes[:])
+	return string(digits[:])
 }

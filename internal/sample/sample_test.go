@@ -38,7 +38,7 @@ func TestTheSameOptionsGiveTheSameBytes(t *testing.T) {
 			}
 		}
 	}
-	if !reflect.DeepEqual(slices.Collect(a.Users()), slices.Collect(b.Users())) || !reflect.DeepEqual(a.Conversations(), b.Conversations()) {
+	if !reflect.DeepEqual(slices.Collect(a.users()), slices.Collect(b.users())) || !reflect.DeepEqual(a.Conversations(), b.Conversations()) {
 		t.Error("the registries differ")
 	}
 }
@@ -221,8 +221,8 @@ func TestAnEventHasAbout1000Bytes(t *testing.T) {
 
 func TestTheDemosAnswersHoldWhatMakesExhaustsHard(t *testing.T) {
 	s := New(Options{Until: "2022-03-01", EventsPerDay: 15_000, Cipher: newCipher(t)})
-	users := map[string]User{}
-	for u := range s.Users() {
+	users := map[string]user{}
+	for u := range s.users() {
 		users[u.ID] = u
 	}
 	has := map[string]bool{}
@@ -301,7 +301,7 @@ func TestTheDemosConversationIsTheFirst(t *testing.T) {
 
 func TestConsentIsInThreeStatesAndTwoPlaces(t *testing.T) {
 	got := map[string]int{}
-	for u := range New(Options{Until: "2022-03-01", Conversations: 2, Devices: 200}).Users() {
+	for u := range New(Options{Until: "2022-03-01", Conversations: 2, Devices: 200}).users() {
 		var data struct {
 			Device *struct{ Consent *bool }
 			Data   *struct{ Device struct{ Consent *bool } }
@@ -333,7 +333,7 @@ func TestPhoneNumbersAreMadeUp(t *testing.T) {
 	cipher := newCipher(t)
 	s := New(Options{Until: "2022-03-01", Devices: 30_000, Cipher: cipher})
 	numbers, garbage := 0, 0
-	for u := range s.Users() {
+	for u := range s.users() {
 		for _, username := range u.Identities {
 			phone, ok := cipher.Decrypt(username)
 			switch {
@@ -357,7 +357,7 @@ func TestPhoneNumbersAreMadeUp(t *testing.T) {
 }
 
 func TestWithoutACipherNobodyHasAPhoneNumber(t *testing.T) {
-	for u := range New(Options{Until: "2022-03-01"}).Users() {
+	for u := range New(Options{Until: "2022-03-01"}).users() {
 		if len(u.Identities) != 0 {
 			t.Errorf("%s has %v", u.ID, u.Identities)
 		}
@@ -368,7 +368,7 @@ func TestEveryKnownDeviceThatAnswersIsRegisteredWhateverTheNumbers(t *testing.T)
 	for _, c := range []struct{ conversations, devices int }{{1, 1}, {1, 40}, {3, 2}, {7, 60}, {40, 9}} {
 		s := New(Options{Until: "2022-03-01", Conversations: c.conversations, Devices: c.devices, EventsPerDay: 5000})
 		registered, known := map[string]bool{}, map[string]bool{}
-		for u := range s.Users() {
+		for u := range s.users() {
 			known[u.ID] = true
 			for _, conversation := range u.Registrations {
 				if registered[u.ID+conversation] {
@@ -421,7 +421,7 @@ func TestInsertFillsUCIsTablesAndMayRunAgain(t *testing.T) {
 	for _, c := range s.Conversations() {
 		wantBots = append(wantBots, strings.Join([]string{c.ID, c.Name, c.Channel, string(c.StartDate), string(c.EndDate)}, "|"))
 	}
-	for u := range s.Users() {
+	for u := range s.users() {
 		wantUsers = append(wantUsers, u.ID+"|"+u.Data)
 		for _, c := range u.Registrations {
 			wantRegistrations = append(wantRegistrations, u.ID+"|"+c)

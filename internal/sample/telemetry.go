@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -14,8 +16,8 @@ import (
 	"data-exhaust/exhaust"
 )
 
-// Writer is an object in the making: it appears at Commit, or never after Abort. Abort after
-// Commit does nothing.
+// Writer writes an object, which appears at Commit, or never after Abort. Abort after Commit does
+// nothing.
 type Writer interface {
 	io.Writer
 	Commit() error
@@ -24,11 +26,11 @@ type Writer interface {
 
 // WriteTelemetry writes every object of the set, gzipped, on all processors.
 func WriteTelemetry(ctx context.Context, s *Set, create func(ctx context.Context, name string) (Writer, error)) error {
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(runtime.GOMAXPROCS(0))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, d := range s.Days() {
 		for object := range s.ObjectsPerDay {
-			work.Go(func() error {
+			group.Go(func() error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
@@ -38,25 +40,25 @@ func WriteTelemetry(ctx context.Context, s *Set, create func(ctx context.Context
 					return fmt.Errorf("create %s: %w", name, err)
 				}
 				defer w.Abort()
-				if err := s.writeGzip(w, d, object); err != nil {
-					return fmt.Errorf("write %s: %w", name, err)
-				}
-				if err := w.Commit(); err != nil {
+				if err := s.writeObject(w, d, object); err != nil {
 					return fmt.Errorf("write %s: %w", name, err)
 				}
 				return nil
 			})
 		}
 	}
-	return work.Wait()
+	return group.Wait()
 }
 
-func (s *Set) writeGzip(w io.Writer, d exhaust.Day, object int) error {
+func (s *Set) writeObject(w Writer, d exhaust.Day, object int) error {
 	z := gzip.NewWriter(w)
 	if err := s.WriteDay(d, object, z); err != nil {
 		return err
 	}
-	return z.Close()
+	if err := z.Close(); err != nil {
+		return err
+	}
+	return w.Commit()
 }
 
 // WriteDay writes the lines of one of a day's objects, from 0 on, as JSON of about 1,000 bytes each.
@@ -64,7 +66,7 @@ func (s *Set) writeGzip(w io.Writer, d exhaust.Day, object int) error {
 func (s *Set) WriteDay(d exhaust.Day, object int, w io.Writer) error {
 	const bufferSize = 256 << 10
 	buf := make([]byte, 0, bufferSize+16<<10)
-	e := &encoder{Set: s, day: d.Time().UnixMilli(), date: string(d)}
+	e := &encoder{Set: s, day: d.Time().UnixMilli()}
 	for line := range s.lines(object) {
 		buf = append(e.line(buf, object, line), '\n')
 		if len(buf) >= bufferSize {
@@ -114,9 +116,8 @@ const (
 )
 
 // makeMix deals the kinds of a hundred lines.
-func makeMix(seed uint64) [mixSize]kind {
-	var mix [mixSize]kind
-	next := 0
+func makeMix(seed uint64) []kind {
+	var mix []kind
 	for _, share := range []struct {
 		kind
 		lines int
@@ -124,10 +125,7 @@ func makeMix(seed uint64) [mixSize]kind {
 		{demoAnswer, 8}, {otherAnswer, 19}, {answerNamingDemo, 1}, {foreignAnswer, 7}, {foreignDemoAnswer, 1}, {repeated, 1},
 		{start, 10}, {end, 10}, {interact, 27}, {interactWithDemo, 1}, {impression, 15},
 	} {
-		for range share.lines {
-			mix[next] = share.kind
-			next++
-		}
+		mix = append(mix, slices.Repeat([]kind{share.kind}, share.lines)...)
 	}
 	random := newRandom(seed, seedMix)
 	for i := range mix {
@@ -152,9 +150,7 @@ func makeMix(seed uint64) [mixSize]kind {
 // encoder writes the events of one object.
 type encoder struct {
 	*Set
-	day  int64 // midnight UTC, in milliseconds
-	date string
-	uuid [36]byte
+	day int64 // midnight UTC, in milliseconds
 }
 
 const dayMillis = 24 * 60 * 60 * 1000
@@ -205,69 +201,32 @@ func (e *encoder) answer(b []byte, random *random, at moment, channel string, co
 	answer := &question.answers[random.below(len(question.answers))]
 	device := e.pickDevice(random, conversation)
 	conversationID := e.conversations[conversation].ID
-	last := "false"
-	if question.last {
-		last = "true"
-	}
-
-	b = append(b, `{"actor":{"type":"User","id":"`...)
-	b = append(b, device...)
-	b = append(b, `"},"eid":"ASSESS","edata":{`...)
+	last := strconv.FormatBool(question.last)
+	resvalues := ""
 	if answer.resvalues != "" {
-		b = append(b, `"resvalues":`...)
-		b = append(b, answer.resvalues...)
-		b = append(b, ',')
+		resvalues = `"resvalues":` + answer.resvalues + `,`
 	}
-	b = append(b, `"duration":`...)
-	b = appendDuration(b, random)
-	b = append(b, `,"score":`...)
-	b = append(b, answer.score...)
-	b = append(b, `,"item":`...)
-	b = append(b, question.item...)
-	b = append(b, `,"pass":"`...)
-	b = append(b, answer.pass...)
-	b = append(b, `","index":1},"ver":"3.1","ets":`...)
-	b = strconv.AppendInt(b, e.day+int64(at.happened), 10)
-	b = append(b, `,"context":{"pdata":{"ver":"4.2.0","pid":"uci-transport","id":"`...)
-	b = append(b, e.PdataID...)
-	b = append(b, `"},"channel":"`...)
-	b = append(b, channel...)
-	b = append(b, `","env":"uci","did":"`...)
-	b = append(b, device...)
-	b = append(b, `","sid":"`...)
-	b = append(b, e.session(random, device)...)
-	b = append(b, `","cdata":[{"type":"Conversation","id":"`...)
-	b = append(b, conversationID...)
-	b = append(b, `"},{"id":"`...)
-	b = append(b, question.xpath...)
-	b = append(b, `","type":"XPath"},{"id":"`...)
-	b = append(b, last...)
-	b = append(b, `","type":"FormEnd"}],"rollup":{"l1":"`...)
-	b = append(b, channel...)
-	b = append(b, `","l2":"`...)
-	b = append(b, conversationID...)
-	b = append(b, `","l3":"`...)
-	b = append(b, question.xpath...)
-	b = append(b, `","l4":"`...)
-	b = append(b, last...)
-	b = append(b, `"}},"mid":"ASSESS:`...)
-	b = appendMid(b, random)
-	b = append(b, `","object":{"ver":"1","id":"`...)
-	b = append(b, object...)
-	b = append(b, `","type":"Bot"},"tags":[],`...)
+	b = fill(b, `{"actor":{"type":"User","id":"%s"},"eid":"ASSESS","edata":{%s"duration":%s,"score":%s,"item":%s,"pass":"%s","index":1},"ver":"3.1","ets":%s,`,
+		device, resvalues, duration(random), answer.score, question.item, answer.pass, e.millis(at.happened))
+	b = fill(b, `"context":{"pdata":{"ver":"4.2.0","pid":"uci-transport","id":"%s"},"channel":"%s","env":"uci","did":"%s","sid":"%s",`,
+		e.PdataID, channel, device, e.session(random, device))
+	b = fill(b, `"cdata":[{"type":"Conversation","id":"%s"},{"id":"%s","type":"XPath"},{"id":"%s","type":"FormEnd"}],`, conversationID, question.xpath, last)
+	b = fill(b, `"rollup":{"l1":"%s","l2":"%s","l3":"%s","l4":"%s"}},`, channel, conversationID, question.xpath, last)
+	b = fill(b, `"mid":"ASSESS:%s","object":{"ver":"1","id":"%s","type":"Bot"},"tags":[],`, random.hex(), object)
 	// One in forty has only ets to tell its time by.
 	return e.tail(b, at, random.below(40) > 0)
 }
 
-// appendDuration adds seconds: whole ones, some with a fraction, some as Java prints a double.
-func appendDuration(b []byte, random *random) []byte {
-	switch seconds := random.below(90); random.below(8) {
+// duration is seconds: whole ones, some with a fraction, some as Java prints a double.
+func duration(random *random) string {
+	seconds := strconv.Itoa(random.below(90))
+	switch random.below(8) {
 	case 0:
-		return append(strconv.AppendInt(b, int64(seconds), 10), ".5"...)
+		return seconds + ".5"
 	case 1:
-		return append(strconv.AppendInt(b, int64(seconds), 10), ".0"...)
+		return seconds + ".0"
 	default:
-		return strconv.AppendInt(b, int64(seconds), 10)
+		return seconds
 	}
 }
 
@@ -275,25 +234,13 @@ func appendDuration(b []byte, random *random) []byte {
 func (e *encoder) contentAnswer(b []byte, random *random, at moment) []byte {
 	channel := e.channels[random.below(len(e.channels))]
 	device := e.portalDevices[random.below(len(e.portalDevices))]
-	b = append(b, `{"eid":"ASSESS","ets":`...)
-	b = strconv.AppendInt(b, e.day+int64(at.happened), 10)
-	b = append(b, `,"ver":"3.1","mid":"ASSESS:`...)
-	b = appendMid(b, random)
-	b = append(b, `","actor":{"id":"`...)
-	b = random.appendUUID(b)
-	b = append(b, `","type":"User"},"context":{"channel":"`...)
-	b = append(b, channel...)
-	b = append(b, `","pdata":{"id":"prod.sample.portal","ver":"4.7.1","pid":"sunbird-portal.contentplayer"},"env":"contentplayer","sid":"`...)
-	b = append(b, e.session(random, device)...)
-	b = append(b, `","did":"`...)
-	b = append(b, device...)
-	b = append(b, `","cdata":[{"id":"sample_do_9200","type":"course"},{"type":"batch","id":"09990000000009200"},{"id":"`...)
-	b = appendMid(b, random)
-	b = append(b, `","type":"ContentSession"}],"rollup":{"l1":"`...)
-	b = append(b, channel...)
-	b = append(b, `"}},"object":{"id":"sample_do_9201","type":"Content","ver":"2"},"tags":[],"edata":{"item":{"id":"sample_do_9202","maxscore":1,"type":"ftb","exlength":0,"params":[{"eval":"order"}],"uri":"","title":"5 + 7 = ?","mmc":[],"mc":[],"desc":""},"index":1,"pass":"Yes","score":1,"resvalues":[{"1":"{\"text\":\"12\"}"}],"duration":`...)
-	b = appendDuration(b, random)
-	b = append(b, `},`...)
+	b = fill(b, `{"eid":"ASSESS","ets":%s,"ver":"3.1","mid":"ASSESS:%s","actor":{"id":"%s","type":"User"},`, e.millis(at.happened), random.hex(), random.uuid())
+	b = fill(b, `"context":{"channel":"%s","pdata":{"id":"prod.sample.portal","ver":"4.7.1","pid":"sunbird-portal.contentplayer"},"env":"contentplayer","sid":"%s","did":"%s",`,
+		channel, e.session(random, device), device)
+	b = fill(b, `"cdata":[{"id":"sample_do_9200","type":"course"},{"type":"batch","id":"09990000000009200"},{"id":"%s","type":"ContentSession"}],"rollup":{"l1":"%s"}},`,
+		random.hex(), channel)
+	b = fill(b, `"object":{"id":"sample_do_9201","type":"Content","ver":"2"},"tags":[],"edata":{"item":{"id":"sample_do_9202","maxscore":1,"type":"ftb","exlength":0,"params":[{"eval":"order"}],"uri":"","title":"5 + 7 = ?","mmc":[],"mc":[],"desc":""},"index":1,"pass":"Yes","score":1,"resvalues":[{"1":"{\"text\":\"12\"}"}],"duration":%s},`,
+		duration(random))
 	return e.tail(b, at, true)
 }
 
@@ -314,81 +261,52 @@ func (e *encoder) portal(b []byte, random *random, at moment, k kind) []byte {
 		channel = e.Channel
 	}
 	device := e.portalDevices[random.below(len(e.portalDevices))]
-	b = append(b, `{"eid":"`...)
-	b = append(b, event.eid...)
-	b = append(b, `","ets":`...)
-	b = strconv.AppendInt(b, e.day+int64(at.happened), 10)
-	b = append(b, `,"ver":"3.0","mid":"`...)
-	b = append(b, event.eid...)
-	b = append(b, ':')
-	b = appendMid(b, random)
-	b = append(b, `","actor":{"id":"`...)
-	b = random.appendUUID(b)
-	b = append(b, `","type":"User"},"context":{"channel":"`...)
-	b = append(b, channel...)
-	b = append(b, `","pdata":{"id":"prod.sample.portal","ver":"4.7.1","pid":"sunbird-portal"},"env":"content","sid":"`...)
-	b = append(b, e.session(random, device)...)
-	b = append(b, `","did":"`...)
-	b = append(b, device...)
-	b = append(b, `","cdata":[{"id":"`...)
-	if k == interactWithDemo {
-		b = append(b, e.conversations[0].ID...)
-		b = append(b, `","type":"Conversation"}`...)
-	} else {
-		b = appendMid(b, random)
-		b = append(b, `","type":"PlaySession"}`...)
+	b = fill(b, `{"eid":"%s","ets":%s,"ver":"3.0","mid":"%s:%s","actor":{"id":"%s","type":"User"},`,
+		event.eid, e.millis(at.happened), event.eid, random.hex(), random.uuid())
+	b = fill(b, `"context":{"channel":"%s","pdata":{"id":"prod.sample.portal","ver":"4.7.1","pid":"sunbird-portal"},"env":"content","sid":"%s","did":"%s",`,
+		channel, e.session(random, device), device)
+	subject, subjectType := e.conversations[0].ID, "Conversation"
+	if k != interactWithDemo {
+		subject, subjectType = random.hex(), "PlaySession"
 	}
-	b = append(b, `],"rollup":{"l1":"`...)
-	b = append(b, channel...)
-	b = append(b, `"}},"object":{"id":"sample_do_9301","type":"Content","ver":"3"},"tags":[],"edata":`...)
-	b = append(b, event.edata...)
-	b = append(b, ',')
+	b = fill(b, `"cdata":[{"id":"%s","type":"%s"}],"rollup":{"l1":"%s"}},"object":{"id":"sample_do_9301","type":"Content","ver":"3"},"tags":[],"edata":%s,`,
+		subject, subjectType, channel, event.edata)
 	return e.tail(b, at, true)
 }
 
 // tail ends an event as Sunbird's pipeline does.
 func (e *encoder) tail(b []byte, at moment, timestamp bool) []byte {
-	b = append(b, `"syncts":`...)
-	b = strconv.AppendInt(b, e.day+int64(at.received), 10)
+	b = fill(b, `"syncts":%s,`, e.millis(at.received))
 	if timestamp {
-		b = append(b, `,"@timestamp":"`...)
-		b = append(b, e.date...)
-		b = appendClock(b, at.received)
-		b = append(b, '"')
+		b = append(b, `"@timestamp":"`...)
+		b = time.UnixMilli(e.day+int64(at.received)).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+		b = append(b, `",`...)
 	}
-	return append(b, `,"flags":{"tv_skipped":true,"dd_processed":true},"type":"events"}`...)
+	return append(b, `"flags":{"tv_skipped":true,"dd_processed":true},"type":"events"}`...)
 }
 
-// appendClock adds the time of day as T15:04:05.000Z.
-func appendClock(b []byte, millis int) []byte {
-	d := time.Duration(millis) * time.Millisecond
-	b = append(b, 'T')
-	b = appendDigits(b, int(d/time.Hour), 2)
-	b = append(b, ':')
-	b = appendDigits(b, int(d/time.Minute)%60, 2)
-	b = append(b, ':')
-	b = appendDigits(b, int(d/time.Second)%60, 2)
-	b = append(b, '.')
-	b = appendDigits(b, millis%1000, 3)
-	return append(b, 'Z')
-}
-
-func appendDigits(b []byte, n, digits int) []byte {
-	if digits > 1 {
-		b = appendDigits(b, n/10, digits-1)
+// fill adds a template to b, with values in place of its %s, as fmt.Appendf does in more than twice the
+// time. An event draws its random values in the order in which they are passed here, so that order
+// belongs to the sample's bytes.
+func fill(b []byte, template string, values ...string) []byte {
+	for _, value := range values {
+		before, after, _ := strings.Cut(template, "%s")
+		b = append(append(b, before...), value...)
+		template = after
 	}
-	return append(b, byte('0'+n%10))
+	return append(b, template...)
 }
 
-func appendMid(b []byte, random *random) []byte {
-	return appendHex(appendHex(b, random.next(), 16), random.next(), 16)
+// millis is a time of the day as epoch milliseconds.
+func (e *encoder) millis(sinceMidnight int) string {
+	return strconv.FormatInt(e.day+int64(sinceMidnight), 10)
 }
 
-// session is one of the device's four of the day. The answer is good until the next call.
-func (e *encoder) session(r *random, device string) []byte {
+// session is one of the device's four of the day.
+func (e *encoder) session(r *random, device string) string {
 	first := uint64(len(device))
 	for i := range 8 {
 		first = first<<8 ^ uint64(device[i])
 	}
-	return newRandom(e.Seed, seedSession, uint64(e.day), first, uint64(r.below(4))).appendUUID(e.uuid[:0])
+	return newRandom(e.Seed, seedSession, uint64(e.day), first, uint64(r.below(4))).uuid()
 }

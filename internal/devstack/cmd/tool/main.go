@@ -1,5 +1,5 @@
-// Command tool builds the programs that tools/ pins, where they are not built yet, and prints their
-// paths: `$(go run ./internal/devstack/cmd/tool staticcheck) ./...`.
+// Command tool prints the paths of programs that tools/ pins, built first where necessary, such as
+// `$(go run ./internal/devstack/cmd/tool staticcheck) ./...`; it may not start them.
 package main
 
 import (

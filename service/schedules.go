@@ -193,21 +193,11 @@ func (s *Schedules) firings(ctx context.Context, id string) ([]Firing, error) {
 	return firings, nil
 }
 
+// stateOf is the status as Temporal's UI and its list filters write it: RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or
+// TIMED_OUT.
 func stateOf(status enumspb.WorkflowExecutionStatus) string {
-	switch status {
-	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
-		return "RUNNING"
-	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
-		return "COMPLETED"
-	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
-		return "CANCELED"
-	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
-		return "TERMINATED"
-	case enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
-		return "TIMED_OUT"
-	default:
-		return "FAILED"
-	}
+	name := status.Descriptor().Values().ByNumber(status.Number()).Name()
+	return strings.TrimPrefix(string(name), "WORKFLOW_EXECUTION_STATUS_")
 }
 
 // Delete ends a schedule. Firings that are on their way go on, and what it has made stays.

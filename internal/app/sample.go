@@ -48,15 +48,7 @@ func Sample(ctx context.Context, cfg config.Config, options sample.Options) (*sa
 	if err != nil {
 		return nil, err
 	}
-	return set, sample.WriteTelemetry(ctx, set, func(ctx context.Context, name string) (sample.Writer, error) {
-		w, err := stores.telemetry.Create(ctx, name, "application/gzip")
-		return asSample(w), err
+	return set, sample.WriteTelemetry(ctx, set, func(ctx context.Context, name string) (blob.Writer, error) {
+		return stores.telemetry.Create(ctx, name, "application/gzip")
 	})
-}
-
-func asSample(w blob.Writer) sample.Writer {
-	if w == nil {
-		return nil
-	}
-	return w
 }

@@ -41,7 +41,7 @@ var exact = map[string][]string{
 	"registry":                   {"database", "exhaust"},
 	"workflows":                  {"activities", "activities/night", "activities/recurring", "exhaust"},
 	"internal/devstack":          nil,
-	"internal/sample":            {"database", "exhaust"},
+	"internal/sample":            {"blob", "database", "exhaust"},
 	"internal/dbtest":            {"database", "internal/devstack"},
 	"internal/e2etest":           {"internal/devstack"},
 	"internal/devstack/cmd/tool": {"internal/devstack"},

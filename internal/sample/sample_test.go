@@ -20,6 +20,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	_ "modernc.org/sqlite"
 
+	"data-exhaust/blob"
 	"data-exhaust/exhaust"
 )
 
@@ -498,7 +499,7 @@ type object struct {
 	name  string
 }
 
-func (s *store) create(_ context.Context, name string) (Writer, error) {
+func (s *store) create(_ context.Context, name string) (blob.Writer, error) {
 	return &object{store: s, name: name}, nil
 }
 

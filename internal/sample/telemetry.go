@@ -13,19 +13,12 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"golang.org/x/sync/errgroup"
 
+	"data-exhaust/blob"
 	"data-exhaust/exhaust"
 )
 
-// Writer writes an object, which appears at Commit, or never after Abort. Abort after Commit does
-// nothing.
-type Writer interface {
-	io.Writer
-	Commit() error
-	Abort() error
-}
-
 // WriteTelemetry writes every object of the set, gzipped, on all processors.
-func WriteTelemetry(ctx context.Context, s *Set, create func(ctx context.Context, name string) (Writer, error)) error {
+func WriteTelemetry(ctx context.Context, s *Set, create func(ctx context.Context, name string) (blob.Writer, error)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, d := range s.Days() {
@@ -50,7 +43,7 @@ func WriteTelemetry(ctx context.Context, s *Set, create func(ctx context.Context
 	return group.Wait()
 }
 
-func (s *Set) writeObject(w Writer, d exhaust.Day, object int) error {
+func (s *Set) writeObject(w blob.Writer, d exhaust.Day, object int) error {
 	z := gzip.NewWriter(w)
 	if err := s.WriteDay(d, object, z); err != nil {
 		return err

@@ -131,11 +131,7 @@ func (w *nightWorld) awaitRun(t *testing.T, id string) {
 // TestRecordedNightsReplay fails where a change of the workflow would break a night that runs while it
 // is rolled out.
 func TestRecordedNightsReplay(t *testing.T) {
-	for _, name := range slices.Sorted(maps.Keys(nightRecordings())) {
-		if err := nightReplayer(t).ReplayWorkflowHistoryFromJSONFile(quiet, filepath.Join(nightDir, name+".json")); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+	replayAll(t, nightDir, nightReplayer(t), slices.Collect(maps.Keys(nightRecordings())))
 }
 
 func nightReplayer(t *testing.T) worker.WorkflowReplayer {

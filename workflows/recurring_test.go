@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -255,11 +257,7 @@ func triedForADay(t *testing.T, h *historypb.History) {
 // TestRecordedFiringsReplay fails where a change of the workflow would break firings that run while it
 // is rolled out.
 func TestRecordedFiringsReplay(t *testing.T) {
-	for name := range firingRecordings {
-		if err := firingReplayer(t).ReplayWorkflowHistoryFromJSONFile(quiet, filepath.Join(recurringDir, name+".json")); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+	replayAll(t, recurringDir, firingReplayer(t), slices.Collect(maps.Keys(firingRecordings)))
 }
 
 func firingReplayer(t *testing.T) worker.WorkflowReplayer {

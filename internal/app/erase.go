@@ -33,11 +33,11 @@ func Erase(ctx context.Context, cfg config.Config, conversationID string, onRemo
 		return err
 	}
 	e := eraser{connections: c, onRemoved: onRemoved}
-	prefixes := []string{exhaust.SlicesOf(conversationID)}
+	var prefixes []string
 	for _, job := range all {
 		prefixes = append(prefixes, exhaust.StagingOf(job.ID))
 	}
-	for _, prefix := range prefixes {
+	for _, prefix := range append(prefixes, exhaust.SlicesOf(conversationID)) {
 		if err := e.remove(ctx, prefix, func(string) bool { return true }); err != nil {
 			return err
 		}

@@ -1,6 +1,6 @@
-// Package activities does the work of an exhaust: one file a step. Every activity may run twice, die half-way, or run on
-// two machines at once: it writes to names that no other attempt uses, or the same bytes to the same name, and commits
-// at the end. It reaches Temporal through an activity's context only, and only references and counts leave it.
+// Package activities does the work of an exhaust, one file a step, reaches Temporal through an activity's context only,
+// and lets only references and counts leave it. Every activity may run twice, die half-way, or run on two machines at
+// once: it writes to names that no other attempt uses, or the same bytes to the same name, and commits at the end.
 package activities
 
 import (

@@ -98,7 +98,7 @@ func mergeRows(ctx context.Context, store segments.Store, staging string, rows [
 		row     rowReader
 		lastKey []byte
 	)
-	return segments.Merge(ctx, store, names, scratchName(staging, rowsKind), func(record []byte) error {
+	return segments.Merge(ctx, store, names, scratchName(staging, keptKind), func(record []byte) error {
 		key, err := row.readKey(record)
 		if err != nil {
 			return err

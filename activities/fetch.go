@@ -230,6 +230,8 @@ func (f *fetch) stage(ctx context.Context) error {
 const (
 	rowsKind  = "rows"
 	indexKind = "index"
+	// keptKind is of merges of rows and repeats. Releases that merged rows alone called theirs rows.
+	keptKind = "kept"
 )
 
 func (r SegmentRange) name(staging string, number int, kind string) string {

@@ -12,13 +12,13 @@ func TestNamesOfStagedFilesStayTheSame(t *testing.T) {
 	got := slices.Concat(
 		segmentNames(staging, []SegmentRange{segment}, rowsKind),
 		segmentNames(staging, []SegmentRange{segment}, indexKind),
-		[]string{devicesName(staging), repeatsName(staging, 4), scratchName(staging, rowsKind), scratchName(staging, indexKind)},
+		[]string{devicesName(staging), repeatsName(staging, 4), scratchName(staging, keptKind), scratchName(staging, indexKind)},
 	)
 	want := []string{
 		"staging/1E2A/run/p0003-0a1b2c3d-00000.rows", "staging/1E2A/run/p0003-0a1b2c3d-00001.rows",
 		"staging/1E2A/run/p0003-0a1b2c3d-00000.index", "staging/1E2A/run/p0003-0a1b2c3d-00001.index",
 		"staging/1E2A/run/devices", "staging/1E2A/run/repeats-00004",
-		"staging/1E2A/run/merge-rows-", "staging/1E2A/run/merge-index-",
+		"staging/1E2A/run/merge-kept-", "staging/1E2A/run/merge-index-",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)

@@ -1,5 +1,5 @@
-// Command api serves the REST API of Data Exhaust. Its settings are in the environment:
-// docs/settings.md.
+// Command api serves the REST API of Data Exhaust and does no more than that: it makes no exhaust. Its settings are in the
+// environment: docs/settings.md.
 package main
 
 import (

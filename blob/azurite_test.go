@@ -26,11 +26,11 @@ import (
 	"testing"
 	"time"
 
-	"data-exhaust/internal/devstack"
-
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"data-exhaust/internal/devstack"
 )
 
 // emulator is a running Azurite, which all tests share: each has a container of its own.

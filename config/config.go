@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agnivade/levenshtein"
+
 	"data-exhaust/blob"
 	"data-exhaust/report"
-
-	"github.com/agnivade/levenshtein"
 )
 
 // Config is every setting, valid. Its printed, logged and marshalled forms hide what is secret.
@@ -46,7 +46,7 @@ type Config struct {
 	AssumeConsent bool
 	CSVDialect    report.Dialect
 	TaskQueue     string
-	// Mode is "now" or "nightly": when an exhaust runs that does not say so itself.
+	// Mode is "now" or "nightly": when an exhaust starts that does not say so itself.
 	Mode string
 	// NightlyCron is five fields, in Timezone.
 	NightlyCron        string

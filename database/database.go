@@ -1,5 +1,5 @@
-// Package database opens PostgreSQL and SQLite through sqlx: dialects, pools, transactions, errors without values.
-// It knows no table: packages jobs and registry do.
+// Package database opens PostgreSQL and SQLite through sqlx (dialects, pools, transactions, errors without values) and
+// knows no table: packages jobs and registry do.
 package database
 
 import (
@@ -200,6 +200,8 @@ func connectSQLite(path string, busyTimeout time.Duration) (*DB, error) {
 // setWAL lets readers and the writer work at the same time. The file keeps the mode. SQLite does not wait while another
 // process sets it on a new file, so setWAL does.
 func (db *DB) setWAL(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, sqliteBusyTimeout)
+	defer cancel()
 	_, err := backoff.Retry(ctx, func() (any, error) {
 		_, err := db.pool.ExecContext(ctx, "PRAGMA journal_mode = WAL")
 		var failure *sqlite.Error
@@ -207,23 +209,25 @@ func (db *DB) setWAL(ctx context.Context) error {
 			return nil, err
 		}
 		return nil, backoff.Permanent(err)
-	}, backoff.WithBackOff(backoff.NewConstantBackOff(10*time.Millisecond)), backoff.WithMaxElapsedTime(sqliteBusyTimeout))
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(10*time.Millisecond)), backoff.WithMaxElapsedTime(0))
 	return err
 }
 
-// Clean drops from a database's error what may hold a row's values: PostgreSQL's detail, hint and
-// context. A statement that was cancelled by its caller becomes the caller's own reason.
+// Clean drops from a database's error what may hold a row's values: PostgreSQL's detail, hint and context. It keeps what
+// others have said around that error. A statement that was cancelled by its caller becomes the caller's own reason.
 func Clean(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
-	var failure *pq.Error
-	var network net.Error
+	var (
+		failure *pq.Error
+		network net.Error
+	)
 	switch {
+	case err == nil:
+		return nil
 	case ctx.Err() != nil && !errors.As(err, &network):
 		return ctx.Err()
 	case errors.As(err, &failure):
-		return fmt.Errorf("%s (SQLSTATE %s)", failure.Message, failure.Code)
+		around, behind, _ := strings.Cut(err.Error(), failure.Error())
+		return fmt.Errorf("%s%s (SQLSTATE %s)%s", around, failure.Message, failure.Code, behind)
 	}
 	return err
 }

@@ -2,25 +2,16 @@ package database_test
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
 	"data-exhaust/database"
-	"data-exhaust/exhaust"
 	"data-exhaust/internal/dbtest"
-	"data-exhaust/internal/devstack"
-	"data-exhaust/jobs"
-	"data-exhaust/registry"
 )
 
 func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
@@ -45,19 +36,19 @@ func TestAURLThatCannotBeUsedIsExplainedWithoutItsPassword(t *testing.T) {
 		{"postgres://u:" + secret + "%zz@h/d", howTo},
 		{"postgres://u:p@h:" + secret + "/d", howTo},
 		{"postgres://u:" + secret + "@h:5432/d?sslmode=nonsense",
-			`database.PostgreSQL database d at h:5432: the database URL is not valid: pq: wrong value for "sslmode": "nonsense" is not supported; supported values are disable, allow, prefer, require, verify-full, or verify-ca`},
+			`PostgreSQL database d at h:5432: the database URL is not valid: pq: wrong value for "sslmode": "nonsense" is not supported; supported values are disable, allow, prefer, require, verify-full, or verify-ca`},
 		{"postgres://u:" + secret + "@127.0.0.1:1/d",
-			"database.PostgreSQL database d at 127.0.0.1:1 does not answer: dial tcp 127.0.0.1:1: connect: connection refused"},
+			"PostgreSQL database d at 127.0.0.1:1 does not answer: dial tcp 127.0.0.1:1: connect: connection refused"},
 		{"postgres://postgres:" + secret + "@" + at(t) + "/postgres?sslmode=disable",
-			"database.PostgreSQL database postgres at " + at(t) + ` does not answer: password authentication failed for user "postgres" (SQLSTATE 28P01)`},
+			"PostgreSQL database postgres at " + at(t) + ` does not answer: password authentication failed for user "postgres" (SQLSTATE 28P01)`},
 		{"postgres://postgres@" + at(t) + "/postgres?password=" + secret,
-			"database.PostgreSQL database postgres at " + at(t) + ` does not answer: password authentication failed for user "postgres" (SQLSTATE 28P01)`},
+			"PostgreSQL database postgres at " + at(t) + ` does not answer: password authentication failed for user "postgres" (SQLSTATE 28P01)`},
 		{dbtest.Postgres.URL("missing"),
-			"database.PostgreSQL database missing at " + at(t) + ` does not answer: database "missing" does not exist (SQLSTATE 3D000)`},
+			"PostgreSQL database missing at " + at(t) + ` does not answer: database "missing" does not exist (SQLSTATE 3D000)`},
 		{"sqlite://", `the database URL "sqlite://" names no file: it is sqlite:///absolute/path or sqlite://relative/path, without options`},
 		{"sqlite:///a.db?mode=ro", `the database URL "sqlite:///a.db?mode=ro" names no file: it is sqlite:///absolute/path or sqlite://relative/path, without options`},
 		{"sqlite://:memory:", `the database URL "sqlite://:memory:" names no file: it is sqlite:///absolute/path or sqlite://relative/path, without options`},
-		{"sqlite://" + notFolder + "/a.db", "make the folder of database.SQLite database " + notFolder + "/a.db: mkdir " + notFolder + ": not a directory"},
+		{"sqlite://" + notFolder + "/a.db", "make the folder of SQLite database " + notFolder + "/a.db: mkdir " + notFolder + ": not a directory"},
 	} {
 		t.Run(c.url, func(t *testing.T) {
 			_, err := database.Open(context.Background(), c.url)
@@ -69,7 +60,7 @@ func TestAURLThatCannotBeUsedIsExplainedWithoutItsPassword(t *testing.T) {
 	}
 }
 
-// at is the host and port of the dbtest.Postgres.
+// at is the host and port of the server.
 func at(t *testing.T) string {
 	t.Helper()
 	u, err := url.Parse(dbtest.Postgres.URL(""))
@@ -156,106 +147,6 @@ func TestTransactionsThatReadBeforeTheyWriteWaitForEachOther(t *testing.T) {
 			t.Errorf("%d rows, %v; want 20", rows, err)
 		}
 	})
-}
-
-func TestCallsSucceedAgainAfterTheDatabaseRestarted(t *testing.T) {
-	ctx, device := context.Background(), uuid.MustParse("d0000000-0000-4000-8000-000000000001")
-	own, err := devstack.StartPostgres(ctx, devstack.PostgresOptions{Durable: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := own.Stop(); err != nil {
-			t.Error(err)
-		}
-	}()
-	db := dbtest.Open(t, own.URL("postgres"))
-	dbtest.Exec(t, db, `CREATE TABLE bot (id uuid PRIMARY KEY, name text, ownerOrgID text, startDate date, endDate date);
-		CREATE TABLE users (id uuid PRIMARY KEY, data text);
-		CREATE TABLE user_registrations (applications_id uuid, users_id uuid, PRIMARY KEY (applications_id, users_id));
-		CREATE TABLE identities (username text, users_id uuid, PRIMARY KEY (users_id, username))`)
-	dbtest.Exec(t, db, `INSERT INTO users (id, data) VALUES ($1, '{}')`, device.String())
-	table := jobs.New(db)
-	if err := table.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
-	uci, err := registry.NewUCI(db, db, registry.Tables{Conversations: "bot", Users: "users", Registrations: "user_registrations", Identities: "identities"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	job := exhaust.Job{Request: exhaust.Request{
-		ID: "A", Dataset: exhaust.ResponseExhaust, Tag: "tag", Channel: "channel", Config: json.RawMessage(`{}`), ConversationID: "c",
-		SubmittedAt: time.Date(2022, 4, 6, 9, 32, 0, 0, time.UTC),
-	}, State: exhaust.State{Status: exhaust.Submitted}}
-	calls := map[string]func(){
-		"Ping": func() {
-			if err := db.Ping(ctx); err != nil {
-				t.Error(err)
-			}
-		},
-		"Save": func() {
-			if err := table.Save(ctx, job); err != nil {
-				t.Error(err)
-			}
-		},
-		"Job": func() {
-			if err := table.Save(ctx, job); err != nil {
-				t.Error(err)
-			}
-			if got, err := table.Job(ctx, job.ID); err != nil || got.ID != job.ID || got.Status != job.Status || got.ConversationID != job.ConversationID || !got.SubmittedAt.Equal(job.SubmittedAt) {
-				t.Errorf("got  %+v, %v\nwant %+v", got, err, job)
-			}
-		},
-		"Devices": func() {
-			got, err := uci.Devices(ctx, []uuid.UUID{device}, true)
-			if want := []exhaust.Device{{ID: device}}; err != nil || !reflect.DeepEqual(got, want) {
-				t.Errorf("got  %v, %v\nwant %v", got, err, want)
-			}
-		},
-	}
-	for name, call := range calls {
-		for how, end := range map[string]func() error{"stopped": func() error { return nil }, "crashed": own.Kill} {
-			t.Run(name+" after it "+how, func(t *testing.T) {
-				fillPool(t, db)
-				if err := end(); err != nil {
-					t.Fatal(err)
-				}
-				if err := own.Restart(ctx); err != nil {
-					t.Fatal(err)
-				}
-				call()
-			})
-		}
-	}
-}
-
-// fillPool leaves as many idle connections as the pool keeps.
-func fillPool(t *testing.T, db *database.DB) {
-	t.Helper()
-	dbtest.AtOnce(t, 10, func(int) error {
-		_, err := db.Pool().Exec(`SELECT pg_sleep(0.05)`)
-		return err
-	})
-	if got := db.Pool().Stats().Idle; got < 2 {
-		t.Fatalf("%d idle connections, too few to meet more than one that is dead", got)
-	}
-}
-
-func TestWhileTheDatabaseIsAwayErrorsSaySoAndContextsEndTheWaiting(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	own, err := devstack.StartPostgres(context.Background(), devstack.PostgresOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := dbtest.Open(t, own.URL("postgres"))
-	if err := own.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	address := fmt.Sprintf("127.0.0.1:%d", own.Port)
-	_, err = jobs.New(db).Job(ctx, "A")
-	dbtest.WantError(t, err, "read job A from table job_request of database.PostgreSQL database postgres at "+address+": dial tcp "+address+": connect: connection refused")
-	dbtest.WantError(t, db.Ping(ctx), "database.PostgreSQL database postgres at "+address+" does not answer: dial tcp "+address+": connect: connection refused")
 }
 
 func TestReadingUCICannotWrite(t *testing.T) {

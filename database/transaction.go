@@ -23,7 +23,7 @@ func (db *DB) Read(ctx context.Context, do func(*sqlx.Tx) error) error {
 
 // Write runs a function in a transaction, which is rolled back where the function fails.
 func (db *DB) Write(ctx context.Context, do func(*sqlx.Tx) error) error {
-	return db.transaction(ctx, nil, do)
+	return db.transaction(ctx, &sql.TxOptions{}, do)
 }
 
 func (db *DB) transaction(ctx context.Context, options *sql.TxOptions, do func(*sqlx.Tx) error) error {
@@ -32,7 +32,7 @@ func (db *DB) transaction(ctx context.Context, options *sql.TxOptions, do func(*
 		return Clean(ctx, err)
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	if err := do(tx); err != nil {
+	if err := do(tx); err != nil || options.ReadOnly {
 		return Clean(ctx, err)
 	}
 	return Clean(ctx, tx.Commit())

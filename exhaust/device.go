@@ -71,7 +71,8 @@ type PhoneCipher interface {
 }
 
 // Reveal is the Decrypted Device ID of contract section 5: the phone number of a device that gave
-// consent, with assumeConsent also of one that never said, else its id. A nil cipher reveals nothing. undecryptable is true where a number was due and could not be had.
+// consent, with assumeConsent also of one that never said, else its id. A nil cipher reveals nothing.
+// undecryptable is true where a number was due and could not be had.
 func (d Device) Reveal(c PhoneCipher, assumeConsent bool) (visibleID string, undecryptable bool) {
 	agreed := d.Consent == ConsentGiven || d.Consent == ConsentUnrecorded && assumeConsent
 	username := strings.TrimSpace(d.Username)

@@ -18,6 +18,7 @@ func TestPublicAddressesAreThoseOfTheInternet(t *testing.T) {
 		"192.168.1.1": false, "198.18.0.1": false, "224.0.0.1": false, "240.0.0.1": false, "255.255.255.255": false,
 		"::": false, "::1": false, "::ffff:10.0.0.1": false, "::7f00:1": false, "64:ff9b::7f00:1": false, "64:ff9b:1::1": false,
 		"fc00::1": false, "fd00:ec2::254": false, "fe80::1": false, "fec0::1": false, "ff02::1": false, "2001::1": false,
+		"192.31.196.1": false, "192.52.193.1": false, "192.175.48.1": false, "2620:4f:8000::1": false,
 		"2001:db8::1": false, "2002:7f00:1::": false, "fe80::1%eth0": false,
 	} {
 		if got := IsPublicAddress(netip.MustParseAddr(addr)); got != want {

@@ -1,5 +1,5 @@
-// Package jobs keeps job_request, the table of what stays of an exhaust for good, on PostgreSQL and on SQLite. It decides
-// nothing about an exhaust: it only never takes a record back.
+// Package jobs keeps job_request, the table of what stays of an exhaust for good, on PostgreSQL and on SQLite, and decides
+// nothing about an exhaust but that a record is never taken back.
 //
 // Errors say what was being done; they never hold a row's values, because those are signed URLs.
 package jobs
@@ -34,9 +34,7 @@ func New(db *database.DB) *Jobs { return &Jobs{db: db} }
 func (j *Jobs) Submit(ctx context.Context, job exhaust.Job) error {
 	return j.upsert(ctx, exhaust.Job{
 		Request: job.Request,
-		State: exhaust.State{Status: exhaust.Submitted,
-			Attempts:  job.Attempts,
-			UpdatedAt: job.UpdatedAt},
+		State:   exhaust.State{Status: exhaust.Submitted, Attempts: job.Attempts, UpdatedAt: job.UpdatedAt},
 	}, "excluded.iteration > job_request.iteration")
 }
 
@@ -287,14 +285,16 @@ func (r jobRow) job() (exhaust.Job, error) {
 			SubmittedAt:    time.Time(r.SubmittedAt),
 			AllowEmpty:     r.AllowEmpty,
 		},
-		State: exhaust.State{Status: exhaust.Status(r.Status),
+		State: exhaust.State{
+			Status:        exhaust.Status(r.Status),
 			Message:       r.Message,
 			Retryable:     r.Retryable,
 			Attempts:      r.Attempts,
 			UpdatedAt:     time.Time(r.UpdatedAt),
 			CompletedAt:   time.Time(r.CompletedAt),
 			ExecutionTime: time.Duration(r.ExecutionTime.Int64) * time.Millisecond,
-			Report:        r.Report},
+			Report:        r.Report,
+		},
 		ExpiresAt: time.Time(r.ExpiresAt),
 	}
 	if err := json.Unmarshal([]byte(r.Progress), &job.Progress); err != nil {

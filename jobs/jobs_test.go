@@ -48,8 +48,10 @@ func submitted(id string) exhaust.Job {
 			Config:       json.RawMessage("{ \"type\" : \"uci-response-exhaust\",\r\n\t\"conversationId\":\"c\", \"x\":\"\\u0000 \\ud800 é 1e400\",\"x\":1e400 }"),
 			OutputFormat: "csv", ConversationID: "c", StartDate: "2022-03-01", EndDate: "2022-04-01", SubmittedAt: morning,
 		},
-		State: exhaust.State{Status: exhaust.Submitted,
-			UpdatedAt: morning},
+		State: exhaust.State{
+			Status:    exhaust.Submitted,
+			UpdatedAt: morning,
+		},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/dbtest"
+	"data-exhaust/internal/e2etest"
 )
 
 // A table of few rows tempts PostgreSQL more to read it whole, one of many is what production has.
@@ -16,6 +17,9 @@ const (
 	rowsOfABigTable    = 100_000
 	rowsOfAMiddlingOne = 20_000
 )
+
+// slowdown is by how much the race detector slows SQLite, which is Go code. Plans race with nothing.
+var slowdown = map[bool]int{false: 1, true: 40}[e2etest.HasRaceDetector]
 
 var readOnly = &sql.TxOptions{ReadOnly: true}
 

@@ -14,11 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"data-exhaust/database"
 	"data-exhaust/internal/dbtest"
 	"data-exhaust/internal/sample"
-
-	"github.com/google/uuid"
 )
 
 const aMillion = 1_000_000

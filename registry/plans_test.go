@@ -6,11 +6,12 @@ import (
 	"strings"
 	"testing"
 
-	"data-exhaust/database"
-	"data-exhaust/internal/dbtest"
-
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
+
+	"data-exhaust/database"
+	"data-exhaust/internal/dbtest"
+	"data-exhaust/internal/e2etest"
 )
 
 // A table of few rows tempts database.PostgreSQL more to read it whole, one of many is what production has.
@@ -18,6 +19,9 @@ const (
 	rowsOfABigTable    = 100_000
 	rowsOfAMiddlingOne = 20_000
 )
+
+// slowdown is by how much the race detector slows SQLite, which is Go code. Plans race with nothing.
+var slowdown = map[bool]int{false: 1, true: 40}[e2etest.HasRaceDetector]
 
 func TestNoLookUpInUCIReadsABigTableWhole(t *testing.T) {
 	onEachRelease(t, func(t *testing.T, p platform) {

@@ -1,4 +1,4 @@
-// Package report writes what an exhaust is handed over as: CSV files. It knows no store, only an io.Writer, and decides
+// Package report writes what an exhaust is handed over as, CSV files so far, to an io.Writer: it knows no store, and decides
 // nothing about a row.
 package report
 

@@ -177,6 +177,9 @@ func (s *service) wantRuns(job exhaust.Job, want int64) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
+		if got := counted.GetCount(); got > want {
+			s.t.Fatalf("%d runs, want %d", got, want)
+		}
 		return counted.GetCount() == want
 	})
 }

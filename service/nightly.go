@@ -15,8 +15,12 @@ import (
 	"data-exhaust/workflows"
 )
 
-// NightlySchedule is the id of the Temporal Schedule that starts the night.
-const NightlySchedule = "exhaust-nightly"
+// NightlySchedule is the id of the Temporal Schedule that starts the night, and NightlyWorkflowID begins the ids of its
+// workflows.
+const (
+	NightlySchedule   = "exhaust-nightly"
+	NightlyWorkflowID = "nightly"
+)
 
 // NightlySettings are those that the night's schedule follows.
 type NightlySettings struct {
@@ -85,7 +89,7 @@ func (s NightlySettings) options() client.ScheduleOptions {
 		CatchupWindow: 24 * time.Hour,
 		Note:          "runs the exhausts that wait for the night, retries, deletes what has expired",
 		Action: &client.ScheduleWorkflowAction{
-			ID:            "nightly",
+			ID:            NightlyWorkflowID,
 			Workflow:      workflows.Nightly,
 			Args:          []any{s.input()},
 			TaskQueue:     s.TaskQueue,

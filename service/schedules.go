@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base32"
@@ -103,7 +104,7 @@ const catchUp = 365 * 24 * time.Hour
 // List is the schedules of a channel by id, at most limit of them. Temporal lists a new one a moment
 // after it was made.
 func (s *Schedules) List(ctx context.Context, channel string, limit int) ([]Schedule, error) {
-	query := workflows.ChannelAttribute.GetName() + " = " + quote(channel)
+	query := workflows.ChannelAttribute.GetName() + " = " + quoteFilter(channel)
 	if strings.ContainsAny(channel, `"\`) {
 		query = "" // Temporal on PostgreSQL or SQLite finds no value with one of these
 	}
@@ -148,8 +149,8 @@ func channelOf(entry *client.ScheduleListEntry) (channel string) {
 	return channel
 }
 
-// quote writes a value as Temporal's list filters take it.
-func quote(s string) string {
+// quoteFilter writes a value as Temporal's list filters take it.
+func quoteFilter(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
 }
 
@@ -166,18 +167,27 @@ func (s *Schedules) Read(ctx context.Context, channel, id string) (Schedule, err
 // maxFirings is how many firings Read returns.
 const maxFirings = 10
 
+// firingStates are the states of a firing's workflow. Any other is that of one that came to nothing.
+var firingStates = map[enumspb.WorkflowExecutionStatus]string{
+	enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:    "RUNNING",
+	enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:  "COMPLETED",
+	enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:   "CANCELED",
+	enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED: "TERMINATED",
+	enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:  "TIMED_OUT",
+}
+
 func (s *Schedules) firings(ctx context.Context, id string) ([]Firing, error) {
 	list, err := s.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Namespace: s.namespace,
 		PageSize:  maxFirings,
-		Query:     "TemporalScheduledById = " + quote(workflows.RecurringScheduleID(id)),
+		Query:     "TemporalScheduledById = " + quoteFilter(workflows.RecurringScheduleID(id)),
 	})
 	if err != nil {
 		return nil, temporalError(err)
 	}
 	var firings []Firing
 	for _, execution := range list.GetExecutions() {
-		firing := Firing{WorkflowID: execution.GetExecution().GetWorkflowId(), State: stateOf(execution.GetStatus())}
+		firing := Firing{WorkflowID: execution.GetExecution().GetWorkflowId(), State: cmp.Or(firingStates[execution.GetStatus()], "FAILED")}
 		if payload, ok := execution.GetMemo().GetFields()[workflows.FiringMemo]; ok {
 			if err := converter.GetDefaultDataConverter().FromPayload(payload, &firing.Firing); err != nil {
 				return nil, fmt.Errorf("the memo of workflow %s: %w", firing.WorkflowID, err)
@@ -191,13 +201,6 @@ func (s *Schedules) firings(ctx context.Context, id string) ([]Firing, error) {
 	}
 	slices.SortFunc(firings, func(x, y Firing) int { return y.Window.Firing.Compare(x.Window.Firing) })
 	return firings, nil
-}
-
-// stateOf is the status as Temporal's UI and its list filters write it: RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or
-// TIMED_OUT.
-func stateOf(status enumspb.WorkflowExecutionStatus) string {
-	name := status.Descriptor().Values().ByNumber(status.Number()).Name()
-	return strings.TrimPrefix(string(name), "WORKFLOW_EXECUTION_STATUS_")
 }
 
 // Delete ends a schedule. Firings that are on their way go on, and what it has made stays.

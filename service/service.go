@@ -1,6 +1,6 @@
-// Package service is what can be asked of Data Exhaust, whoever asks: REST, the command, the night, a recurring exhaust.
-// It keeps no state of its own: an exhaust that is in flight is its Temporal workflow, one that Temporal has forgotten is
-// a row of job_request, a recurring exhaust is a Temporal Schedule.
+// Package service is what can be asked of Data Exhaust, whoever asks (REST, the command, the night, a recurring exhaust), and
+// keeps no state of its own: an exhaust in flight is its Temporal workflow, one that Temporal has forgotten is a row of
+// job_request, a recurring exhaust is a Temporal Schedule.
 package service
 
 import (

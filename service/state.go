@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -50,10 +49,10 @@ func jobOf(d *workflowservice.DescribeWorkflowExecutionResponse) (exhaust.Job, e
 		request exhaust.Request
 		state   exhaust.State
 	)
-	if err := errors.Join(
-		readMemo(info.GetMemo(), workflows.RequestMemo, &request),
-		readMemo(info.GetMemo(), workflows.StateMemo, &state),
-	); err != nil {
+	if err := readMemo(info.GetMemo(), workflows.RequestMemo, &request); err != nil {
+		return exhaust.Job{}, err
+	}
+	if err := readMemo(info.GetMemo(), workflows.StateMemo, &state); err != nil {
 		return exhaust.Job{}, err
 	}
 	job := exhaust.Job{Request: request, State: state}

@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"data-exhaust/activities"
 	"data-exhaust/exhaust"
 	"data-exhaust/workflows"
 )
@@ -111,7 +112,11 @@ func TestHeartbeatsOfRunningActivitiesCount(t *testing.T) {
 		return &workflowpb.PendingActivityInfo{HeartbeatDetails: &commonpb.Payloads{Payloads: []*commonpb.Payload{payload(t, value)}}}
 	}
 	d.PendingActivities = []*workflowpb.PendingActivityInfo{
-		beat(exhaust.Heartbeat{BytesRead: 200, EventsMatched: 3}),
+		// As FetchTelemetry sends it: with the place to resume at, which is not the API's.
+		beat(activities.Heartbeat{
+			Heartbeat: exhaust.Heartbeat{BytesRead: 200, EventsMatched: 3},
+			Fetch:     &activities.FetchResume{Fetched: activities.Fetched{BytesRead: 70, EventsMatched: 70, LinesSkipped: 70}},
+		}),
 		beat(exhaust.Heartbeat{BytesRead: 200, LinesSkipped: 2, RowsWritten: 4}),
 		beat("another version's"),
 		{}, // it has not told anything

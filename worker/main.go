@@ -1,4 +1,4 @@
-// Command worker runs the workflows and activities of Data Exhaust. Its settings are in the
+// Command worker runs the workflows and activities of Data Exhaust and answers no client. Its settings are in the
 // environment: docs/settings.md.
 package main
 

@@ -1,4 +1,4 @@
-// Package workflows says what happens to an exhaust and in which order. It is deterministic: it has no client, no clock and
+// Package workflows says what happens to an exhaust and in which order, deterministically: it has no client, no clock and
 // no I/O, all of which are activities.
 package workflows
 
@@ -36,6 +36,9 @@ type Result struct {
 	Report   string           `json:"report"`
 	Progress exhaust.Progress `json:"progress"`
 }
+
+// Failed is the type of failure of a workflow whose cause has none of its own.
+const Failed = "Failed"
 
 // StateQuery asks an exhaust in flight for its exhaust.Job, for people who look at it in Temporal's UI.
 const StateQuery = "state"
@@ -83,10 +86,12 @@ func newExhaust(ctx workflow.Context, in Input) *exhaustRun {
 	return &exhaustRun{
 		job: exhaust.Job{
 			Request: in.Request,
-			State: exhaust.State{Status: exhaust.Submitted,
+			State: exhaust.State{
+				Status:    exhaust.Submitted,
 				Attempts:  in.Attempts,
 				Progress:  exhaust.Progress{Phase: in.Request.FirstPhase()},
-				UpdatedAt: in.Request.SubmittedAt},
+				UpdatedAt: in.Request.SubmittedAt,
+			},
 		},
 		startedAt: now,
 		timeout:   in.Timeout,
@@ -399,7 +404,7 @@ func (e *exhaustRun) fail(ctx workflow.Context, cause error) error {
 	if cancelled {
 		return temporal.NewCanceledError(e.job.Message)
 	}
-	kind := "Failed"
+	kind := Failed
 	var application *temporal.ApplicationError
 	if errors.As(cause, &application) {
 		kind = application.Type()

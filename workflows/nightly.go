@@ -72,7 +72,8 @@ const (
 // n names the activities of the night; only the names are used here.
 var n *night.Activities
 
-// Nightly starts every exhaust that waits for the night, retries what FAILED for a reason that may heal, and deletes what has expired. One bad exhaust never stops the rest.
+// Nightly starts every exhaust that waits for the night, retries what FAILED for a reason that may heal, and deletes what
+// has expired. One bad exhaust never stops the rest.
 func Nightly(ctx workflow.Context, in NightInput) (Summary, error) {
 	state := in.Carried
 	if state == nil {
@@ -159,14 +160,14 @@ func (r *nightRun) start(ctx workflow.Context, due []night.Due) error {
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer r.waits.Done()
 			defer r.slots.Release(1)
-			r.waitForOne(ctx, d)
+			r.startAndWait(ctx, d)
 		})
 	}
 	return ctx.Err()
 }
 
-// waitForOne starts one exhaust and waits for its end. However it ends, the night goes on.
-func (r *nightRun) waitForOne(ctx workflow.Context, due night.Due) {
+// startAndWait starts one exhaust and waits for its end. However it ends, the night goes on.
+func (r *nightRun) startAndWait(ctx workflow.Context, due night.Due) {
 	outcome := night.Outcome{RequestID: due.RequestID, Status: exhaust.Failed}
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		Summary:                due.RequestID,

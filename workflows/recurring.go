@@ -76,7 +76,7 @@ func Recurring(ctx workflow.Context, s exhaust.Schedule) (Firing, error) {
 	switch {
 	case job.Status == exhaust.Failed:
 		return Firing{}, temporal.NewNonRetryableApplicationError(
-			fmt.Sprintf("exhaust %s of %s FAILED: %s", job.ID, days, job.Message), "Failed", nil)
+			fmt.Sprintf("exhaust %s of %s FAILED: %s", job.ID, days, job.Message), Failed, nil)
 	case job.Status == exhaust.Cancelled:
 		return Firing{}, temporal.NewCanceledError(fmt.Sprintf("exhaust %s of %s was CANCELLED", job.ID, days))
 	case s.Webhook == nil:

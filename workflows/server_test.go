@@ -93,7 +93,7 @@ func start(t *testing.T, c client.Client, taskQueue string, in workflows.Input) 
 		TypedSearchAttributes: workflows.SearchAttributes(in.Request),
 		Memo: map[string]any{
 			workflows.RequestMemo: in.Request,
-			workflows.StateMemo:   exhaust.Job{Request: in.Request, State: exhaust.State{Status: exhaust.Submitted, UpdatedAt: in.Request.SubmittedAt}}.State,
+			workflows.StateMemo:   exhaust.State{Status: exhaust.Submitted, UpdatedAt: in.Request.SubmittedAt},
 		},
 	}, workflows.Exhaust, in)
 	if err != nil {

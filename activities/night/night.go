@@ -1,4 +1,4 @@
-// Package night does the work of the night: it finds what is due, starts it, and deletes what has expired. It makes no
+// Package night does the work of the night (it finds what is due, starts it, and deletes what has expired), makes no
 // exhaust itself, and deletes nothing that an exhaust may still name.
 package night
 
@@ -161,7 +161,7 @@ func (n *Activities) settleEnded(ctx context.Context) error {
 			return err
 		}
 		for _, job := range selected {
-			if _, err := n.isRunning(ctx, job.ID); err != nil {
+			if _, err := n.isInFlight(ctx, job.ID); err != nil {
 				return err
 			}
 			after = job.ID
@@ -207,8 +207,8 @@ func (n *Activities) DeleteLeftStaging(ctx context.Context, now time.Time) (Clea
 
 func (n *Activities) deleteLeftStaging(ctx context.Context, now time.Time) (cleaned Cleaned, err error) {
 	var (
-		lastID    string // files come in the order of their exhausts
-		isRunning bool
+		lastID   string // files come in the order of their exhausts
+		inFlight bool
 	)
 	for object, err := range n.reports.List(ctx, exhaust.StagingPrefix, "") {
 		if err != nil {
@@ -219,12 +219,12 @@ func (n *Activities) deleteLeftStaging(ctx context.Context, now time.Time) (clea
 		}
 		requestID := exhaust.RequestOf(object.Name, exhaust.StagingPrefix)
 		if requestID != lastID {
-			if isRunning, err = n.isRunning(ctx, requestID); err != nil {
+			if inFlight, err = n.isInFlight(ctx, requestID); err != nil {
 				return cleaned, err
 			}
 			lastID = requestID
 		}
-		if isRunning {
+		if inFlight {
 			continue
 		}
 		if err := n.reports.Delete(ctx, object.Name); err != nil {
@@ -268,9 +268,9 @@ func (n *Activities) deleteUnnamed(ctx context.Context, now time.Time) (cleaned 
 	return cleaned, nil
 }
 
-// isRunning reports whether an exhaust has not ended. A row of job_request that says so may be wrong: an
+// isInFlight reports whether an exhaust has not ended. A row of job_request that says so may be wrong: an
 // exhaust that was terminated could neither record its end nor remove what it had staged.
-func (n *Activities) isRunning(ctx context.Context, requestID string) (bool, error) {
+func (n *Activities) isInFlight(ctx context.Context, requestID string) (bool, error) {
 	recorded, err := n.jobs.Job(ctx, requestID)
 	if errors.Is(err, jobs.ErrNoJob) {
 		return false, nil

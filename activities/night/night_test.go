@@ -1,18 +1,17 @@
 package night_test
 
 import (
+	"context"
 	"io/fs"
 	"log/slog"
-
-	sdklog "go.temporal.io/sdk/log"
-	"go.temporal.io/sdk/testsuite"
-
-	"context"
 	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
+
+	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
 
 	"data-exhaust/activities/night"
 	"data-exhaust/blob"

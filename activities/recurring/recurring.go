@@ -1,5 +1,5 @@
-// Package recurring does the work of one firing of a recurring exhaust: which days it covers, the exhaust of these days,
-// the news to the schedule's owner. It makes no exhaust itself and keeps no state.
+// Package recurring does the work of one firing of a recurring exhaust (which days it covers, the exhaust of these days,
+// the news to the schedule's owner), makes no exhaust itself, and keeps no state.
 package recurring
 
 import (

@@ -16,9 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"data-exhaust/exhaust"
-
 	"go.temporal.io/sdk/temporal"
+
+	"data-exhaust/exhaust"
 )
 
 const webhookSecret = "a-secret-for-tests-only"

@@ -1,6 +1,6 @@
-// Package segments sorts more records than fit in memory. Records gather in a Buffer, which stores them as a segment: an
-// object of records in ascending byte order. Merge reads any number of segments as one. Both hold a bounded amount of
-// memory whatever they are given; what a record means is not for this package to know.
+// Package segments sorts more records than fit in memory, and knows nothing of what a record means. Records gather in a
+// Buffer, which stores them as a segment: an object of records in ascending byte order. Merge reads any number of
+// segments as one. Both hold a bounded amount of memory whatever they are given.
 package segments
 
 import (

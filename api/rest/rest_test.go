@@ -201,9 +201,12 @@ func (a *api) keep(digit string, edit func(*exhaust.Job)) exhaust.Job {
 			Config:       json.RawMessage(`{ "type":"uci-response-exhaust", "conversationId":"` + conversation + `", "note":"<a & b>" }`),
 			OutputFormat: "csv", ConversationID: conversation, SubmittedAt: submitted,
 		},
-		State: exhaust.State{Status: exhaust.Success, UpdatedAt: now, CompletedAt: now, ExecutionTime: 1500 * time.Millisecond,
+		State: exhaust.State{
+			Status: exhaust.Success, UpdatedAt: now, CompletedAt: now, ExecutionTime: 1500 * time.Millisecond,
 			Progress: exhaust.Progress{Phase: exhaust.Done, BytesTotal: 10, BytesRead: 10, EventsMatched: 4, RowsWritten: 3, Percent: 100, LinesSkipped: 1, RowsUnknownDevice: 1},
-			Report:   "report.csv"}, DownloadURLs: []string{"http://exhaust.example/a?b=1&c=2"}, ExpiresAt: now.Add(20 * time.Hour),
+			Report:   "report.csv",
+		},
+		DownloadURLs: []string{"http://exhaust.example/a?b=1&c=2"}, ExpiresAt: now.Add(20 * time.Hour),
 	}
 	edit(&job)
 	if err := a.jobs.Save(a.t.Context(), job); err != nil {

@@ -1,5 +1,5 @@
-// Package rest is the HTTP service: the calls of contract section 1, recurring exhausts, and the signed files of a folder
-// store. It reads and writes HTTP and asks package service for all the rest.
+// Package rest is the HTTP service (the calls of contract section 1, recurring exhausts, the signed files of a folder
+// store), which only reads and writes HTTP and asks package service for all the rest.
 package rest
 
 import (

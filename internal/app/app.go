@@ -1,6 +1,5 @@
-// Package app puts the worker and the API together from the settings: the same for the binaries
-// of their own, for `starter dev`, and for the tests. It decides
-// nothing: it hands settings to the packages that do.
+// Package app puts the worker and the API together from the settings, the same for the binaries of their own, for
+// `starter dev` and for the tests, and decides nothing itself: it hands settings to the packages that do.
 package app
 
 import (

@@ -45,7 +45,7 @@ func SetUp(ctx context.Context, cfg config.Config, retention time.Duration, log 
 			return service.RegisterSearchAttributes(ctx, temporalClient, namespace)
 		}},
 	} {
-		if err := insist(ctx, step.what, step.do, log); err != nil {
+		if err := retryUntilDone(ctx, step.what, step.do, log); err != nil {
 			return err
 		}
 		log.Info("ready", "what", step.what)
@@ -53,8 +53,8 @@ func SetUp(ctx context.Context, cfg config.Config, retention time.Duration, log 
 	return nil
 }
 
-// insist does a step again until it succeeds, cannot succeed, or the context ends.
-func insist(ctx context.Context, what string, do func(ctx context.Context) error, log *slog.Logger) error {
+// retryUntilDone does a step again until it succeeds, cannot succeed, or the context ends.
+func retryUntilDone(ctx context.Context, what string, do func(ctx context.Context) error, log *slog.Logger) error {
 	var last, logged error
 	_, err := backoff.Retry(ctx, func() (any, error) {
 		last = do(ctx)

@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +40,9 @@ var exact = map[string][]string{
 	"telemetry":                  {"exhaust"},
 	"jobs":                       {"database", "exhaust"},
 	"registry":                   {"database", "exhaust"},
+	"api/rest":                   {"exhaust", "jobs", "service"},
+	"service":                    {"exhaust", "jobs", "workflows"},
+	"activities/segments":        {"blob"},
 	"workflows":                  {"activities", "activities/night", "activities/recurring", "exhaust"},
 	"internal/devstack":          nil,
 	"internal/sample":            {"blob", "database", "exhaust"},
@@ -155,6 +159,7 @@ func TestArrowsPointDown(t *testing.T) {
 }
 
 func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	limits := regexp.MustCompile(`\b(not|no|nothing|never|only|nor)\b`)
 	for folder, p := range packages(t) {
 		begin := "Package " + p.name + " "
 		if p.name == "main" {
@@ -162,6 +167,11 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 		}
 		if len(p.comments) != 1 || !strings.HasPrefix(p.comments[0], begin) {
 			t.Errorf("the comments of package %s are %.80q, want one that begins %q", folder, p.comments, begin)
+			continue
+		}
+		sentence, _, _ := strings.Cut(strings.ReplaceAll(p.comments[0], "\n", " ")+" ", ". ")
+		if !limits.MatchString(sentence) {
+			t.Errorf("the first sentence about package %s does not say what it may not do: %s", folder, sentence)
 		}
 	}
 }

@@ -42,13 +42,13 @@ func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
 			"ExhaustStatus", "ExhaustTag", "ExhaustChannel", "ExhaustDataset", "ExhaustConversation",
 		}},
 		{"ids of workflows and schedules", []string{
-			exhaust.WorkflowID("1E2A"), workflows.RecurringID("abc"), workflows.RecurringScheduleID("abc"), service.NightlySchedule,
-		}, []string{"exhaust-1E2A", "recurring-abc", "exhaust-schedule-abc", "exhaust-nightly"}},
+			exhaust.WorkflowID("1E2A"), workflows.RecurringID("abc"), workflows.RecurringScheduleID("abc"), service.NightlySchedule, service.NightlyWorkflowID,
+		}, []string{"exhaust-1E2A", "recurring-abc", "exhaust-schedule-abc", "exhaust-nightly", "nightly"}},
 		{"error types", []string{
 			activities.NoConversation, activities.NoData, activities.CorruptTelemetry, activities.BadRange, activities.StagingGone, activities.Stopping,
-			recurring.NotEnded, recurring.BadWindow, recurring.WebhookRefused,
+			recurring.NotEnded, recurring.BadWindow, recurring.WebhookRefused, workflows.Failed,
 		}, []string{
-			"NoConversation", "NoData", "CorruptTelemetry", "BadRange", "StagingGone", "WorkerStopping", "NotEnded", "BadWindow", "WebhookRefused",
+			"NoConversation", "NoData", "CorruptTelemetry", "BadRange", "StagingGone", "WorkerStopping", "NotEnded", "BadWindow", "WebhookRefused", "Failed",
 		}},
 		{"names in the reports store", []string{
 			exhaust.StagingPrefix, exhaust.StagingOf("1E2A"), exhaust.StagingOfRun("1E2A", "run"), exhaust.SlicesOf("bot"),
@@ -61,7 +61,8 @@ func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
 		{"headers of webhooks", []string{recurring.DeliveryHeader, recurring.TimestampHeader, recurring.SignatureHeader}, []string{
 			"X-Exhaust-Delivery", "X-Exhaust-Timestamp", "X-Exhaust-Signature",
 		}},
-		{"columns of job_request", columns(t), []string{
+		{"tables", query(t, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`), []string{"data_exhaust_migrations", "job_request"}},
+		{"columns of job_request", query(t, `SELECT name FROM pragma_table_info('job_request') ORDER BY name`), []string{
 			"allow_empty", "conversation_id", "download_urls", "dt_job_completed", "dt_job_submitted", "dt_job_updated", "dt_urls_expire", "end_date",
 			"err_message", "execution_time", "iteration", "job_id", "may_heal", "output_format", "progress", "report", "request_data", "request_id",
 			"requested_by", "requested_channel", "start_date", "status", "tag",
@@ -89,7 +90,8 @@ func methodNames[T any]() (names []string) {
 	return names
 }
 
-func columns(t *testing.T) (names []string) {
+// query asks a database that was just migrated.
+func query(t *testing.T, sql string) (names []string) {
 	t.Helper()
 	db, err := database.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "jobs.db"))
 	if err != nil {
@@ -99,7 +101,7 @@ func columns(t *testing.T) (names []string) {
 	if err := jobs.New(db).Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Select(t.Context(), &names, `SELECT name FROM pragma_table_info('job_request') ORDER BY name`); err != nil {
+	if err := db.Select(t.Context(), &names, sql); err != nil {
 		t.Fatal(err)
 	}
 	return names
@@ -108,37 +110,37 @@ func columns(t *testing.T) (names []string) {
 // payloads are what travels through Temporal, each with the fields of its JSON. What stands in an object of an object is
 // listed where that object's type is.
 var payloads = map[reflect.Type]string{
-	reflect.TypeFor[workflows.Input]():         "request attempts timeout wait",
+	reflect.TypeFor[workflows.Input]():         "request attempts timeout wait,omitempty",
 	reflect.TypeFor[workflows.Result]():        "report progress",
-	reflect.TypeFor[exhaust.Request]():         "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate endDate submittedAt allowEmpty",
-	reflect.TypeFor[exhaust.State]():           "status statusMessage mayHeal attempts progress updatedAt completedAt executionTime report",
-	reflect.TypeFor[exhaust.Job]():             "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate endDate submittedAt allowEmpty status statusMessage mayHeal attempts progress updatedAt completedAt executionTime report",
+	reflect.TypeFor[exhaust.Request]():         "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate,omitempty endDate,omitempty submittedAt allowEmpty,omitempty",
+	reflect.TypeFor[exhaust.State]():           "status statusMessage,omitempty mayHeal,omitempty attempts progress updatedAt completedAt,omitzero executionTime,omitempty report,omitempty",
+	reflect.TypeFor[exhaust.Job]():             "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate,omitempty endDate,omitempty submittedAt allowEmpty,omitempty status statusMessage,omitempty mayHeal,omitempty attempts progress updatedAt completedAt,omitzero executionTime,omitempty report,omitempty",
 	reflect.TypeFor[exhaust.Progress]():        "phase bytesTotal bytesRead eventsMatched rowsWritten percent linesSkipped rowsUnknownDevice undecryptable",
 	reflect.TypeFor[exhaust.Conversation]():    "ID Name Channel StartDate EndDate",
 	reflect.TypeFor[activities.Resolved]():     "conversation startDate endDate",
 	reflect.TypeFor[activities.Part]():         "number begin end objects bytes",
-	reflect.TypeFor[activities.Position]():     "day name",
+	reflect.TypeFor[activities.Position]():     "day name,omitempty",
 	reflect.TypeFor[activities.FetchInput]():   "dataset channel conversationId staging part",
 	reflect.TypeFor[activities.Fetched]():      "runs bytesRead eventsMatched linesSkipped objects",
 	reflect.TypeFor[activities.SegmentRange](): "part attempt count",
 	reflect.TypeFor[activities.FetchResume]():  "after fetched",
-	reflect.TypeFor[activities.Heartbeat]():    "bytesRead eventsMatched linesSkipped rowsWritten fetch",
-	reflect.TypeFor[activities.JoinInput]():    "dataset conversationId staging runs fromRegistry",
-	reflect.TypeFor[activities.Joined]():       "known unknown repeatRuns",
-	reflect.TypeFor[activities.BuildInput]():   "request conversation staging runs repeatRuns completed",
+	reflect.TypeFor[activities.Heartbeat]():    "bytesRead,omitempty eventsMatched,omitempty linesSkipped,omitempty rowsWritten,omitempty fetch,omitempty",
+	reflect.TypeFor[activities.JoinInput]():    "dataset conversationId staging runs,omitempty fromRegistry,omitempty",
+	reflect.TypeFor[activities.Joined]():       "known unknown repeatRuns,omitempty",
+	reflect.TypeFor[activities.BuildInput]():   "request conversation staging runs,omitempty repeatRuns,omitempty completed",
 	reflect.TypeFor[activities.Built]():        "report rowsWritten rowsUnknownDevice undecryptable",
-	reflect.TypeFor[workflows.NightInput]():    "concurrency timeout schedule carried",
-	reflect.TypeFor[workflows.Night]():         "began failed listed after running summary",
-	reflect.TypeFor[workflows.Summary]():       "began ended ran retried success failed cancelled bytes rows slowest failures deleted problems",
+	reflect.TypeFor[workflows.NightInput]():    "concurrency timeout schedule,omitempty carried,omitempty",
+	reflect.TypeFor[workflows.Night]():         "began failed listed after,omitempty running,omitempty summary",
+	reflect.TypeFor[workflows.Summary]():       "began ended ran retried success failed cancelled bytes rows slowest,omitempty failures,omitempty deleted problems,omitempty",
 	reflect.TypeFor[night.Due]():               "requestId status attempts",
-	reflect.TypeFor[night.DueQuery]():          "failed before after limit",
-	reflect.TypeFor[night.Outcome]():           "requestId status message bytes rows took",
+	reflect.TypeFor[night.DueQuery]():          "failed before after,omitempty limit",
+	reflect.TypeFor[night.Outcome]():           "requestId status message,omitempty bytes rows took",
 	reflect.TypeFor[night.Cleaned]():           "reports staged unnamed",
-	reflect.TypeFor[workflows.Firing]():        "firing from to requestId status rows note webhook",
-	reflect.TypeFor[exhaust.Schedule]():        "id revision dataset tag channel requestedBy datasetConfig conversationId cron zone jitter change webhook createdAt updatedAt",
+	reflect.TypeFor[workflows.Firing]():        "firing from,omitempty to,omitempty requestId,omitempty status,omitempty rows note,omitempty webhook,omitempty",
+	reflect.TypeFor[exhaust.Schedule]():        "id revision dataset tag channel requestedBy datasetConfig conversationId cron zone jitter,omitempty change,omitempty webhook,omitempty createdAt updatedAt",
 	reflect.TypeFor[exhaust.ScheduleChange]():  "at first last",
 	reflect.TypeFor[exhaust.SealedWebhook]():   "host sealed",
-	reflect.TypeFor[exhaust.Window]():          "firing from to",
+	reflect.TypeFor[exhaust.Window]():          "firing from,omitempty to,omitempty",
 	reflect.TypeFor[recurring.Ready]():         "scheduleId requestId tag channel dataset status from to rows webhook attempts",
 }
 
@@ -159,19 +161,19 @@ func TestFieldsOfPayloadsStayTheSame(t *testing.T) {
 	}
 }
 
-// jsonFields are the names in a struct's JSON, in their order.
-func jsonFields(of reflect.Type) (names []string) {
+// jsonFields are the tags of a struct's fields in JSON, in their order: each a name, and whether an empty value is left out.
+func jsonFields(of reflect.Type) (tags []string) {
 	for field := range of.Fields() {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		tag := field.Tag.Get("json")
 		switch {
-		case name == "-", !field.IsExported():
-		case name == "" && field.Anonymous:
-			names = append(names, jsonFields(field.Type)...)
-		case name == "":
-			names = append(names, field.Name)
+		case tag == "-", !field.IsExported():
+		case tag == "" && field.Anonymous:
+			tags = append(tags, jsonFields(field.Type)...)
+		case tag == "":
+			tags = append(tags, field.Name)
 		default:
-			names = append(names, name)
+			tags = append(tags, tag)
 		}
 	}
-	return names
+	return tags
 }

@@ -1,4 +1,5 @@
-// Package dbtest gives tests real databases of both dialects. It imports nothing of the project but database and devstack.
+// Package dbtest gives tests real databases of both dialects, and imports nothing of the project but database and
+// devstack.
 package dbtest
 
 import (

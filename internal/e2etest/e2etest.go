@@ -1,6 +1,6 @@
-// Package e2etest is what end-to-end tests stand on: Data Exhaust's programs as processes of their own,
-// the servers that they need, and the calls of the api. It imports nothing of the project but
-// internal/devstack, so that what the tests expect never comes from the code under test.
+// Package e2etest is what end-to-end tests stand on (Data Exhaust's programs as processes of their own, the servers that
+// they need, the calls of the api), and imports nothing of the project but internal/devstack, so that what the tests
+// expect never comes from the code under test.
 package e2etest
 
 import (

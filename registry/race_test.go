@@ -1,6 +1,0 @@
-//go:build race
-
-package registry
-
-// The race detector makes SQLite, which is Go code, some forty times slower. Plans race with nothing.
-const slowdown = 40

@@ -131,7 +131,7 @@ func TestAnotherAttemptGoesOnWhereTheLastOneTold(t *testing.T) {
 	if got := seen.list(); !reflect.DeepEqual(got, want) {
 		t.Errorf("opened %v\nwant   %v", got, want)
 	}
-	wantRunsOfTwoAttempts(t, fetched.Segments, 2, 2)
+	wantSegmentsOfTwoAttempts(t, fetched.Segments, 2, 2)
 	// Each of the two zeros' lines is skipped once, each event matched once.
 	if fetched.EventsMatched != 16_005 || fetched.LinesSkipped != 2 {
 		t.Errorf("%d events matched, %d lines skipped; want 16005 and 2", fetched.EventsMatched, fetched.LinesSkipped)
@@ -175,9 +175,9 @@ func TestAnAttemptThatWasGivenUpDisturbsNothing(t *testing.T) {
 
 	// The second one goes on from there meanwhile, on another machine.
 	fetched := r.secondAttempt(in, beat)
-	wantRunsOfTwoAttempts(t, fetched.Segments, 1, 3)
+	wantSegmentsOfTwoAttempts(t, fetched.Segments, 1, 3)
 	if fetched.Segments[0].Attempt != first {
-		t.Errorf("the first runs are of attempt %s, want %s", fetched.Segments[0].Attempt, first)
+		t.Errorf("the first segments are of attempt %s, want %s", fetched.Segments[0].Attempt, first)
 	}
 	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
 	if r.report(built.Report) != want {
@@ -193,8 +193,8 @@ func TestAnAttemptThatWasGivenUpDisturbsNothing(t *testing.T) {
 	}
 }
 
-// wantRunsOfTwoAttempts checks that a part's runs are of two attempts, so many of each.
-func wantRunsOfTwoAttempts(t *testing.T, got []activities.SegmentRange, first, second int) {
+// wantSegmentsOfTwoAttempts checks that a part's runs are of two attempts, so many of each.
+func wantSegmentsOfTwoAttempts(t *testing.T, got []activities.SegmentRange, first, second int) {
 	t.Helper()
 	if len(got) != 2 || got[0].Count != first || got[1].Count != second || got[0].Attempt == got[1].Attempt ||
 		got[0].Attempt == "" || got[1].Attempt == "" {

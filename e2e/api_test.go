@@ -229,7 +229,7 @@ func TestAnExhaustThatCameToNothingRunsAgainBySubmitAndByRetry(t *testing.T) {
 		if status := d.workflowStatus(t, failed.RequestID); status != enumspb.WORKFLOW_EXECUTION_STATUS_FAILED {
 			t.Errorf("its workflow is %s", status)
 		}
-		again := d.Retry(t, o, failed.RequestID).Job(t)
+		again := d.Post(t, o.Path("retry", failed.RequestID), channel, "").Job(t)
 		if again.Status != "SUBMITTED" || again.Attempts != 1 || again.RequestID != failed.RequestID || again.JobStats.Completed != nil {
 			t.Errorf("retry answered %+v", again)
 		}
@@ -246,7 +246,7 @@ func TestAnExhaustThatCameToNothingRunsAgainBySubmitAndByRetry(t *testing.T) {
 		if end.Attempts != 2 {
 			t.Errorf("attempts is %d after the third run", end.Attempts)
 		}
-		refused := d.Retry(t, o, end.RequestID)
+		refused := d.Post(t, o.Path("retry", end.RequestID), channel, "")
 		if sentence := refused.Sentence(t); refused.Status != 400 || !strings.Contains(sentence, "SUCCESS") {
 			t.Errorf("retry of a SUCCESS answered %d: %s", refused.Status, sentence)
 		}
@@ -378,8 +378,8 @@ func TestWhatIsInJobRequestOutlivesTemporal(t *testing.T) {
 			ids = append(ids, d.SubmitAndWatch(t, o).End(t, time.Minute).RequestID)
 		}
 		w := d.SubmitAndWatch(t, cancelled)
-		w.Until(t, time.Minute, "it runs", isMidway)
-		d.Cancel(t, cancelled, w.ID)
+		until(t, w, time.Minute, "it runs", isMidway)
+		d.Post(t, cancelled.Path("cancel", w.ID), channel, "")
 		w.End(t, time.Minute)
 		ids = append(ids, w.ID)
 		for _, id := range ids {
@@ -552,7 +552,11 @@ func TestSecretsAreInNoLogAndNoHistory(t *testing.T) {
 		}
 		secrets := regexp.MustCompile(`(?i)signature=|sig=|99999000\d\d|X2FiP0lzef89|Dv3dKSyad9n4|refused to be core|two conversations|AccountKey|` +
 			regexp.QuoteMeta(secret) + `|` + key)
-		for where, text := range map[string]string{"the history": string(kept), "the logs": d.Logs(t)} {
+		var logs string
+		for _, p := range d.Processes {
+			logs += p.Log(t)
+		}
+		for where, text := range map[string]string{"the history": string(kept), "the logs": logs} {
 			if len(text) < 500 {
 				t.Errorf("%s: only %d bytes were looked at", where, len(text))
 			}

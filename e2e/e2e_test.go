@@ -31,12 +31,12 @@ const (
 
 var stacks = map[string]func(testing.TB) *e2etest.Stack{
 	"embedded": e2etest.Shared(func(t testing.TB) *e2etest.Stack {
-		s := e2etest.StartEmbedded(t)
+		s := startEmbedded(t)
 		fill(t, s.Registry)
 		return s
 	}),
 	"production": e2etest.Shared(func(t testing.TB) *e2etest.Stack {
-		s := e2etest.StartProduction(t)
+		s := startProduction(t)
 		fill(t, s.Registry)
 		fill(t, s.OlderRegistry)
 		return s
@@ -81,6 +81,19 @@ func (d deployment) addBot(t *testing.T, name string) string {
 // orderOf is an order under a tag of its own.
 func orderOf(dataset, conversation, start, end string) e2etest.Order {
 	return e2etest.Order{Dataset: dataset, Tag: uuid.NewString(), By: "tester", Channel: channel, Conversation: conversation, Start: start, End: end}
+}
+
+// until reads until holds returns true; an exhaust that ends before fails the test.
+func until(t *testing.T, w *e2etest.Watch, within time.Duration, what string, holds func(e2etest.Job) bool) {
+	t.Helper()
+	e2etest.Eventually(t, within, what, func() bool {
+		j := w.Read(t)
+		isReached := holds(j)
+		if j.IsEnded() && !isReached {
+			t.Fatalf("the exhaust ended before %s: %+v", what, j)
+		}
+		return isReached
+	})
 }
 
 // requestID is contract section 1's, made without the product's code.

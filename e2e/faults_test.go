@@ -112,7 +112,7 @@ func TestAnObjectThatCannotBeReadIsWaitedFor(t *testing.T) {
 			}
 			return attempt
 		}
-		w.Until(t, time.Minute, "it was tried three times", func(j e2etest.Job) bool { return j.Status == "PROCESSING" && maxAttempt() >= 3 })
+		until(t, w, time.Minute, "it was tried three times", func(j e2etest.Job) bool { return j.Status == "PROCESSING" && maxAttempt() >= 3 })
 		heal()
 		end := w.End(t, time.Minute)
 		sameFile(t, "the exhaust", d.download(t, w.Order, end), want)
@@ -129,7 +129,7 @@ func TestACancelledExhaustStopsAndLeavesNothing(t *testing.T) {
 		// Before there is a worker: it does nothing once there is one.
 		early := orderOf(response, bot, "2022-05-01", "2022-05-01")
 		waiting := d.SubmitAndWatch(t, early)
-		if j := d.Cancel(t, early, waiting.ID).Job(t); j.Status != "SUBMITTED" && j.Status != "CANCELLED" {
+		if j := d.Post(t, early.Path("cancel", waiting.ID), channel, "").Job(t); j.Status != "SUBMITTED" && j.Status != "CANCELLED" {
 			t.Errorf("without a worker cancel answered %s", j.Status)
 		}
 		d.StartWorker(t)
@@ -144,9 +144,9 @@ func TestACancelledExhaustStopsAndLeavesNothing(t *testing.T) {
 		// While it runs.
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
 		w := d.SubmitAndWatch(t, o)
-		w.Until(t, time.Minute, "it runs", isMidway)
+		until(t, w, time.Minute, "it runs", isMidway)
 		start := time.Now()
-		d.Cancel(t, o, w.ID).Job(t)
+		d.Post(t, o.Path("cancel", w.ID), channel, "").Job(t)
 		j := w.End(t, 20*time.Second)
 		if j.Status != "CANCELLED" || j.StatusMessage == "" || len(j.DownloadURLs) != 0 || j.JobStats.Completed == nil {
 			t.Errorf("it is %+v", j)
@@ -161,7 +161,8 @@ func TestACancelledExhaustStopsAndLeavesNothing(t *testing.T) {
 			t.Errorf("left in the reports store: %q", names)
 		}
 		// Cancelling it again changes nothing.
-		if again := d.Cancel(t, o, w.ID).Job(t); again.Status != "CANCELLED" || again.LastUpdated != j.LastUpdated {
+		again := d.Post(t, o.Path("cancel", w.ID), channel, "").Job(t)
+		if again.Status != "CANCELLED" || again.LastUpdated != j.LastUpdated {
 			t.Errorf("cancelled again: %+v", again)
 		}
 		// It runs again when it is submitted again, and what has succeeded cannot be cancelled.
@@ -169,7 +170,7 @@ func TestACancelledExhaustStopsAndLeavesNothing(t *testing.T) {
 			t.Errorf("submitted again: %+v", again)
 		}
 		sameFile(t, "the second run", d.download(t, o, w.End(t, 2*time.Minute)), want)
-		refused := d.Cancel(t, o, w.ID)
+		refused := d.Post(t, o.Path("cancel", w.ID), channel, "")
 		if sentence := refused.Sentence(t); refused.Status != 400 || !strings.Contains(sentence, "SUCCESS") {
 			t.Errorf("cancel of a SUCCESS answered %d: %s", refused.Status, sentence)
 		}
@@ -223,7 +224,7 @@ func TestAWorkerThatDiesIsReplacedAndTheFileIsTheSame(t *testing.T) {
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
 		fetching := d.StartWorker(t)
 		w := d.SubmitAndWatch(t, o)
-		w.Until(t, 2*time.Minute, "the first object is read", isPast(first))
+		until(t, w, 2*time.Minute, "the first object is read", isPast(first))
 		fetching.Kill(t)
 
 		start := time.Now()
@@ -233,7 +234,7 @@ func TestAWorkerThatDiesIsReplacedAndTheFileIsTheSame(t *testing.T) {
 		}
 
 		building := d.StartWorker(t)
-		w.Until(t, 2*time.Minute, "the CSV is built", func(j e2etest.Job) bool {
+		until(t, w, 2*time.Minute, "the CSV is built", func(j e2etest.Job) bool {
 			return j.Progress.Phase == "BUILDING" && d.isWorking(t, w.ID, "BuildCSV")
 		})
 		building.Kill(t)
@@ -270,7 +271,7 @@ func TestAFetchResumesBehindWhatItHasRead(t *testing.T) {
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
 		worker := d.StartWorker(t)
 		w := d.SubmitAndWatch(t, o)
-		w.Until(t, 2*time.Minute, "the first object is read", isPast(first))
+		until(t, w, 2*time.Minute, "the first object is read", isPast(first))
 		worker.Kill(t)
 		// Who reads the first object again finds nothing in it any more.
 		d.Telemetry.Put(t, first.name, []byte("\n"))
@@ -317,7 +318,7 @@ func TestAWorkerThatIsToldToStopHandsItsWorkOver(t *testing.T) {
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
 		leaving := d.StartWorker(t)
 		w := d.SubmitAndWatch(t, o)
-		w.Until(t, time.Minute, "it runs", isMidway)
+		until(t, w, time.Minute, "it runs", isMidway)
 		d.StartWorker(t)
 		d.waitForPollers(t, 2)
 		if j := w.Read(t); !isMidway(j) {
@@ -364,7 +365,7 @@ func TestAnExhaustOutlivesEveryServer(t *testing.T) {
 			}
 			o := orderOf(response, bot, "2022-05-01", "2022-05-04")
 			w := d.SubmitAndWatch(t, o)
-			w.Until(t, time.Minute, "it runs", isMidway)
+			until(t, w, time.Minute, "it runs", isMidway)
 			before := w.Last
 			if c.kill != nil {
 				e2etest.Must(t, c.kill())

@@ -21,16 +21,16 @@ type Deployment struct {
 	Telemetry, Reports Store
 	// URL is the first api's, from which files are downloaded; "" before there is one.
 	URL string
-
-	processes []*Process
+	// Processes are the apis and workers that it has had.
+	Processes []*Process
 }
 
 // NewDeployment plans a deployment with these settings beside the stack's. It starts nothing.
 func NewDeployment(s *Stack, settings ...string) *Deployment {
-	name := serial("deployment-")
+	name := Serial("deployment-")
 	d := &Deployment{Stack: s, Queue: name, Telemetry: newStore(s, "telemetry", name), Reports: newStore(s, "reports", name)}
-	d.Env = append(slices.Clone(s.env),
-		"EXHAUST_DATA_DIR="+filepath.Join(scratch, name),
+	d.Env = append(slices.Clone(s.Env),
+		"EXHAUST_DATA_DIR="+filepath.Join(Scratch, name),
 		"EXHAUST_TASK_QUEUE="+d.Queue,
 		"EXHAUST_TELEMETRY_STORE="+d.Telemetry.url(),
 		"EXHAUST_REPORTS_STORE="+d.Reports.url(),
@@ -97,24 +97,8 @@ func (d *Deployment) StartWorker(t testing.TB) *Process {
 func (d *Deployment) Launch(t testing.TB, binary string, settings ...string) *Process {
 	t.Helper()
 	p := launch(t, binary, append(slices.Clone(d.Env), settings...))
-	d.processes = append(d.processes, p)
+	d.Processes = append(d.Processes, p)
 	return p
-}
-
-// ExecStarter executes a command of the starter with the deployment's settings.
-func (d *Deployment) ExecStarter(t testing.TB, args ...string) Output {
-	t.Helper()
-	return ExecStarter(t, d.Env, args...)
-}
-
-// Logs is what all processes of the deployment have written.
-func (d *Deployment) Logs(t testing.TB) string {
-	t.Helper()
-	var all strings.Builder
-	for _, p := range d.processes {
-		all.WriteString(p.Log(t))
-	}
-	return all.String()
 }
 
 // RequestURL is the URL of a call of the api; path comes behind /dataset/v1/request/.
@@ -142,18 +126,6 @@ func (d *Deployment) Submit(t testing.TB, o Order) Job {
 func (d *Deployment) Read(t testing.TB, o Order, requestID string) Job {
 	t.Helper()
 	return d.Get(t, o.Path("read", requestID), o.Channel).Job(t)
-}
-
-// Cancel asks for an order's exhaust to be cancelled.
-func (d *Deployment) Cancel(t testing.TB, o Order, requestID string) Answer {
-	t.Helper()
-	return d.Post(t, o.Path("cancel", requestID), o.Channel, "")
-}
-
-// Retry asks for an order's exhaust to be retried.
-func (d *Deployment) Retry(t testing.TB, o Order, requestID string) Answer {
-	t.Helper()
-	return d.Post(t, o.Path("retry", requestID), o.Channel, "")
 }
 
 // Watch reads an exhaust again and again. It checks that progress never goes backwards in an attempt.
@@ -189,19 +161,6 @@ func (w *Watch) Read(t testing.TB) Job {
 	}
 	w.Last = next
 	return next
-}
-
-// Until reads until holds returns true; an exhaust that ends before fails the test.
-func (w *Watch) Until(t testing.TB, within time.Duration, what string, holds func(Job) bool) {
-	t.Helper()
-	Eventually(t, within, what, func() bool {
-		j := w.Read(t)
-		isReached := holds(j)
-		if j.IsEnded() && !isReached {
-			t.Fatalf("the exhaust ended before %s: %+v", what, j)
-		}
-		return isReached
-	})
 }
 
 // End reads until the exhaust has ended.

@@ -135,10 +135,7 @@ func (r recipe) provide(ctx context.Context, log io.Writer) (string, error) {
 
 // makeIn makes the tool in a folder of its own and moves it to its place when it is whole.
 func (r recipe) makeIn(ctx context.Context, cache string) error {
-	leftovers, err := filepath.Glob(filepath.Join(cache, ".unfinished-*")) // of processes that were killed
-	if err != nil {
-		return err
-	}
+	leftovers, _ := filepath.Glob(filepath.Join(cache, ".unfinished-*")) // of processes that were killed; the pattern is well-formed
 	for _, dir := range leftovers {
 		if err := os.RemoveAll(dir); err != nil {
 			return err

@@ -2,13 +2,14 @@ package e2etest
 
 import (
 	"cmp"
-	"net"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
+
+	"data-exhaust/internal/devstack"
 )
 
 // Deployment is Data Exhaust on a stack, with a task queue and stores of its own, so that tests do not
@@ -47,42 +48,24 @@ func NewDeployment(s *Stack, settings ...string) *Deployment {
 // StartAPI starts an api, waits until it is healthy, and returns its URL.
 func (d *Deployment) StartAPI(t testing.TB) string {
 	t.Helper()
-	for range 3 {
-		address := freeAddress(t)
-		url := "http://" + address
-		settings := []string{"EXHAUST_ADDR=" + address, "EXHAUST_PUBLIC_URL=" + cmp.Or(d.URL, url)}
-		p := d.Launch(t, "api", settings...)
-		Eventually(t, time.Minute, "the api is healthy", func() bool {
-			response, err := http.Get(url + "/health")
-			if err != nil {
-				return p.IsEnded()
-			}
-			response.Body.Close()
-			return response.StatusCode == http.StatusOK
-		})
-		if p.IsEnded() && strings.Contains(p.Log(t), "address already in use") {
-			continue // another test was given the same port
-		}
+	port, err := devstack.FreePort()
+	Must(t, err)
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	url := "http://" + address
+	settings := []string{"EXHAUST_ADDR=" + address, "EXHAUST_PUBLIC_URL=" + cmp.Or(d.URL, url)}
+	p := d.Launch(t, "api", settings...)
+	Eventually(t, time.Minute, "the api is healthy", func() bool {
 		if p.IsEnded() {
 			t.Fatalf("the api ended:\n%s", p.Log(t))
 		}
-		if d.URL == "" {
-			// Workers sign its URLs, the starter calls it.
-			d.URL, d.Env = url, append(d.Env, settings...)
-		}
-		return url
+		health, err := TryCall(t.Context(), http.MethodGet, url+"/health", "", "")
+		return err == nil && health.Status == http.StatusOK
+	})
+	if d.URL == "" {
+		// Workers sign its URLs, the starter calls it.
+		d.URL, d.Env = url, append(d.Env, settings...)
 	}
-	t.Fatal("no free port in three tries")
-	return ""
-}
-
-// freeAddress is an address of this machine on which nothing listens.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	Must(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
+	return url
 }
 
 // StartWorker starts a worker and waits until it asks for work.

@@ -54,11 +54,10 @@ func FreePort() (int, error) {
 
 // freeLowPort finds a port that fits a signed 16-bit number. The kernel gives such ports to nobody who
 // asks for any, so two processes find the same one only by bad luck.
-func freeLowPort() (int, error) {
+func freeLowPort() (port int, err error) {
 	const lowest, tries = 10000, 100
-	var err error
 	for range tries {
-		port := lowest + rand.IntN(math.MaxInt16-lowest)
+		port = lowest + rand.IntN(math.MaxInt16-lowest)
 		if err = checkPort(port); err == nil {
 			return port, nil
 		}

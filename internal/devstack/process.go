@@ -108,6 +108,7 @@ func (c *Child) Wait() error {
 	}
 }
 
+// state is what Restart and Stop may change at any time.
 func (c *Child) state() (current *process, isStopped bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -138,7 +139,8 @@ func startChild(ctx context.Context, name, path string, plan planner, owns ...fu
 	return c, nil
 }
 
-// start tries another plan where another process has taken one of the plan's ports meanwhile.
+// start starts the child by a plan. Where another process has taken one of its ports meanwhile, start
+// asks for another plan.
 func (c *Child) start(ctx context.Context, name, dir string, plan planner) (err error) {
 	const tries = 5
 	for range tries {
@@ -158,11 +160,10 @@ func (c *Child) start(ctx context.Context, name, dir string, plan planner) (err 
 
 // release joins the errors of owns to err.
 func release(err error, owns []func() error) error {
-	errs := []error{err}
 	for _, cleanUp := range owns {
-		errs = append(errs, cleanUp())
+		err = errors.Join(err, cleanUp())
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 var errPortTaken = errors.New("a port was taken")

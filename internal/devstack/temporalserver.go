@@ -238,8 +238,8 @@ func takeServicePorts(frontend int) (map[string]servicePorts, error) {
 	return services, nil
 }
 
-// prepareAndProbe makes the namespace, which keeps closed workflows for a day, and the search attributes where they are missing, and then asks
-// whether the server serves.
+// prepareAndProbe makes the namespace, which keeps closed workflows for a day, and the search attributes
+// where they are missing, and then asks whether the server serves.
 func (t *Temporal) prepareAndProbe(ctx context.Context) error {
 	c, err := t.dial(ctx)
 	if err != nil {

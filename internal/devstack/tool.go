@@ -208,11 +208,8 @@ func toolsFolder(name string) (string, error) {
 
 // installedTemporal is the temporal on PATH if it is at least version 1.5, else "".
 func installedTemporal(ctx context.Context) string {
-	path, err := exec.LookPath("temporal")
-	if err != nil {
-		return ""
-	}
-	output, err := exec.CommandContext(ctx, path, "--version").Output()
+	cmd := exec.CommandContext(ctx, "temporal", "--version")
+	output, err := cmd.Output()
 	if err != nil {
 		return ""
 	}
@@ -220,5 +217,5 @@ func installedTemporal(ctx context.Context) string {
 	if _, err := fmt.Sscanf(string(output), "temporal version %d.%d.", &major, &minor); err != nil || major < 1 || major == 1 && minor < 5 {
 		return ""
 	}
-	return path
+	return cmd.Path
 }

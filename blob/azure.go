@@ -145,11 +145,9 @@ func fromAccount(opts AzureOptions, options azcore.ClientOptions) (*Azure, error
 	}
 	credential := opts.credential
 	if credential == nil {
-		chain, err := azidentity.NewDefaultAzureCredential(nil)
-		if err != nil {
+		if credential, err = azidentity.NewDefaultAzureCredential(nil); err != nil {
 			return nil, fmt.Errorf("sign in with the default credential chain: %w", redact(err))
 		}
-		credential = chain
 	}
 	client, err := container.NewClient(endpoint+"/"+opts.Container, credential, &container.ClientOptions{ClientOptions: options})
 	if err != nil {
@@ -241,18 +239,31 @@ func (a *Azure) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// Ping lists at most one object.
+// Ping lists at most one object, for which it needs no permission that the store does not need anyway.
 func (a *Azure) Ping(ctx context.Context) error {
-	if err := a.listOne(policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: -1})); err != nil {
+	ctx = policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: -1})
+	if _, err := a.pager(a.prefix, 1).NextPage(ctx); err != nil {
 		return fmt.Errorf("list %s: %w", a.where, a.cause(err))
 	}
 	return nil
 }
 
-// listOne needs no permission that the store does not need anyway.
-func (a *Azure) listOne(ctx context.Context) error {
-	_, err := a.pager(a.prefix, 1).NextPage(ctx)
-	return err
+// CreateContainer makes the store's container where there is none, and tells whether it did. Any number may do so at
+// once. Where the container is there, it needs no permission but to list it, so an identity that may only use it will
+// do; to make one it needs Storage Blob Data Contributor on the account, or the account's key.
+func (a *Azure) CreateContainer(ctx context.Context) (isNew bool, err error) {
+	_, err = a.pager(a.prefix, 1).NextPage(ctx)
+	if err == nil {
+		return false, nil
+	}
+	if !bloberror.HasCode(err, bloberror.ContainerNotFound) {
+		return false, fmt.Errorf("list %s: %w", a.where, a.cause(err))
+	}
+	_, err = a.container.Create(ctx, nil)
+	if err == nil || bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
+		return err == nil, nil
+	}
+	return false, fmt.Errorf("create container %s: %w", a.where, a.cause(err))
 }
 
 func (a *Azure) wrap(doing, name string, err error) error {

@@ -35,7 +35,7 @@ func TestACorruptObjectEndsTheExhaustAtOnceAndIsNamed(t *testing.T) {
 			d.say(t, bot, "Corrupt", day, 1)
 			d.Telemetry.Put(t, c.name, c.content)
 			start := time.Now()
-			j := d.SubmitAndWatch(t, orderOf(response, bot, day, day)).End(t, time.Minute)
+			j := d.submitAndWatch(t, orderOf(response, bot, day, day)).End(t, time.Minute)
 			if j.Status != "FAILED" || !strings.Contains(j.StatusMessage, c.name) || len(j.DownloadURLs) != 0 {
 				t.Errorf("%s: %s %q", c.name, j.Status, j.StatusMessage)
 			}
@@ -105,7 +105,7 @@ func TestAnObjectThatCannotBeReadIsWaitedFor(t *testing.T) {
 				e2etest.Must(t, err)
 			}
 		}
-		w := d.SubmitAndWatch(t, orderOf(response, bot, "2022-05-01", "2022-05-01"))
+		w := d.submitAndWatch(t, orderOf(response, bot, "2022-05-01", "2022-05-01"))
 		maxAttempt := func() (attempt int32) {
 			for _, pending := range d.describe(t, w.ID).GetPendingActivities() {
 				attempt = max(attempt, pending.GetAttempt())
@@ -128,7 +128,7 @@ func TestACancelledExhaustStopsAndLeavesNothing(t *testing.T) {
 
 		// Before there is a worker: it does nothing once there is one.
 		early := orderOf(response, bot, "2022-05-01", "2022-05-01")
-		waiting := d.SubmitAndWatch(t, early)
+		waiting := d.submitAndWatch(t, early)
 		if j := d.Post(t, early.Path("cancel", waiting.ID), channel, "").Job(t); j.Status != "SUBMITTED" && j.Status != "CANCELLED" {
 			t.Errorf("without a worker cancel answered %s", j.Status)
 		}
@@ -143,7 +143,7 @@ func TestACancelledExhaustStopsAndLeavesNothing(t *testing.T) {
 
 		// While it runs.
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
-		w := d.SubmitAndWatch(t, o)
+		w := d.submitAndWatch(t, o)
 		until(t, w, time.Minute, "it runs", isMidway)
 		start := time.Now()
 		d.Post(t, o.Path("cancel", w.ID), channel, "").Job(t)
@@ -223,7 +223,7 @@ func TestAWorkerThatDiesIsReplacedAndTheFileIsTheSame(t *testing.T) {
 		first, want := putLongTelemetry(t, d, bot)
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
 		fetching := d.StartWorker(t)
-		w := d.SubmitAndWatch(t, o)
+		w := d.submitAndWatch(t, o)
 		until(t, w, 2*time.Minute, "the first object is read", isPast(first))
 		fetching.Kill(t)
 
@@ -270,7 +270,7 @@ func TestAFetchResumesBehindWhatItHasRead(t *testing.T) {
 		first, want := putLongTelemetry(t, d, bot)
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
 		worker := d.StartWorker(t)
-		w := d.SubmitAndWatch(t, o)
+		w := d.submitAndWatch(t, o)
 		until(t, w, 2*time.Minute, "the first object is read", isPast(first))
 		worker.Kill(t)
 		// Who reads the first object again finds nothing in it any more.
@@ -317,7 +317,7 @@ func TestAWorkerThatIsToldToStopHandsItsWorkOver(t *testing.T) {
 		want := d.sayBehindFiller(t, bot, "Handed over", "2022-05-01", 3)
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
 		leaving := d.StartWorker(t)
-		w := d.SubmitAndWatch(t, o)
+		w := d.submitAndWatch(t, o)
 		until(t, w, time.Minute, "it runs", isMidway)
 		d.StartWorker(t)
 		d.waitForPollers(t, 2)
@@ -364,7 +364,7 @@ func TestAnExhaustOutlivesEveryServer(t *testing.T) {
 				want += strings.TrimPrefix(string(rows), responseHeader)
 			}
 			o := orderOf(response, bot, "2022-05-01", "2022-05-04")
-			w := d.SubmitAndWatch(t, o)
+			w := d.submitAndWatch(t, o)
 			until(t, w, time.Minute, "it runs", isMidway)
 			before := w.Last
 			if c.kill != nil {

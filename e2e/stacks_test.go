@@ -42,7 +42,8 @@ const (
 
 	fusionAuthSchema = `
 		CREATE TABLE users (id uuid PRIMARY KEY, data text);
-		CREATE TABLE user_registrations (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), applications_id uuid NOT NULL, users_id uuid NOT NULL);
+		CREATE TABLE user_registrations (id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+			applications_id uuid NOT NULL, users_id uuid NOT NULL);
 		CREATE UNIQUE INDEX ON user_registrations (applications_id, users_id);
 		CREATE TABLE identities (id bigserial PRIMARY KEY, username varchar(191), users_id uuid NOT NULL);
 		CREATE INDEX ON identities (users_id)`

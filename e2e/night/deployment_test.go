@@ -177,7 +177,7 @@ func (d deployment) parkAll(t *testing.T, orders []e2etest.Order) map[string]str
 
 func (d deployment) read(t *testing.T, tag, requestID string) e2etest.Job {
 	t.Helper()
-	return d.Read(t, e2etest.Order{Tag: tag, Channel: channel}, requestID)
+	return d.Get(t, e2etest.Order{Tag: tag}.Path("read", requestID), channel).Job(t)
 }
 
 // end waits for the end of an exhaust.
@@ -189,7 +189,8 @@ func (d deployment) end(t *testing.T, tag, requestID string) e2etest.Job {
 // produce submits an exhaust of bot and day for now and waits for its SUCCESS.
 func (d deployment) produce(t *testing.T, tag string) e2etest.Job {
 	t.Helper()
-	j := d.SubmitAndWatch(t, order(tag, bot, day, "")).End(t, time.Minute)
+	o := order(tag, bot, day, "")
+	j := d.Watch(o, d.Submit(t, o).RequestID).End(t, time.Minute)
 	if j.Status != "SUCCESS" {
 		t.Fatalf("the exhaust is %+v", j)
 	}

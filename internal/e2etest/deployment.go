@@ -105,12 +105,6 @@ func (d *Deployment) Submit(t testing.TB, o Order) Job {
 	return d.Post(t, "submit", o.Channel, o.Body()).Job(t)
 }
 
-// Read reads an order's exhaust.
-func (d *Deployment) Read(t testing.TB, o Order, requestID string) Job {
-	t.Helper()
-	return d.Get(t, o.Path("read", requestID), o.Channel).Job(t)
-}
-
 // Watch reads an exhaust again and again. It checks that progress never goes backwards in an attempt.
 type Watch struct {
 	Order Order
@@ -126,16 +120,10 @@ func (d *Deployment) Watch(o Order, requestID string) *Watch {
 	return &Watch{Order: o, ID: requestID, deployment: d}
 }
 
-// SubmitAndWatch submits an order and watches its exhaust.
-func (d *Deployment) SubmitAndWatch(t testing.TB, o Order) *Watch {
-	t.Helper()
-	return d.Watch(o, d.Submit(t, o).RequestID)
-}
-
 // Read reads the exhaust once.
 func (w *Watch) Read(t testing.TB) Job {
 	t.Helper()
-	next := w.deployment.Read(t, w.Order, w.ID)
+	next := w.deployment.Get(t, w.Order.Path("read", w.ID), w.Order.Channel).Job(t)
 	if next.Attempts == w.Last.Attempts && next.Progress.isBehind(w.Last.Progress) {
 		t.Errorf("progress went backwards:\nfrom %+v\nto   %+v", w.Last.Progress, next.Progress)
 	}

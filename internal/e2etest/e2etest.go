@@ -42,11 +42,10 @@ func Main(m *testing.M) (code int) {
 		return fail(err)
 	}
 	code = m.Run()
-	var errs []error
 	for _, stop := range slices.Backward(stops) {
-		errs = append(errs, stop())
+		err = errors.Join(err, stop())
 	}
-	if err := errors.Join(append(errs, os.RemoveAll(Scratch))...); err != nil {
+	if err = errors.Join(err, os.RemoveAll(Scratch)); err != nil {
 		return fail(err)
 	}
 	return code
@@ -65,10 +64,8 @@ func Serial(prefix string) string { return fmt.Sprintf("%s%d", prefix, serials.A
 // Shared returns a function that calls start for the first test that asks, and gives its value to all.
 // Where start fails the first test, the others fail too.
 func Shared[T any](start func(t testing.TB) *T) func(t testing.TB) *T {
-	var (
-		once  sync.Once
-		value *T
-	)
+	var once sync.Once
+	var value *T
 	return func(t testing.TB) *T {
 		t.Helper()
 		once.Do(func() { value = start(t) })

@@ -15,10 +15,11 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 )
 
@@ -34,7 +35,7 @@ type Azure struct {
 	container *container.Client
 	where     string // the container's URL without any credentials
 	prefix    string // "" or ending in "/"
-	signer    azureSigner
+	sign      azureSigner
 	limits    limits
 }
 
@@ -53,7 +54,6 @@ type AzureOptions struct {
 
 	credential azcore.TokenCredential // instead of the default chain
 	transport  *http.Client           // instead of newTransport's
-	limits     limits                 // where not zero, instead of defaultLimits
 }
 
 // limits are how much one request asks for, and how long it may take.
@@ -82,11 +82,7 @@ func NewAzure(opts AzureOptions) (*Azure, error) {
 	if azure.prefix = strings.Trim(opts.Prefix, "/"); azure.prefix != "" {
 		azure.prefix += "/"
 	}
-	azure.limits = limits{
-		page:  cmp.Or(opts.limits.page, defaultLimits.page),
-		bytes: cmp.Or(opts.limits.bytes, defaultLimits.bytes),
-		stall: cmp.Or(opts.limits.stall, defaultLimits.stall),
-	}
+	azure.limits = defaultLimits
 	azure.where, _, _ = strings.Cut(azure.container.URL(), "?")
 	return azure, nil
 }
@@ -129,13 +125,17 @@ func fromConnectionString(opts AzureOptions, options azcore.ClientOptions) (*Azu
 	}
 	account, key := connectionPart(connection, "AccountName"), connectionPart(connection, "AccountKey")
 	if account == "" || key == "" {
-		return &Azure{container: client, signer: noSigner{}}, nil
+		return &Azure{container: client, sign: refuseToSign}, nil
 	}
 	credential, err := container.NewSharedKeyCredential(account, key)
 	if err != nil {
 		return nil, fmt.Errorf("the connection string is not valid: %w", redact(err))
 	}
-	return &Azure{container: client, signer: accountKey{credential}}, nil
+	// It signs without asking Azure.
+	sign := func(_ context.Context, values sas.BlobSignatureValues) (sas.QueryParameters, error) {
+		return values.SignWithSharedKey(credential)
+	}
+	return &Azure{container: client, sign: sign}, nil
 }
 
 func fromAccount(opts AzureOptions, options azcore.ClientOptions) (*Azure, error) {
@@ -145,11 +145,9 @@ func fromAccount(opts AzureOptions, options azcore.ClientOptions) (*Azure, error
 	}
 	credential := opts.credential
 	if credential == nil {
-		chain, err := azidentity.NewDefaultAzureCredential(nil)
-		if err != nil {
+		if credential, err = azidentity.NewDefaultAzureCredential(nil); err != nil {
 			return nil, fmt.Errorf("sign in with the default credential chain: %w", redact(err))
 		}
-		credential = chain
 	}
 	client, err := container.NewClient(endpoint+"/"+opts.Container, credential, &container.ClientOptions{ClientOptions: options})
 	if err != nil {
@@ -159,7 +157,7 @@ func fromAccount(opts AzureOptions, options azcore.ClientOptions) (*Azure, error
 	if err != nil {
 		return nil, redact(err)
 	}
-	return &Azure{container: client, signer: &delegation{account: account}}, nil
+	return &Azure{container: client, sign: (&delegation{account: account}).sign}, nil
 }
 
 // List asks for one page of 5,000 objects after the other. Of an account with a hierarchical namespace it takes all pages
@@ -168,12 +166,14 @@ func fromAccount(opts AzureOptions, options azcore.ClientOptions) (*Azure, error
 func (a *Azure) List(ctx context.Context, prefix, after string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		var hierarchy []Object
-		for page, err := range a.pages(ctx, prefix) {
+		pager := a.pager(a.prefix+prefix, a.limits.page)
+		for pager.More() {
+			page, err := pager.NextPage(ctx)
 			if err != nil {
 				yield(Object{}, fmt.Errorf("list %q in %s: %w", a.prefix+prefix, a.where, a.cause(err)))
 				return
 			}
-			for _, item := range page {
+			for _, item := range valueOf(page.Segment).BlobItems {
 				object, ok := a.object(item)
 				if !ok || object.Name <= after {
 					continue
@@ -194,26 +194,11 @@ func (a *Azure) List(ctx context.Context, prefix, after string) iter.Seq2[Object
 	}
 }
 
-func (a *Azure) pages(ctx context.Context, prefix string) iter.Seq2[[]*container.BlobItem, error] {
-	full := a.prefix + prefix
-	options := container.ListBlobsFlatOptions{
-		Prefix:     &full,
-		MaxResults: &a.limits.page,
-		Include:    container.ListBlobsInclude{Metadata: true},
-	}
-	return func(yield func([]*container.BlobItem, error) bool) {
-		pager := a.container.NewListBlobsFlatPager(&options)
-		for pager.More() {
-			page, err := pager.NextPage(ctx)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if page.Segment != nil && !yield(page.Segment.BlobItems, nil) {
-				return
-			}
-		}
-	}
+// pager lists the blobs whose full name starts with prefix.
+func (a *Azure) pager(prefix string, size int32) *runtime.Pager[container.ListBlobsFlatResponse] {
+	return a.container.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{
+		Prefix: &prefix, MaxResults: &size, Include: container.ListBlobsInclude{Metadata: true},
+	})
 }
 
 // object leaves out folders: those of a hierarchical namespace, and the empty blobs by which tools pretend some.
@@ -254,19 +239,31 @@ func (a *Azure) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// Ping lists at most one object.
+// Ping lists at most one object, for which it needs no permission that the store does not need anyway.
 func (a *Azure) Ping(ctx context.Context) error {
-	if err := a.listOne(policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: -1})); err != nil {
+	ctx = policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: -1})
+	if _, err := a.pager(a.prefix, 1).NextPage(ctx); err != nil {
 		return fmt.Errorf("list %s: %w", a.where, a.cause(err))
 	}
 	return nil
 }
 
-// listOne needs no permission that the store does not need anyway.
-func (a *Azure) listOne(ctx context.Context) error {
-	options := &container.ListBlobsFlatOptions{Prefix: &a.prefix, MaxResults: to.Ptr(int32(1))}
-	_, err := a.container.NewListBlobsFlatPager(options).NextPage(ctx)
-	return err
+// CreateContainer makes the store's container where there is none, and tells whether it did. Any number may do so at
+// once. Where the container is there, it needs no permission but to list it, so an identity that may only use it will
+// do; to make one it needs Storage Blob Data Contributor on the account, or the account's key.
+func (a *Azure) CreateContainer(ctx context.Context) (isNew bool, err error) {
+	_, err = a.pager(a.prefix, 1).NextPage(ctx)
+	if err == nil {
+		return false, nil
+	}
+	if !bloberror.HasCode(err, bloberror.ContainerNotFound) {
+		return false, fmt.Errorf("list %s: %w", a.where, a.cause(err))
+	}
+	_, err = a.container.Create(ctx, nil)
+	if err == nil || bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
+		return err == nil, nil
+	}
+	return false, fmt.Errorf("create container %s: %w", a.where, a.cause(err))
 }
 
 func (a *Azure) wrap(doing, name string, err error) error {

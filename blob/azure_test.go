@@ -227,7 +227,7 @@ func TestASharedAccessSignatureDoesAllButSign(t *testing.T) {
 	e := azurite(t)
 	name := e.newContainer(t)
 	owner := openAzure(t, AzureOptions{ConnectionString: e.connection(e.host), Container: name})
-	token, err := owner.signer.sign(t.Context(), sas.BlobSignatureValues{ContainerName: name, ExpiryTime: time.Now().Add(time.Hour).UTC(),
+	token, err := owner.sign(t.Context(), sas.BlobSignatureValues{ContainerName: name, ExpiryTime: time.Now().Add(time.Hour).UTC(),
 		Permissions: (&sas.ContainerPermissions{Read: true, List: true, Write: true, Delete: true}).String()})
 	if err != nil {
 		t.Fatal(err)
@@ -406,8 +406,9 @@ func recordedAzure(t *testing.T, host string, limits limits) (*Azure, *recorder)
 	t.Helper()
 	e := azurite(t)
 	requests := &recorder{next: newTransport().Transport}
-	return openAzure(t, AzureOptions{ConnectionString: e.connection(host), Container: e.newContainer(t), limits: limits,
-		transport: &http.Client{Transport: requests}}), requests
+	store := openAzure(t, AzureOptions{ConnectionString: e.connection(host), Container: e.newContainer(t),
+		transport: &http.Client{Transport: requests}})
+	return limited(store, limits), requests
 }
 
 type recorder struct {

@@ -56,14 +56,12 @@ func (r *azureReader) request() error {
 	if r.etag != nil {
 		count = min(count, r.size-r.offset)
 	}
-	options := &blob.DownloadStreamOptions{Range: blob.HTTPRange{Offset: r.offset, Count: count}}
-	if r.etag != nil {
-		options.AccessConditions = &blob.AccessConditions{
-			ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: r.etag},
-		}
-	}
+	isUnchanged := &blob.ModifiedAccessConditions{IfMatch: r.etag} // no condition of the first request
 	ctx, cancel := context.WithCancel(r.ctx)
-	response, err := r.blob.DownloadStream(ctx, options)
+	response, err := r.blob.DownloadStream(ctx, &blob.DownloadStreamOptions{
+		Range:            blob.HTTPRange{Offset: r.offset, Count: count},
+		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: isUnchanged},
+	})
 	if err != nil {
 		cancel()
 		return err

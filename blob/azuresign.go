@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 )
@@ -34,7 +33,7 @@ func (a *Azure) SignURL(ctx context.Context, name string, expires time.Time) (st
 	if expires.Before(start) {
 		start = expires
 	}
-	query, err := a.signer.sign(ctx, sas.BlobSignatureValues{
+	query, err := a.sign(ctx, sas.BlobSignatureValues{
 		Protocol:           protocol,
 		StartTime:          start.Add(-clockSkew).UTC(),
 		ExpiryTime:         expires.UTC(),
@@ -50,23 +49,10 @@ func (a *Azure) SignURL(ctx context.Context, name string, expires time.Time) (st
 }
 
 // azureSigner signs with what the store was signed in with.
-type azureSigner interface {
-	sign(ctx context.Context, values sas.BlobSignatureValues) (sas.QueryParameters, error)
-}
+type azureSigner func(ctx context.Context, values sas.BlobSignatureValues) (sas.QueryParameters, error)
 
-// accountKey signs without asking Azure.
-type accountKey struct {
-	credential *container.SharedKeyCredential
-}
-
-func (k accountKey) sign(_ context.Context, values sas.BlobSignatureValues) (sas.QueryParameters, error) {
-	return values.SignWithSharedKey(k.credential)
-}
-
-// noSigner stands for a connection string with a shared access signature.
-type noSigner struct{}
-
-func (noSigner) sign(context.Context, sas.BlobSignatureValues) (sas.QueryParameters, error) {
+// refuseToSign is what a connection string with a shared access signature can do.
+func refuseToSign(context.Context, sas.BlobSignatureValues) (sas.QueryParameters, error) {
 	return sas.QueryParameters{}, errors.New("AZURE_STORAGE_CONNECTION_STRING has a shared access signature, which " +
 		"cannot sign URLs: use one with AccountKey, or AZURE_STORAGE_ACCOUNT")
 }
@@ -96,6 +82,7 @@ func (d *delegation) sign(ctx context.Context, values sas.BlobSignatureValues) (
 	return values.SignWithUserDelegation(key)
 }
 
+// keyUntil is a key that outlives a URL which is valid until expires.
 func (d *delegation) keyUntil(ctx context.Context, expires time.Time) (*service.UserDelegationCredential, error) {
 	now := time.Now().UTC()
 	if expires.After(now.Add(maxKeyLife)) {

@@ -2,6 +2,7 @@ package blob
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -219,9 +220,9 @@ func writeCertificate(t testing.TB, dir string) *x509.CertPool {
 func azureByKey(t testing.TB, limits limits) *Azure {
 	t.Helper()
 	e := azurite(t)
-	return openAzure(t, AzureOptions{
-		ConnectionString: e.connection(e.host), Container: e.newContainer(t), Prefix: "some/prefix", limits: limits,
-	})
+	return limited(openAzure(t, AzureOptions{
+		ConnectionString: e.connection(e.host), Container: e.newContainer(t), Prefix: "some/prefix",
+	}), limits)
 }
 
 // azureByIdentity is a store in a new container, signed in with a token.
@@ -229,10 +230,18 @@ func azureByIdentity(t testing.TB, limits limits) *Azure {
 	t.Helper()
 	e := azuriteOAuth(t)
 	_, port, _ := net.SplitHostPort(e.host)
-	return openAzure(t, AzureOptions{
+	return limited(openAzure(t, AzureOptions{
 		Account: fmt.Sprintf("https://devstoreaccount1.blob.localhost:%s", port), Container: e.newContainer(t),
-		credential: tokenSource{}, transport: e.client(), limits: limits,
-	})
+		credential: tokenSource{}, transport: e.client(),
+	}), limits)
+}
+
+// limited gives a store these limits, where they are not zero.
+func limited(azure *Azure, limits limits) *Azure {
+	azure.limits.page = cmp.Or(limits.page, azure.limits.page)
+	azure.limits.bytes = cmp.Or(limits.bytes, azure.limits.bytes)
+	azure.limits.stall = cmp.Or(limits.stall, azure.limits.stall)
+	return azure
 }
 
 func openAzure(t testing.TB, opts AzureOptions) *Azure {

@@ -80,11 +80,7 @@ func (l *Local) List(ctx context.Context, prefix, after string) iter.Seq2[Object
 			}
 		}
 		w := walk{ctx: ctx, root: root, prefix: prefix, after: after, yield: yield}
-		ancestors, err := w.ancestors(dir)
-		if err == nil {
-			err = w.walkFolder(dir, ancestors)
-		}
-		if err != nil && !errors.Is(err, errStopped) {
+		if err := w.walkFolder(dir); err != nil && !errors.Is(err, errStopped) {
 			yield(Object{}, fmt.Errorf("list %q in folder %s: %w", prefix, l.root, err))
 		}
 	}
@@ -101,37 +97,18 @@ type walk struct {
 	yield         func(Object, error) bool
 }
 
-// ancestors are the folders from the root down to dir, not including dir. They are there to notice a link that leads
-// back up, which would be walked for ever.
-func (w *walk) ancestors(dir string) ([]fs.FileInfo, error) {
-	var infos []fs.FileInfo
-	for dir != "." {
-		dir = path.Dir(dir)
-		info, err := w.root.Stat(dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		infos = append(infos, info)
-	}
-	return infos, nil
-}
-
 // walkFolder yields the objects beneath dir. In byte order of the full names "a-b" comes before "a/b": so a folder is
 // sorted among its siblings by its name and the "/" that follows it.
-func (w *walk) walkFolder(dir string, ancestors []fs.FileInfo) error {
-	entries, self, err := w.read(dir)
+func (w *walk) walkFolder(dir string) error {
+	entries, err := w.read(dir)
 	if err != nil {
 		return err
 	}
-	ancestors = append(slices.Clip(ancestors), self)
 	for _, entry := range entries {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		if err := w.visit(entry, ancestors); err != nil {
+		if err := w.visit(entry); err != nil {
 			return err
 		}
 	}
@@ -144,22 +121,19 @@ type entry struct {
 	isFolder, isLink bool
 }
 
-func (w *walk) read(dir string) ([]entry, fs.FileInfo, error) {
+// read lists a folder. One that is not there, or is none, has no entries.
+func (w *walk) read(dir string) ([]entry, error) {
 	file, err := w.root.OpenFile(dir, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return nil, nil, nil
+	var dirEntries []fs.DirEntry
+	if err == nil {
+		dirEntries, err = file.ReadDir(-1)
+		file.Close()
+	}
+	if isMissing(err) {
+		return nil, nil
 	}
 	if err != nil {
-		return nil, nil, err
-	}
-	defer file.Close()
-	self, err := file.Stat()
-	if err != nil || !self.IsDir() {
-		return nil, nil, err
-	}
-	dirEntries, err := file.ReadDir(-1)
-	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	entries := make([]entry, 0, len(dirEntries))
 	for _, d := range dirEntries {
@@ -183,7 +157,12 @@ func (w *walk) read(dir string) ([]entry, fs.FileInfo, error) {
 		}
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.key, b.key) })
-	return entries, self, nil
+	return entries, nil
+}
+
+// isMissing reports whether there is nothing of that name, or only a file where the name has a folder.
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // matches tells whether the entry, or for a folder anything in it, can start with prefix and be greater than after.
@@ -195,7 +174,7 @@ func (w *walk) matches(e entry) bool {
 	return strings.HasPrefix(e.name, w.prefix) && e.name > w.after
 }
 
-func (w *walk) visit(e entry, ancestors []fs.FileInfo) error {
+func (w *walk) visit(e entry) error {
 	info, err := w.root.Stat(e.name)
 	if err != nil && e.isLink {
 		info, err = w.root.Lstat(e.name)
@@ -207,16 +186,27 @@ func (w *walk) visit(e entry, ancestors []fs.FileInfo) error {
 		return err
 	}
 	if e.isFolder {
-		if e.isLink && slices.ContainsFunc(ancestors, func(a fs.FileInfo) bool { return os.SameFile(a, info) }) {
-			return nil // leads back up: all that is there has been listed under its own name
+		if e.isLink && w.isAbove(e.name, info) {
+			return nil // all that is there has been listed under its own name
 		}
-		return w.walkFolder(e.name, ancestors)
+		return w.walkFolder(e.name)
 	}
 	object := Object{Name: e.name, Size: info.Size(), ETag: etag(info), Modified: info.ModTime()}
 	if !w.yield(object, nil) {
 		return errStopped
 	}
 	return nil
+}
+
+// isAbove reports whether the target of a link is one of the folders that the link lies in: that would be walked for ever.
+func (w *walk) isAbove(link string, target fs.FileInfo) bool {
+	for dir := link; dir != "."; {
+		dir = path.Dir(dir)
+		if folder, err := w.root.Stat(dir); err == nil && os.SameFile(folder, target) {
+			return true
+		}
+	}
+	return false
 }
 
 // etag changes with every write: the size, the time of the last write in nanoseconds and the file's own number, which a
@@ -261,14 +251,17 @@ func openError(root *os.Root, name string, err error) error {
 	if info, lerr := root.Lstat(name); lerr == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return fmt.Errorf("open object %q: it is a symbolic link to nothing readable inside the store: %s", name, cause(err))
 	}
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	if isMissing(err) {
 		err = ErrNotFound
 	}
 	return wrap("open", name, err)
 }
 
-// wrap tells what was being done to which object.
+// wrap tells what was being done to which object; nil stays nil.
 func wrap(doing, name string, err error) error {
+	if err == nil {
+		return nil
+	}
 	return fmt.Errorf("%s object %q: %w", doing, name, cause(err))
 }
 
@@ -296,13 +289,10 @@ func (r *localReader) Read(p []byte) (int, error) {
 		return 0, wrap("read", r.name, err)
 	}
 	n, err := r.file.Read(p)
-	switch {
-	case err == io.EOF:
+	if err == io.EOF {
 		return n, r.atEnd()
-	case err != nil:
-		return n, wrap("read", r.name, err)
 	}
-	return n, nil
+	return n, wrap("read", r.name, err)
 }
 
 // atEnd is io.EOF if what was read is one version of the object. The open file tells whether it was written to; its name,
@@ -381,9 +371,7 @@ func (w *localWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := w.file.Write(p)
-	if err != nil {
-		w.err = wrap("write", w.name, err)
-	}
+	w.err = wrap("write", w.name, err)
 	return n, w.err
 }
 
@@ -410,8 +398,7 @@ func (w *localWriter) Commit() error {
 	if err == nil {
 		err = syncFolder(w.root, path.Dir(w.name))
 	}
-	if err != nil {
-		w.err = wrap("commit", w.name, err)
+	if w.err = wrap("commit", w.name, err); w.err != nil {
 		return w.err
 	}
 	w.isClosed = true
@@ -489,7 +476,7 @@ func (l *Local) Delete(_ context.Context, name string) error {
 	if err == nil && !info.IsDir() {
 		err = root.Remove(name)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+	if err != nil && !isMissing(err) {
 		return wrap("delete", name, err)
 	}
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {

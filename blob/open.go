@@ -27,7 +27,18 @@ func OpenURL(_ context.Context, rawURL string, env Env) (Store, error) {
 		return nil, fmt.Errorf("store %q: it must begin with file:// or azblob://, as file:///absolute/folder, "+
 			"file://relative/folder or azblob://container/prefix", rawURL)
 	}
-	store, err := location.open(env)
+	var store Store
+	var err error
+	if location.Folder != "" {
+		store, err = NewLocal(location.Folder, LocalOptions{BaseURL: env.BaseURL, Key: env.Key})
+	} else {
+		store, err = NewAzure(AzureOptions{
+			ConnectionString: env.AzureConnectionString,
+			Account:          env.AzureAccount,
+			Container:        location.Container,
+			Prefix:           location.Prefix,
+		})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("store %q: %w", rawURL, err)
 	}
@@ -58,16 +69,4 @@ func ParseURL(rawURL string) (Location, bool) {
 		return Location{Container: container, Prefix: prefix}, true
 	}
 	return Location{}, false
-}
-
-func (l Location) open(env Env) (Store, error) {
-	if l.Folder != "" {
-		return NewLocal(l.Folder, LocalOptions{BaseURL: env.BaseURL, Key: env.Key})
-	}
-	return NewAzure(AzureOptions{
-		ConnectionString: env.AzureConnectionString,
-		Account:          env.AzureAccount,
-		Container:        l.Container,
-		Prefix:           l.Prefix,
-	})
 }

@@ -157,7 +157,7 @@ func TestFaultsOfARequestAreNamed(t *testing.T) {
 				t.Errorf("%s without requestId answered %d: %s", name, none.Status, sentence)
 			}
 		}
-		if j := d.Read(t, known, id); j.Status != "SUBMITTED" {
+		if j := d.Get(t, known.Path("read", id), channel).Job(t); j.Status != "SUBMITTED" {
 			t.Errorf("after calls of others it is %s", j.Status)
 		}
 	})
@@ -219,7 +219,7 @@ func TestAnExhaustThatCameToNothingRunsAgainBySubmitAndByRetry(t *testing.T) {
 		d := deploy(t, s)
 		bot := d.addBot(t, "Again")
 		o := orderOf(response, bot, "2022-05-01", "2022-05-02")
-		failed := d.SubmitAndWatch(t, o).End(t, time.Minute)
+		failed := d.submitAndWatch(t, o).End(t, time.Minute)
 		if failed.Status != "FAILED" || failed.StatusMessage != "No data found" || failed.Attempts != 0 {
 			t.Errorf("without telemetry: %s %q, attempts %d", failed.Status, failed.StatusMessage, failed.Attempts)
 		}
@@ -229,7 +229,7 @@ func TestAnExhaustThatCameToNothingRunsAgainBySubmitAndByRetry(t *testing.T) {
 		if status := d.workflowStatus(t, failed.RequestID); status != enumspb.WORKFLOW_EXECUTION_STATUS_FAILED {
 			t.Errorf("its workflow is %s", status)
 		}
-		again := d.Retry(t, o, failed.RequestID).Job(t)
+		again := d.Post(t, o.Path("retry", failed.RequestID), channel, "").Job(t)
 		if again.Status != "SUBMITTED" || again.Attempts != 1 || again.RequestID != failed.RequestID || again.JobStats.Completed != nil {
 			t.Errorf("retry answered %+v", again)
 		}
@@ -246,7 +246,7 @@ func TestAnExhaustThatCameToNothingRunsAgainBySubmitAndByRetry(t *testing.T) {
 		if end.Attempts != 2 {
 			t.Errorf("attempts is %d after the third run", end.Attempts)
 		}
-		refused := d.Retry(t, o, end.RequestID)
+		refused := d.Post(t, o.Path("retry", end.RequestID), channel, "")
 		if sentence := refused.Sentence(t); refused.Status != 400 || !strings.Contains(sentence, "SUCCESS") {
 			t.Errorf("retry of a SUCCESS answered %d: %s", refused.Status, sentence)
 		}
@@ -266,12 +266,12 @@ func TestAnExhaustWithoutItsConversationFails(t *testing.T) {
 			"no uuid":          orderOf(private, "my-bot", "", ""),
 			"another channels": {Dataset: response, Tag: "t", Channel: "0999", Conversation: bot, Start: "2022-05-01", End: "2022-05-01"},
 		} {
-			j := d.SubmitAndWatch(t, o).End(t, time.Minute)
+			j := d.submitAndWatch(t, o).End(t, time.Minute)
 			if j.Status != "FAILED" || j.StatusMessage != "No data found for conversation in DB" {
 				t.Errorf("%s: %s %q", what, j.Status, j.StatusMessage)
 			}
 		}
-		j := d.SubmitAndWatch(t, orderOf(private, bot, "", "")).End(t, time.Minute)
+		j := d.submitAndWatch(t, orderOf(private, bot, "", "")).End(t, time.Minute)
 		if j.Status != "FAILED" || j.StatusMessage != "No data found" {
 			t.Errorf("nobody registered: %s %q", j.Status, j.StatusMessage)
 		}
@@ -299,7 +299,7 @@ func TestListAndSearchFindWhatWasSubmitted(t *testing.T) {
 			order(private, tag, "b"),  // SUCCESS
 			order(response, "other-"+tag, "a"),
 		} {
-			id := d.SubmitAndWatch(t, o).End(t, time.Minute).RequestID
+			id := d.submitAndWatch(t, o).End(t, time.Minute).RequestID
 			d.workflowStatus(t, id) // its end is recorded by then
 			ids = append([]string{id}, ids...)
 		}
@@ -375,11 +375,11 @@ func TestWhatIsInJobRequestOutlivesTemporal(t *testing.T) {
 
 		var ids []string
 		for _, o := range []e2etest.Order{succeeded, failed} {
-			ids = append(ids, d.SubmitAndWatch(t, o).End(t, time.Minute).RequestID)
+			ids = append(ids, d.submitAndWatch(t, o).End(t, time.Minute).RequestID)
 		}
-		w := d.SubmitAndWatch(t, cancelled)
-		w.Until(t, time.Minute, "it runs", isMidway)
-		d.Cancel(t, cancelled, w.ID)
+		w := d.submitAndWatch(t, cancelled)
+		until(t, w, time.Minute, "it runs", isMidway)
+		d.Post(t, cancelled.Path("cancel", w.ID), channel, "")
 		w.End(t, time.Minute)
 		ids = append(ids, w.ID)
 		for _, id := range ids {
@@ -436,7 +436,7 @@ func TestAWorkflowThatAnOperatorTerminatesIsFailed(t *testing.T) {
 		d.StartAPI(t)
 		bot := d.addBot(t, "Terminated")
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
-		w := d.SubmitAndWatch(t, o)
+		w := d.submitAndWatch(t, o)
 		e2etest.Must(t, s.Client.TerminateWorkflow(t.Context(), "exhaust-"+w.ID, "", "a test"))
 		if j := w.End(t, 10*time.Second); j.Status != "FAILED" || j.StatusMessage == "" {
 			t.Errorf("it is %s: %q", j.Status, j.StatusMessage)
@@ -510,12 +510,13 @@ func TestDownloadURLsOpenOneFileToBeReadUntilTheyExpire(t *testing.T) {
 		sameFile(t, "the download after all that", d.download(t, o, j), want)
 
 		// With most of its time left the URL stays, with less than half of it another is signed.
-		if again := d.Read(t, o, j.RequestID); again.DownloadURLs[0] != j.DownloadURLs[0] || again.ExpiresAt != j.ExpiresAt {
+		again := d.Get(t, o.Path("read", j.RequestID), channel).Job(t)
+		if again.DownloadURLs[0] != j.DownloadURLs[0] || again.ExpiresAt != j.ExpiresAt {
 			t.Error("a URL that works for long was signed anew")
 		}
 		_, err = s.Jobs.Exec(`UPDATE job_request SET dt_urls_expire = dt_job_submitted WHERE request_id = $1`, j.RequestID)
 		e2etest.Must(t, err)
-		fresh := d.Read(t, o, j.RequestID)
+		fresh := d.Get(t, o.Path("read", j.RequestID), channel).Job(t)
 		if left := time.Until(time.UnixMilli(fresh.ExpiresAt)); left < 23*time.Hour || left > 24*time.Hour {
 			t.Errorf("the fresh URL works for another %s", left)
 		}
@@ -552,7 +553,11 @@ func TestSecretsAreInNoLogAndNoHistory(t *testing.T) {
 		}
 		secrets := regexp.MustCompile(`(?i)signature=|sig=|99999000\d\d|X2FiP0lzef89|Dv3dKSyad9n4|refused to be shown|two conversations|AccountKey|` +
 			regexp.QuoteMeta(secret) + `|` + key)
-		for where, text := range map[string]string{"the history": string(kept), "the logs": d.Logs(t)} {
+		var logs string
+		for _, p := range d.Processes {
+			logs += p.Log(t)
+		}
+		for where, text := range map[string]string{"the history": string(kept), "the logs": logs} {
 			if len(text) < 500 {
 				t.Errorf("%s: only %d bytes were looked at", where, len(text))
 			}

@@ -31,12 +31,12 @@ const (
 
 var stacks = map[string]func(testing.TB) *e2etest.Stack{
 	"embedded": e2etest.Shared(func(t testing.TB) *e2etest.Stack {
-		s := e2etest.StartEmbedded(t)
+		s := startEmbedded(t)
 		fill(t, s.Registry)
 		return s
 	}),
 	"production": e2etest.Shared(func(t testing.TB) *e2etest.Stack {
-		s := e2etest.StartProduction(t)
+		s := startProduction(t)
 		fill(t, s.Registry)
 		fill(t, s.OlderRegistry)
 		return s
@@ -83,6 +83,25 @@ func orderOf(dataset, conversation, start, end string) e2etest.Order {
 	return e2etest.Order{Dataset: dataset, Tag: uuid.NewString(), By: "tester", Channel: channel, Conversation: conversation, Start: start, End: end}
 }
 
+// submitAndWatch submits an order and watches its exhaust.
+func (d deployment) submitAndWatch(t *testing.T, o e2etest.Order) *e2etest.Watch {
+	t.Helper()
+	return d.Watch(o, d.Submit(t, o).RequestID)
+}
+
+// until reads until holds returns true; an exhaust that ends before fails the test.
+func until(t *testing.T, w *e2etest.Watch, within time.Duration, what string, holds func(e2etest.Job) bool) {
+	t.Helper()
+	e2etest.Eventually(t, within, what, func() bool {
+		j := w.Read(t)
+		isReached := holds(j)
+		if j.IsEnded() && !isReached {
+			t.Fatalf("the exhaust ended before %s: %+v", what, j)
+		}
+		return isReached
+	})
+}
+
 // requestID is contract section 1's, made without the product's code.
 func requestID(o e2etest.Order, submitted int64) string {
 	day := time.UnixMilli(submitted).In(e2etest.India).Format(time.DateOnly)
@@ -93,7 +112,7 @@ func requestID(o e2etest.Order, submitted int64) string {
 // produce submits, waits for the end, which has to be SUCCESS, and gives the file.
 func (d deployment) produce(t *testing.T, o e2etest.Order) (e2etest.Job, []byte) {
 	t.Helper()
-	j := d.SubmitAndWatch(t, o).End(t, time.Minute)
+	j := d.submitAndWatch(t, o).End(t, time.Minute)
 	return j, d.download(t, o, j)
 }
 

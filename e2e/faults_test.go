@@ -35,7 +35,7 @@ func TestACorruptObjectEndsTheExhaustAtOnceAndIsNamed(t *testing.T) {
 			d.say(t, bot, "Corrupt", day, 1)
 			d.Telemetry.Put(t, c.name, c.content)
 			start := time.Now()
-			j := d.SubmitAndWatch(t, orderOf(response, bot, day, day)).End(t, time.Minute)
+			j := d.submitAndWatch(t, orderOf(response, bot, day, day)).End(t, time.Minute)
 			if j.Status != "FAILED" || !strings.Contains(j.StatusMessage, c.name) || len(j.DownloadURLs) != 0 {
 				t.Errorf("%s: %s %q", c.name, j.Status, j.StatusMessage)
 			}
@@ -105,14 +105,14 @@ func TestAnObjectThatCannotBeReadIsWaitedFor(t *testing.T) {
 				e2etest.Must(t, err)
 			}
 		}
-		w := d.SubmitAndWatch(t, orderOf(response, bot, "2022-05-01", "2022-05-01"))
+		w := d.submitAndWatch(t, orderOf(response, bot, "2022-05-01", "2022-05-01"))
 		maxAttempt := func() (attempt int32) {
 			for _, pending := range d.describe(t, w.ID).GetPendingActivities() {
 				attempt = max(attempt, pending.GetAttempt())
 			}
 			return attempt
 		}
-		w.Until(t, time.Minute, "it was tried three times", func(j e2etest.Job) bool { return j.Status == "PROCESSING" && maxAttempt() >= 3 })
+		until(t, w, time.Minute, "it was tried three times", func(j e2etest.Job) bool { return j.Status == "PROCESSING" && maxAttempt() >= 3 })
 		heal()
 		end := w.End(t, time.Minute)
 		sameFile(t, "the exhaust", d.download(t, w.Order, end), want)
@@ -128,8 +128,8 @@ func TestACancelledExhaustStopsAndLeavesNothing(t *testing.T) {
 
 		// Before there is a worker: it does nothing once there is one.
 		early := orderOf(response, bot, "2022-05-01", "2022-05-01")
-		waiting := d.SubmitAndWatch(t, early)
-		if j := d.Cancel(t, early, waiting.ID).Job(t); j.Status != "SUBMITTED" && j.Status != "CANCELLED" {
+		waiting := d.submitAndWatch(t, early)
+		if j := d.Post(t, early.Path("cancel", waiting.ID), channel, "").Job(t); j.Status != "SUBMITTED" && j.Status != "CANCELLED" {
 			t.Errorf("without a worker cancel answered %s", j.Status)
 		}
 		d.StartWorker(t)
@@ -143,10 +143,10 @@ func TestACancelledExhaustStopsAndLeavesNothing(t *testing.T) {
 
 		// While it runs.
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
-		w := d.SubmitAndWatch(t, o)
-		w.Until(t, time.Minute, "it runs", isMidway)
+		w := d.submitAndWatch(t, o)
+		until(t, w, time.Minute, "it runs", isMidway)
 		start := time.Now()
-		d.Cancel(t, o, w.ID).Job(t)
+		d.Post(t, o.Path("cancel", w.ID), channel, "").Job(t)
 		j := w.End(t, 20*time.Second)
 		if j.Status != "CANCELLED" || j.StatusMessage == "" || len(j.DownloadURLs) != 0 || j.JobStats.Completed == nil {
 			t.Errorf("it is %+v", j)
@@ -161,7 +161,8 @@ func TestACancelledExhaustStopsAndLeavesNothing(t *testing.T) {
 			t.Errorf("left in the reports store: %q", names)
 		}
 		// Cancelling it again changes nothing.
-		if again := d.Cancel(t, o, w.ID).Job(t); again.Status != "CANCELLED" || again.LastUpdated != j.LastUpdated {
+		again := d.Post(t, o.Path("cancel", w.ID), channel, "").Job(t)
+		if again.Status != "CANCELLED" || again.LastUpdated != j.LastUpdated {
 			t.Errorf("cancelled again: %+v", again)
 		}
 		// It runs again when it is submitted again, and what has succeeded cannot be cancelled.
@@ -169,7 +170,7 @@ func TestACancelledExhaustStopsAndLeavesNothing(t *testing.T) {
 			t.Errorf("submitted again: %+v", again)
 		}
 		sameFile(t, "the second run", d.download(t, o, w.End(t, 2*time.Minute)), want)
-		refused := d.Cancel(t, o, w.ID)
+		refused := d.Post(t, o.Path("cancel", w.ID), channel, "")
 		if sentence := refused.Sentence(t); refused.Status != 400 || !strings.Contains(sentence, "SUCCESS") {
 			t.Errorf("cancel of a SUCCESS answered %d: %s", refused.Status, sentence)
 		}
@@ -222,8 +223,8 @@ func TestAWorkerThatDiesIsReplacedAndTheFileIsTheSame(t *testing.T) {
 		first, want := putLongTelemetry(t, d, bot)
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
 		fetching := d.StartWorker(t)
-		w := d.SubmitAndWatch(t, o)
-		w.Until(t, 2*time.Minute, "the first object is read", isPast(first))
+		w := d.submitAndWatch(t, o)
+		until(t, w, 2*time.Minute, "the first object is read", isPast(first))
 		fetching.Kill(t)
 
 		start := time.Now()
@@ -233,7 +234,7 @@ func TestAWorkerThatDiesIsReplacedAndTheFileIsTheSame(t *testing.T) {
 		}
 
 		building := d.StartWorker(t)
-		w.Until(t, 2*time.Minute, "the CSV is built", func(j e2etest.Job) bool {
+		until(t, w, 2*time.Minute, "the CSV is built", func(j e2etest.Job) bool {
 			return j.Progress.Phase == "BUILDING" && d.isWorking(t, w.ID, "BuildCSV")
 		})
 		building.Kill(t)
@@ -269,8 +270,8 @@ func TestAFetchResumesBehindWhatItHasRead(t *testing.T) {
 		first, want := putLongTelemetry(t, d, bot)
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
 		worker := d.StartWorker(t)
-		w := d.SubmitAndWatch(t, o)
-		w.Until(t, 2*time.Minute, "the first object is read", isPast(first))
+		w := d.submitAndWatch(t, o)
+		until(t, w, 2*time.Minute, "the first object is read", isPast(first))
 		worker.Kill(t)
 		// Who reads the first object again finds nothing in it any more.
 		d.Telemetry.Put(t, first.name, []byte("\n"))
@@ -316,8 +317,8 @@ func TestAWorkerThatIsToldToStopHandsItsWorkOver(t *testing.T) {
 		want := d.sayBehindFiller(t, bot, "Handed over", "2022-05-01", 3)
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
 		leaving := d.StartWorker(t)
-		w := d.SubmitAndWatch(t, o)
-		w.Until(t, time.Minute, "it runs", isMidway)
+		w := d.submitAndWatch(t, o)
+		until(t, w, time.Minute, "it runs", isMidway)
 		d.StartWorker(t)
 		d.waitForPollers(t, 2)
 		if j := w.Read(t); !isMidway(j) {
@@ -363,8 +364,8 @@ func TestAnExhaustOutlivesEveryServer(t *testing.T) {
 				want += strings.TrimPrefix(string(rows), responseHeader)
 			}
 			o := orderOf(response, bot, "2022-05-01", "2022-05-04")
-			w := d.SubmitAndWatch(t, o)
-			w.Until(t, time.Minute, "it runs", isMidway)
+			w := d.submitAndWatch(t, o)
+			until(t, w, time.Minute, "it runs", isMidway)
 			before := w.Last
 			if c.kill != nil {
 				e2etest.Must(t, c.kill())

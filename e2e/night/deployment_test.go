@@ -38,7 +38,7 @@ type deployment struct{ *e2etest.Deployment }
 // prepare makes a deployment of which nothing runs yet.
 func prepare(t *testing.T, settings ...string) deployment {
 	t.Helper()
-	s := e2etest.StartTenant(t)
+	s := startTenant(t)
 	s.Registry.AddConversation(t, bot, "Helpdesk", channel, "", "")
 	s.Registry.AddConversation(t, silent, "Silent", channel, "", "")
 	s.Registry.Exec(t, `INSERT INTO users VALUES ($1, '{"device":{"consent":true}}')`, device)
@@ -47,6 +47,24 @@ func prepare(t *testing.T, settings ...string) deployment {
 	d.Telemetry.Put(t, day+"-0.jsonl", []byte(event(1)+"\n"+event(2)+"\n"))
 	d.Telemetry.Put(t, badDay+"-0.json.gz", []byte("\x1f\x8b\x08\x00this is no gzip"))
 	return d
+}
+
+// startTenant gives the test a Temporal namespace and a database of its own on the servers of
+// production. Stores are folders.
+func startTenant(t *testing.T) *e2etest.Stack {
+	t.Helper()
+	name := e2etest.Serial("tenant")
+	s := &e2etest.Stack{Temporal: e2etest.TemporalServer(t), Postgres: e2etest.Postgres(t)}
+	s.Env = s.Settings(name, name, name)
+	s.Jobs = s.CreateDatabase(t, name, e2etest.OlderSchema)
+	s.Registry = e2etest.OlderRegistry(s.Jobs)
+	s.OlderRegistry = s.Registry
+	s.SetUp(t, name)
+	t.Cleanup(func() {
+		s.Client.Close()
+		_ = s.Jobs.Close() // its error tells that a test has restarted the server
+	})
+	return s
 }
 
 // deploy starts an api and a worker.
@@ -71,6 +89,12 @@ const report = `Message ID,Conversation ID,Conversation Name,Device ID,Session I
 m1,c63b6faa-11a9-4259-b941-11cd2f8446c6,Helpdesk,d0000000-0000-4000-8000-000000000001,,q1,,,,,,,,"[{""1"":""yes""}]",,,2022-03-01T10:00:01.000Z
 m2,c63b6faa-11a9-4259-b941-11cd2f8446c6,Helpdesk,d0000000-0000-4000-8000-000000000001,,q2,,,,,,,,"[{""1"":""yes""}]",,,2022-03-01T10:00:02.000Z
 `
+
+// execStarter executes a command of the starter with the deployment's settings.
+func (d deployment) execStarter(t *testing.T, args ...string) e2etest.Output {
+	t.Helper()
+	return e2etest.ExecStarter(t, d.Env, args...)
+}
 
 func (d deployment) exec(t *testing.T, query string, args ...any) {
 	t.Helper()
@@ -153,7 +177,7 @@ func (d deployment) parkAll(t *testing.T, orders []e2etest.Order) map[string]str
 
 func (d deployment) read(t *testing.T, tag, requestID string) e2etest.Job {
 	t.Helper()
-	return d.Read(t, e2etest.Order{Tag: tag, Channel: channel}, requestID)
+	return d.Get(t, e2etest.Order{Tag: tag}.Path("read", requestID), channel).Job(t)
 }
 
 // end waits for the end of an exhaust.
@@ -165,7 +189,8 @@ func (d deployment) end(t *testing.T, tag, requestID string) e2etest.Job {
 // produce submits an exhaust of bot and day for now and waits for its SUCCESS.
 func (d deployment) produce(t *testing.T, tag string) e2etest.Job {
 	t.Helper()
-	j := d.SubmitAndWatch(t, order(tag, bot, day, "")).End(t, time.Minute)
+	o := order(tag, bot, day, "")
+	j := d.Watch(o, d.Submit(t, o).RequestID).End(t, time.Minute)
 	if j.Status != "SUCCESS" {
 		t.Fatalf("the exhaust is %+v", j)
 	}

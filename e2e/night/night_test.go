@@ -194,7 +194,7 @@ func TestAnExhaustThatWaitsForTheNightHoldsNoWorkerAndEndsAsItIsTold(t *testing.
 		t.Errorf("it is %+v", got)
 	}
 	t.Run("cancel", func(t *testing.T) {
-		got := d.Cancel(t, order("cancelled", bot, day, ""), cancelled.RequestID).Job(t)
+		got := d.Post(t, order("cancelled", bot, day, "").Path("cancel", cancelled.RequestID), channel, "").Job(t)
 		// Its answer comes after three seconds at the latest, however busy the machine is.
 		if got.Status == "SUBMITTED" {
 			got = d.end(t, "cancelled", cancelled.RequestID)
@@ -204,13 +204,13 @@ func TestAnExhaustThatWaitsForTheNightHoldsNoWorkerAndEndsAsItIsTold(t *testing.
 		}
 	})
 	t.Run("starter run", func(t *testing.T) {
-		got := d.ExecStarter(t, "run", run.RequestID, "--wait", "--timeout", "1m")
+		got := d.execStarter(t, "run", run.RequestID, "--wait", "--timeout", "1m")
 		if got.Code != 0 || !strings.Contains(got.Stdout, "SUCCESS") {
 			t.Errorf("it ended with %+v", got)
 		}
 		for _, id := range []string{run.RequestID, unknown} {
 			want := e2etest.Output{Code: 5, Stderr: "error: no exhaust " + id + " waits for the night\n"}
-			if got := d.ExecStarter(t, "run", id); got != want {
+			if got := d.execStarter(t, "run", id); got != want {
 				t.Errorf("of one that does not wait: %+v, want %+v", got, want)
 			}
 		}

@@ -32,7 +32,7 @@ func TestReplayRunsAllThatMatchAndShowsThem(t *testing.T) {
 	failed := d.end(t, "failed", d.submit(t, "failed", silent, day, "").RequestID).RequestID
 	success := d.produce(t, "made").RequestID
 	cancelled := d.park(t, "cancelled", bot, day).RequestID
-	d.Cancel(t, order("cancelled", bot, day, ""), cancelled)
+	d.Post(t, order("cancelled", bot, day, "").Path("cancel", cancelled), channel, "")
 	d.end(t, "cancelled", cancelled)
 
 	header := []string{"REQUEST ID", "DATASET", "TAG", "STATUS", "ROWS", "MESSAGE"}
@@ -53,7 +53,7 @@ func TestReplayRunsAllThatMatchAndShowsThem(t *testing.T) {
 		row(waits[0], "waits", "SUBMITTED", "0"), row(waits[1], "waits", "SUBMITTED", "0"),
 		row(failed, "failed", "FAILED", "0", "No data found"),
 	)
-	want("dry run", d.ExecStarter(t, "replay", "--dry-run"), 0, dry)
+	want("dry run", d.execStarter(t, "replay", "--dry-run"), 0, dry)
 	for _, c := range []struct {
 		args []string
 		rows [][]string
@@ -66,7 +66,7 @@ func TestReplayRunsAllThatMatchAndShowsThem(t *testing.T) {
 		{[]string{"--to", "2022-04-01"}, sorted()},
 		{[]string{"--from", "2022-04-01", "--dataset", "uci-response-exhaust"}, dry},
 	} {
-		want(strings.Join(c.args, " "), d.ExecStarter(t, append([]string{"replay", "--dry-run"}, c.args...)...), 0, c.rows)
+		want(strings.Join(c.args, " "), d.execStarter(t, append([]string{"replay", "--dry-run"}, c.args...)...), 0, c.rows)
 	}
 	for _, id := range []string{waits[0], waits[1], failed} {
 		if d.count(t, "request_id = '"+id+"' AND iteration = 0 AND status IN ('SUBMITTED', 'FAILED')") != 1 {
@@ -75,7 +75,7 @@ func TestReplayRunsAllThatMatchAndShowsThem(t *testing.T) {
 	}
 
 	// Of the two that wait, one has no telemetry on its day.
-	got := d.ExecStarter(t, "replay", "--timeout", "1m")
+	got := d.execStarter(t, "replay", "--timeout", "1m")
 	want("replay", got, 3, sorted(
 		row(waits[0], "waits", "SUCCESS", "2"), row(waits[1], "waits", "FAILED", "0", "No data found"),
 		row(failed, "failed", "FAILED", "0", "No data found"),
@@ -87,13 +87,13 @@ func TestReplayRunsAllThatMatchAndShowsThem(t *testing.T) {
 	}
 
 	d.Telemetry.Put(t, day+"-1.jsonl", []byte(strings.ReplaceAll(event(1), bot, silent)+"\n"))
-	got = d.ExecStarter(t, "replay", "--tag", "failed", "--json", "--timeout", "1m")
+	got = d.execStarter(t, "replay", "--tag", "failed", "--json", "--timeout", "1m")
 	var jobs []e2etest.Job
 	if err := json.Unmarshal([]byte(got.Stdout), &jobs); err != nil || got.Code != 0 || len(jobs) != 1 ||
 		jobs[0].RequestID != failed || jobs[0].Status != "SUCCESS" || jobs[0].Attempts != 2 {
 		t.Errorf("--json: %v, %+v", err, got)
 	}
-	want("nothing left", d.ExecStarter(t, "replay", "--submitted"), 0, sorted())
+	want("nothing left", d.execStarter(t, "replay", "--submitted"), 0, sorted())
 
 	for _, c := range []struct {
 		args   []string
@@ -104,7 +104,7 @@ func TestReplayRunsAllThatMatchAndShowsThem(t *testing.T) {
 		{[]string{"--dataset", "x"}, 2, "error: filters.dataset \"x\" is unknown: uci-response-exhaust or uci-private-exhaust is accepted\n"},
 		{[]string{"--failed", "--submitted"}, 2, "error: --failed and --submitted exclude each other; without them both are replayed\n"},
 	} {
-		got := d.ExecStarter(t, append([]string{"replay"}, c.args...)...)
+		got := d.execStarter(t, append([]string{"replay"}, c.args...)...)
 		if got != (e2etest.Output{Code: c.code, Stderr: c.stderr}) {
 			t.Errorf("%v: %+v", c.args, got)
 		}

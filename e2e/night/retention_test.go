@@ -49,8 +49,9 @@ func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
 
 	wantExpired("before the night")
 	// Made again before the night has deleted the old file, which no row names any more then.
-	if got := d.Retry(t, order("retried", bot, day, ""), retried.RequestID).Job(t); got.Status != "SUBMITTED" || got.Attempts != 1 {
-		t.Errorf("the retry answers %+v", got)
+	retry := d.Post(t, order("retried", bot, day, "").Path("retry", retried.RequestID), channel, "").Job(t)
+	if retry.Status != "SUBMITTED" || retry.Attempts != 1 {
+		t.Errorf("the retry answers %+v", retry)
 	}
 	again := d.end(t, "retried", retried.RequestID)
 	if again.Status != "SUCCESS" || again.StatusMessage != "" || len(again.DownloadURLs) != 1 || again.Attempts != 1 {
@@ -71,14 +72,14 @@ func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
 	wantExpired("after the night")
 	// In another namespace Temporal knows nothing of it, as after its retention.
 	d.Env, d.URL = append(d.Env, "TEMPORAL_NAMESPACE=another"), ""
-	if out := d.ExecStarter(t, "setup"); out.Code != 0 {
+	if out := d.execStarter(t, "setup"); out.Code != 0 {
 		t.Fatalf("setup: %+v", out)
 	}
 	d.StartAPI(t)
 	d.StartWorker(t)
 	wantExpired("when Temporal has forgotten it")
 
-	j := d.Retry(t, order("expired", bot, day, ""), expired.RequestID).Job(t)
+	j := d.Post(t, order("expired", bot, day, "").Path("retry", expired.RequestID), channel, "").Job(t)
 	if j.Status != "SUBMITTED" || j.Attempts != 1 {
 		t.Errorf("the retry answers %+v", j)
 	}
@@ -89,7 +90,7 @@ func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
 	if got := d.report(t, reportName(j)); got != report {
 		t.Errorf("the report is\n%s", got)
 	}
-	refused := d.Retry(t, order("kept", bot, day, ""), kept.RequestID)
+	refused := d.Post(t, order("kept", bot, day, "").Path("retry", kept.RequestID), channel, "")
 	if want := "the exhaust is SUCCESS: only a FAILED or CANCELLED one, or one whose report has expired, can be retried"; refused.Sentence(t) != want {
 		t.Errorf("retrying what is kept answers %d %q", refused.Status, refused.Sentence(t))
 	}
@@ -179,7 +180,7 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 
 	waits := d.park(t, "waits", bot, day)
 	all := d.Reports.Names(t)
-	got := d.ExecStarter(t, "erase", "--conversation", bot)
+	got := d.execStarter(t, "erase", "--conversation", bot)
 	want := e2etest.Output{Code: 1, Stderr: "error: exhaust " + waits.RequestID + " of tag waits is SUBMITTED: wait for its end or cancel it first\n"}
 	if got != want {
 		t.Errorf("while one waits:\n%+v, want\n%+v", got, want)
@@ -190,7 +191,7 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 	// Terminated, it cannot tell job_request of its end: Temporal knows.
 	e2etest.Must(t, d.Client.TerminateWorkflow(t.Context(), "exhaust-"+waits.RequestID, "", "of no use"))
 
-	got = d.ExecStarter(t, "erase", "--conversation", bot)
+	got = d.execStarter(t, "erase", "--conversation", bot)
 	removed := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(kept, name) })
 	lines := strings.Split(strings.TrimSuffix(got.Stdout, "\n"), "\n")
 	slices.Sort(lines)
@@ -213,10 +214,10 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 	if j := d.read(t, "other", ids[2]); j.StatusMessage != "" || len(j.DownloadURLs) != 1 {
 		t.Errorf("the other conversation's reads %+v", j)
 	}
-	if got := d.ExecStarter(t, "erase", "--conversation", bot); got != (e2etest.Output{Stderr: "0 files removed\n"}) {
+	if got := d.execStarter(t, "erase", "--conversation", bot); got != (e2etest.Output{Stderr: "0 files removed\n"}) {
 		t.Errorf("once more: %+v", got)
 	}
-	if got := d.ExecStarter(t, "erase"); got != (e2etest.Output{Code: 2, Stderr: "error: --conversation is needed\n"}) {
+	if got := d.execStarter(t, "erase"); got != (e2etest.Output{Code: 2, Stderr: "error: --conversation is needed\n"}) {
 		t.Errorf("without a conversation: %+v", got)
 	}
 }

@@ -42,12 +42,9 @@ func StartAzurite(ctx context.Context, opts AzuriteOptions) (*Azurite, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, removeDir, err := makeFolder(opts.Dir, "azurite")
-	if err != nil {
-		return nil, err
-	}
 	a := &Azurite{}
-	a.Child, err = startChild(ctx, func() (daemon, error) { return a.plan(node, program, dir, opts) }, removeDir)
+	plan := func(dir string) (daemon, error) { return a.plan(node, program, dir, opts) }
+	a.Child, err = startChild(ctx, "azurite", opts.Dir, plan)
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +83,7 @@ func (a *Azurite) plan(node, program, dir string, opts AzuriteOptions) (daemon, 
 		command = append(command, "--location", data)
 	}
 	return daemon{
-		name: "azurite", serves: address(port),
-		command: command, dir: dir, log: filepath.Join(dir, "azurite.log"),
+		serves: address(port), command: command, dir: dir,
 		stop: syscall.SIGTERM, crash: syscall.SIGKILL,
 		ready: a.probe,
 	}, nil

@@ -15,7 +15,7 @@ func takePort(server string, want int) (port int, err error) {
 	if port = want; port != 0 {
 		err = checkPort(port)
 	} else {
-		port, err = freePort()
+		port, err = FreePort()
 	}
 	if err != nil {
 		return 0, fmt.Errorf("start %s: %w", server, err)
@@ -31,10 +31,10 @@ func checkPort(port int) error {
 	return l.Close()
 }
 
-// freePort asks the kernel for a port and reserves it: a connection that the listening side closes
+// FreePort asks the kernel for a port of 127.0.0.1 and reserves it: a connection that the listening side closes
 // first leaves the port waiting (TIME_WAIT, a minute), and for so long the kernel gives the port to
 // nobody who asks for any, while a server may still listen on it by number.
-func freePort() (int, error) {
+func FreePort() (int, error) {
 	l, err := net.Listen("tcp", address(0))
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
@@ -54,11 +54,10 @@ func freePort() (int, error) {
 
 // freeLowPort finds a port that fits a signed 16-bit number. The kernel gives such ports to nobody who
 // asks for any, so two processes find the same one only by bad luck.
-func freeLowPort() (int, error) {
+func freeLowPort() (port int, err error) {
 	const lowest, tries = 10000, 100
-	var err error
 	for range tries {
-		port := lowest + rand.IntN(math.MaxInt16-lowest)
+		port = lowest + rand.IntN(math.MaxInt16-lowest)
 		if err = checkPort(port); err == nil {
 			return port, nil
 		}

@@ -46,19 +46,9 @@ func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error)
 	if err != nil {
 		return nil, err
 	}
-	dir, removeDir, err := makeFolder(opts.Dir, "postgres")
-	if err != nil {
-		return nil, err
-	}
 	p := &Postgres{}
-	owner, err := postgresUser()
-	if err == nil {
-		p.password, err = initPostgres(ctx, bin, dir, owner)
-	}
-	if err != nil {
-		return nil, release(fmt.Errorf("start postgres: %w", err), []func() error{removeDir})
-	}
-	p.Child, err = startChild(ctx, func() (daemon, error) { return p.plan(bin, dir, owner, opts) }, removeDir)
+	plan := func(dir string) (daemon, error) { return p.plan(ctx, bin, dir, opts) }
+	p.Child, err = startChild(ctx, "postgres", opts.Dir, plan)
 	if err != nil {
 		return nil, err
 	}
@@ -109,8 +99,15 @@ const (
 	debianPostgres    = "/usr/lib/postgresql/*/bin"
 )
 
-// plan describes a server and fills in where p serves.
-func (p *Postgres) plan(bin, dir string, owner *syscall.Credential, opts PostgresOptions) (daemon, error) {
+// plan makes the data folder unless it is there, describes a server and fills in where p serves.
+func (p *Postgres) plan(ctx context.Context, bin, dir string, opts PostgresOptions) (daemon, error) {
+	owner, err := postgresUser()
+	if err == nil {
+		p.password, err = initPostgres(ctx, bin, dir, owner)
+	}
+	if err != nil {
+		return daemon{}, fmt.Errorf("start postgres: %w", err)
+	}
 	port, err := takePort("postgres", opts.Port)
 	if err != nil {
 		return daemon{}, err
@@ -132,8 +129,7 @@ func (p *Postgres) plan(bin, dir string, owner *syscall.Credential, opts Postgre
 		command = append(command, "-c", setting)
 	}
 	return daemon{
-		name: "postgres", serves: address(port),
-		command: command, dir: "/", log: filepath.Join(dir, "postgres.log"), user: owner,
+		serves: address(port), command: command, dir: "/", user: owner,
 		// "Fast" and "immediate" shutdown. SIGKILL would leave its processes and shared memory.
 		stop: syscall.SIGINT, crash: syscall.SIGQUIT,
 		ready: p.probe,
@@ -153,21 +149,13 @@ func initPostgres(ctx context.Context, bin, dir string, owner *syscall.Credentia
 		return string(password), err
 	}
 	password, unfinished := rand.Text(), filepath.Join(dir, "data.unfinished")
-	if err := os.WriteFile(passwordFile, []byte(password), 0o600); err != nil {
-		return "", err
+	err := errors.Join(os.WriteFile(passwordFile, []byte(password), 0o600), os.RemoveAll(unfinished), os.Mkdir(unfinished, 0o700))
+	if err == nil && owner != nil {
+		uid, gid := int(owner.Uid), int(owner.Gid)
+		err = errors.Join(os.Chown(passwordFile, uid, gid), os.Chown(unfinished, uid, gid))
 	}
-	if err := os.RemoveAll(unfinished); err != nil {
+	if err != nil {
 		return "", err
-	}
-	if err := os.Mkdir(unfinished, 0o700); err != nil {
-		return "", err
-	}
-	if owner != nil {
-		for _, path := range []string{passwordFile, unfinished} {
-			if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
-				return "", err
-			}
-		}
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", unfinished,
 		"--username", postgresSuperuser, "--pwfile", passwordFile, "--auth", "scram-sha-256",

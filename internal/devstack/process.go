@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"sync"
@@ -26,14 +27,13 @@ type Child struct {
 	stopErr   error
 }
 
-// daemon says how to start one kind of server.
+// daemon says how to start one kind of server. startChild fills in its name and its log.
 type daemon struct {
-	name string
+	name, log string
 	// serves is its address, for errors.
 	serves  string
 	command []string
 	dir     string
-	log     string
 	// user owns the process; nil is us.
 	user *syscall.Credential
 	// stop asks it to finish; crash ends it at once without leaving anything of it behind.
@@ -96,61 +96,74 @@ func (c *Child) Restart(ctx context.Context) error {
 // died by itself.
 func (c *Child) Wait() error {
 	for {
-		c.mu.Lock()
-		p := c.current
-		c.mu.Unlock()
+		p, _ := c.state()
 		<-p.done
-		c.mu.Lock()
-		isStopped, isCurrent := c.isStopped, c.current == p
-		c.mu.Unlock()
+		current, isStopped := c.state()
 		if isStopped {
 			return nil
 		}
-		if isCurrent {
+		if current == p {
 			return p.exitError()
 		}
 	}
 }
 
-// PID is the process id of the server.
-func (c *Child) PID() int {
+// state is what Restart and Stop may change at any time.
+func (c *Child) state() (current *process, isStopped bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.current.cmd.Process.Pid
+	return c.current, c.isStopped
 }
 
-// startChild starts what plan describes and waits until it serves. Where another process has taken
-// one of the plan's ports meanwhile, startChild tries another plan.
-func startChild(ctx context.Context, plan func() (daemon, error), owns ...func() error) (*Child, error) {
-	const tries = 5
-	for try := 1; ; try++ {
-		d, err := plan()
-		if err != nil {
-			return nil, release(err, owns)
-		}
-		if err := os.Truncate(d.log, 0); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, release(err, owns)
-		}
-		p, err := d.start(ctx)
-		if errors.Is(err, errPortTaken) && try < tries {
-			continue
-		}
-		if err != nil {
-			return nil, release(err, owns)
-		}
-		c := &Child{daemon: d, owns: owns, current: p}
-		context.AfterFunc(ctx, func() { _ = c.Stop() }) // Stop keeps its error for the caller's Stop
-		return c, nil
+// PID is the process id of the server.
+func (c *Child) PID() int {
+	p, _ := c.state()
+	return p.cmd.Process.Pid
+}
+
+// planner describes a server that keeps its files in dir and is to listen on ports that are free.
+type planner func(dir string) (daemon, error)
+
+// startChild starts what plan describes, in the folder that [makeFolder] makes of path, and waits until
+// it serves.
+func startChild(ctx context.Context, name, path string, plan planner, owns ...func() error) (*Child, error) {
+	dir, removeDir, err := makeFolder(path, name)
+	if err != nil {
+		return nil, release(err, owns)
 	}
+	c := &Child{owns: append(owns, removeDir)}
+	if err := c.start(ctx, name, dir, plan); err != nil {
+		return nil, release(err, c.owns)
+	}
+	context.AfterFunc(ctx, func() { _ = c.Stop() }) // Stop keeps its error for the caller's Stop
+	return c, nil
+}
+
+// start starts the child by a plan. Where another process has taken one of its ports meanwhile, start
+// asks for another plan.
+func (c *Child) start(ctx context.Context, name, dir string, plan planner) (err error) {
+	const tries = 5
+	for range tries {
+		if c.daemon, err = plan(dir); err != nil {
+			return err
+		}
+		c.daemon.name, c.daemon.log = name, filepath.Join(dir, name+".log")
+		if err := os.Truncate(c.daemon.log, 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if c.current, err = c.daemon.start(ctx); !errors.Is(err, errPortTaken) {
+			return err
+		}
+	}
+	return err
 }
 
 // release joins the errors of owns to err.
 func release(err error, owns []func() error) error {
-	errs := []error{err}
 	for _, cleanUp := range owns {
-		errs = append(errs, cleanUp())
+		err = errors.Join(err, cleanUp())
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 var errPortTaken = errors.New("a port was taken")
@@ -172,9 +185,8 @@ func (d daemon) start(ctx context.Context) (*process, error) {
 type process struct {
 	daemon daemon
 	cmd    *exec.Cmd
-	// done is closed when the process is gone; exit says how it went.
+	// done is closed when the process is gone.
 	done chan struct{}
-	exit error
 	// isStopping is true once we have told it to end. Child's lock guards it.
 	isStopping bool
 }
@@ -205,7 +217,7 @@ func (d daemon) launch() (*process, error) {
 			return
 		}
 		stopWatching := watch(cmd, d.crash)
-		p.exit = cmd.Wait()
+		_ = cmd.Wait() // how it ended is read from its ProcessState
 		stopWatching()
 		close(p.done)
 	}()
@@ -286,11 +298,7 @@ func (p *process) hasEnded() bool {
 
 // exitError tells how a process ended.
 func (p *process) exitError() error {
-	how := "with exit status 0"
-	if p.exit != nil {
-		how = "with " + p.exit.Error()
-	}
-	err := fmt.Errorf("%s ended %s; the end of its log:\n%s", p.daemon.name, how, p.daemon.tail())
+	err := fmt.Errorf("%s ended with %s; the end of its log:\n%s", p.daemon.name, p.cmd.ProcessState, p.daemon.tail())
 	if log, _ := os.ReadFile(p.daemon.log); portTaken.Match(log) {
 		return fmt.Errorf("%w: %w", errPortTaken, err)
 	}

@@ -112,8 +112,7 @@ func TestABusyPortIsNamed(t *testing.T) {
 // shell is a daemon that a shell plays; it serves once it has made the file "ready".
 func shell(dir, script string) daemon {
 	return daemon{
-		name: "script", serves: "nothing",
-		command: []string{"/bin/sh", "-c", script}, dir: dir, log: filepath.Join(dir, "script.log"),
+		serves: "nothing", command: []string{"/bin/sh", "-c", script}, dir: dir,
 		stop: syscall.SIGTERM, crash: syscall.SIGKILL,
 		ready: func(context.Context) error {
 			_, err := os.Stat(filepath.Join(dir, "ready"))
@@ -125,7 +124,7 @@ func shell(dir, script string) daemon {
 func TestAPortThatWasTakenInTheMeantimeIsChosenAnew(t *testing.T) {
 	t.Parallel()
 	dir, tries := t.TempDir(), 0
-	c, err := startChild(t.Context(), func() (daemon, error) {
+	c, err := startChild(t.Context(), "script", dir, func(string) (daemon, error) {
 		tries++
 		if tries < 3 {
 			return shell(dir, "echo bind: Address already in use; exit 1"), nil
@@ -145,7 +144,7 @@ func TestAServerThatDiesAtStartTellsWhy(t *testing.T) {
 	t.Parallel()
 	dir, released := t.TempDir(), false
 	owns := func() error { released = true; return nil }
-	_, err := startChild(t.Context(), func() (daemon, error) {
+	_, err := startChild(t.Context(), "script", dir, func(string) (daemon, error) {
 		return shell(dir, "echo first line; echo no such disk >&2; exit 3"), nil
 	}, owns)
 	want := "script ended with exit status 3; the end of its log:\nfirst line\nno such disk"
@@ -169,7 +168,7 @@ func TestAServerThatNeverServesTellsWhy(t *testing.T) {
 		}
 		return errors.New("not yet")
 	}
-	_, err := startChild(ctx, func() (daemon, error) { return d, nil })
+	_, err := startChild(ctx, "script", dir, func(string) (daemon, error) { return d, nil })
 	want := "script does not serve nothing (the test's patience is over), last: not yet; the end of its log:\nstarted"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -179,7 +178,7 @@ func TestAServerThatNeverServesTellsWhy(t *testing.T) {
 func TestTheDeathOfAServerIsNoticed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	c, err := startChild(t.Context(), func() (daemon, error) {
+	c, err := startChild(t.Context(), "script", dir, func(string) (daemon, error) {
 		return shell(dir, "touch ready; while ! test -e die; do sleep 0.05; done; echo out of memory; exit 137"), nil
 	})
 	if err != nil {
@@ -200,7 +199,7 @@ func TestTheDeathOfAServerIsNoticed(t *testing.T) {
 func TestWaitOutlastsARestartAndEndsWithStop(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	c, err := startChild(t.Context(), func() (daemon, error) { return shell(dir, "touch ready; exec sleep 1000"), nil })
+	c, err := startChild(t.Context(), "script", dir, func(string) (daemon, error) { return shell(dir, "touch ready; exec sleep 1000"), nil })
 	if err != nil {
 		t.Fatal(err)
 	}

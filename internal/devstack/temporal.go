@@ -61,12 +61,9 @@ func StartTemporal(ctx context.Context, opts TemporalOptions) (*Temporal, error)
 	if err != nil {
 		return nil, err
 	}
-	dir, removeDir, err := makeFolder(opts.Dir, "temporal")
-	if err != nil {
-		return nil, err
-	}
 	t := &Temporal{Namespace: cmp.Or(opts.Namespace, defaultNamespace), searchAttributes: opts.SearchAttributes}
-	t.Child, err = startChild(ctx, func() (daemon, error) { return t.planDevServer(program, dir, opts) }, removeDir)
+	plan := func(dir string) (daemon, error) { return t.planDevServer(program, dir, opts) }
+	t.Child, err = startChild(ctx, "temporal", opts.Dir, plan)
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +107,7 @@ func (t *Temporal) planDevServer(program, dir string, opts TemporalOptions) (dae
 		command = append(command, "--dynamic-config-value", setting.key+"="+setting.value)
 	}
 	return daemon{
-		name: "temporal", serves: t.Address,
-		command: command, dir: dir, log: filepath.Join(dir, "temporal.log"),
+		serves: t.Address, command: command, dir: dir,
 		stop: syscall.SIGTERM, crash: syscall.SIGKILL,
 		ready: t.probe,
 	}, nil

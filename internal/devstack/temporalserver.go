@@ -2,7 +2,6 @@ package devstack
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -32,8 +31,6 @@ type TemporalServerOptions struct {
 	Postgres *Postgres
 	// Port of the gRPC API, 0 for a free one.
 	Port int
-	// Namespace to make, "" for "default". It keeps closed workflows for a day.
-	Namespace string
 	// SearchAttributes are registered with type Keyword.
 	SearchAttributes []string
 	// Dir is where the configuration and the log, temporal-server.log, go, and what an own
@@ -54,29 +51,26 @@ func StartTemporalServer(ctx context.Context, opts TemporalServerOptions) (*Temp
 	if err != nil {
 		return nil, err
 	}
-	dir, removeDir, err := makeFolder(opts.Dir, "temporal-server")
-	if err != nil {
-		return nil, err
-	}
-	owns := []func() error{removeDir}
+	var owns []func() error
 	postgres := opts.Postgres
 	if postgres == nil {
-		pgOpts := PostgresOptions{}
+		own := PostgresOptions{}
 		if opts.Dir != "" {
-			pgOpts.Dir = filepath.Join(dir, "postgres")
+			own.Dir = filepath.Join(opts.Dir, "postgres")
 		}
 		// It has to outlive the server, which ends with ctx.
-		postgres, err = StartPostgres(context.WithoutCancel(ctx), pgOpts)
+		postgres, err = StartPostgres(context.WithoutCancel(ctx), own)
 		if err != nil {
-			return nil, release(err, owns)
+			return nil, err
 		}
-		owns = []func() error{postgres.Stop, removeDir}
+		owns = append(owns, postgres.Stop)
 	}
 	if err := setUpSchemas(ctx, sqlTool, postgres); err != nil {
 		return nil, release(fmt.Errorf("start temporal-server: %w", err), owns)
 	}
-	t := &Temporal{Namespace: cmp.Or(opts.Namespace, defaultNamespace), searchAttributes: opts.SearchAttributes}
-	t.Child, err = startChild(ctx, func() (daemon, error) { return t.planServer(program, dir, postgres, opts.Port) }, owns...)
+	t := &Temporal{Namespace: defaultNamespace, searchAttributes: opts.SearchAttributes}
+	plan := func(dir string) (daemon, error) { return t.planServer(program, dir, postgres, opts.Port) }
+	t.Child, err = startChild(ctx, "temporal-server", opts.Dir, plan, owns...)
 	if err != nil {
 		return nil, err
 	}
@@ -218,10 +212,9 @@ func (t *Temporal) planServer(program, dir string, p *Postgres, wantPort int) (d
 		return fail(err)
 	}
 	return daemon{
-		name: "temporal-server", serves: t.Address,
+		serves: t.Address, dir: dir,
 		command: []string{program, "--root", dir, "--config", ".", "--env", "server", "--allow-no-auth", "start"},
-		dir:     dir, log: filepath.Join(dir, "temporal-server.log"),
-		stop: syscall.SIGTERM, crash: syscall.SIGKILL,
+		stop:    syscall.SIGTERM, crash: syscall.SIGKILL,
 		ready: t.prepareAndProbe,
 	}, nil
 }
@@ -231,8 +224,8 @@ func (t *Temporal) planServer(program, dir string, p *Postgres, wantPort int) (d
 func takeServicePorts(frontend int) (map[string]servicePorts, error) {
 	services := map[string]servicePorts{}
 	for _, name := range []string{"frontend", "history", "matching", "worker"} {
-		grpc, errGRPC := freePort()
-		http, errHTTP := freePort()
+		grpc, errGRPC := FreePort()
+		http, errHTTP := FreePort()
 		membership, errMembership := freeLowPort()
 		if err := errors.Join(errGRPC, errHTTP, errMembership); err != nil {
 			return nil, err
@@ -245,8 +238,8 @@ func takeServicePorts(frontend int) (map[string]servicePorts, error) {
 	return services, nil
 }
 
-// prepareAndProbe makes the namespace and the search attributes where they are missing, and then asks
-// whether the server serves.
+// prepareAndProbe makes the namespace, which keeps closed workflows for a day, and the search attributes
+// where they are missing, and then asks whether the server serves.
 func (t *Temporal) prepareAndProbe(ctx context.Context) error {
 	c, err := t.dial(ctx)
 	if err != nil {

@@ -135,10 +135,7 @@ func (r recipe) provide(ctx context.Context, log io.Writer) (string, error) {
 
 // makeIn makes the tool in a folder of its own and moves it to its place when it is whole.
 func (r recipe) makeIn(ctx context.Context, cache string) error {
-	leftovers, err := filepath.Glob(filepath.Join(cache, ".unfinished-*")) // of processes that were killed
-	if err != nil {
-		return err
-	}
+	leftovers, _ := filepath.Glob(filepath.Join(cache, ".unfinished-*")) // of processes that were killed; the pattern is well-formed
 	for _, dir := range leftovers {
 		if err := os.RemoveAll(dir); err != nil {
 			return err
@@ -211,11 +208,8 @@ func toolsFolder(name string) (string, error) {
 
 // installedTemporal is the temporal on PATH if it is at least version 1.5, else "".
 func installedTemporal(ctx context.Context) string {
-	path, err := exec.LookPath("temporal")
-	if err != nil {
-		return ""
-	}
-	output, err := exec.CommandContext(ctx, path, "--version").Output()
+	cmd := exec.CommandContext(ctx, "temporal", "--version")
+	output, err := cmd.Output()
 	if err != nil {
 		return ""
 	}
@@ -223,5 +217,5 @@ func installedTemporal(ctx context.Context) string {
 	if _, err := fmt.Sscanf(string(output), "temporal version %d.%d.", &major, &minor); err != nil || major < 1 || major == 1 && minor < 5 {
 		return ""
 	}
-	return path
+	return cmd.Path
 }

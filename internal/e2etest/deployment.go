@@ -2,13 +2,14 @@ package e2etest
 
 import (
 	"cmp"
-	"net"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
+
+	"data-exhaust/internal/devstack"
 )
 
 // Deployment is Data Exhaust on a stack, with a task queue and stores of its own, so that tests do not
@@ -21,16 +22,16 @@ type Deployment struct {
 	Telemetry, Reports Store
 	// URL is the first api's, from which files are downloaded; "" before there is one.
 	URL string
-
-	processes []*Process
+	// Processes are the apis and workers that it has had.
+	Processes []*Process
 }
 
 // NewDeployment plans a deployment with these settings beside the stack's. It starts nothing.
 func NewDeployment(s *Stack, settings ...string) *Deployment {
-	name := serial("deployment-")
+	name := Serial("deployment-")
 	d := &Deployment{Stack: s, Queue: name, Telemetry: newStore(s, "telemetry", name), Reports: newStore(s, "reports", name)}
-	d.Env = append(slices.Clone(s.env),
-		"EXHAUST_DATA_DIR="+filepath.Join(scratch, name),
+	d.Env = append(slices.Clone(s.Env),
+		"EXHAUST_DATA_DIR="+filepath.Join(Scratch, name),
 		"EXHAUST_TASK_QUEUE="+d.Queue,
 		"EXHAUST_TELEMETRY_STORE="+d.Telemetry.url(),
 		"EXHAUST_REPORTS_STORE="+d.Reports.url(),
@@ -47,42 +48,24 @@ func NewDeployment(s *Stack, settings ...string) *Deployment {
 // StartAPI starts an api, waits until it is healthy, and returns its URL.
 func (d *Deployment) StartAPI(t testing.TB) string {
 	t.Helper()
-	for range 3 {
-		address := freeAddress(t)
-		url := "http://" + address
-		settings := []string{"EXHAUST_ADDR=" + address, "EXHAUST_PUBLIC_URL=" + cmp.Or(d.URL, url)}
-		p := d.Launch(t, "api", settings...)
-		Eventually(t, time.Minute, "the api is healthy", func() bool {
-			response, err := http.Get(url + "/health")
-			if err != nil {
-				return p.IsEnded()
-			}
-			response.Body.Close()
-			return response.StatusCode == http.StatusOK
-		})
-		if p.IsEnded() && strings.Contains(p.Log(t), "address already in use") {
-			continue // another test was given the same port
-		}
+	port, err := devstack.FreePort()
+	Must(t, err)
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	url := "http://" + address
+	settings := []string{"EXHAUST_ADDR=" + address, "EXHAUST_PUBLIC_URL=" + cmp.Or(d.URL, url)}
+	p := d.Launch(t, "api", settings...)
+	Eventually(t, time.Minute, "the api is healthy", func() bool {
 		if p.IsEnded() {
 			t.Fatalf("the api ended:\n%s", p.Log(t))
 		}
-		if d.URL == "" {
-			// Workers sign its URLs, the starter calls it.
-			d.URL, d.Env = url, append(d.Env, settings...)
-		}
-		return url
+		health, err := TryCall(t.Context(), http.MethodGet, url+"/health", "", "")
+		return err == nil && health.Status == http.StatusOK
+	})
+	if d.URL == "" {
+		// Workers sign its URLs, the starter calls it.
+		d.URL, d.Env = url, append(d.Env, settings...)
 	}
-	t.Fatal("no free port in three tries")
-	return ""
-}
-
-// freeAddress is an address of this machine on which nothing listens.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	Must(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
+	return url
 }
 
 // StartWorker starts a worker and waits until it asks for work.
@@ -97,24 +80,8 @@ func (d *Deployment) StartWorker(t testing.TB) *Process {
 func (d *Deployment) Launch(t testing.TB, binary string, settings ...string) *Process {
 	t.Helper()
 	p := launch(t, binary, append(slices.Clone(d.Env), settings...))
-	d.processes = append(d.processes, p)
+	d.Processes = append(d.Processes, p)
 	return p
-}
-
-// ExecStarter executes a command of the starter with the deployment's settings.
-func (d *Deployment) ExecStarter(t testing.TB, args ...string) Output {
-	t.Helper()
-	return ExecStarter(t, d.Env, args...)
-}
-
-// Logs is what all processes of the deployment have written.
-func (d *Deployment) Logs(t testing.TB) string {
-	t.Helper()
-	var all strings.Builder
-	for _, p := range d.processes {
-		all.WriteString(p.Log(t))
-	}
-	return all.String()
 }
 
 // RequestURL is the URL of a call of the api; path comes behind /dataset/v1/request/.
@@ -138,24 +105,6 @@ func (d *Deployment) Submit(t testing.TB, o Order) Job {
 	return d.Post(t, "submit", o.Channel, o.Body()).Job(t)
 }
 
-// Read reads an order's exhaust.
-func (d *Deployment) Read(t testing.TB, o Order, requestID string) Job {
-	t.Helper()
-	return d.Get(t, o.Path("read", requestID), o.Channel).Job(t)
-}
-
-// Cancel asks for an order's exhaust to be cancelled.
-func (d *Deployment) Cancel(t testing.TB, o Order, requestID string) Answer {
-	t.Helper()
-	return d.Post(t, o.Path("cancel", requestID), o.Channel, "")
-}
-
-// Retry asks for an order's exhaust to be retried.
-func (d *Deployment) Retry(t testing.TB, o Order, requestID string) Answer {
-	t.Helper()
-	return d.Post(t, o.Path("retry", requestID), o.Channel, "")
-}
-
 // Watch reads an exhaust again and again. It checks that progress never goes backwards in an attempt.
 type Watch struct {
 	Order Order
@@ -171,16 +120,10 @@ func (d *Deployment) Watch(o Order, requestID string) *Watch {
 	return &Watch{Order: o, ID: requestID, deployment: d}
 }
 
-// SubmitAndWatch submits an order and watches its exhaust.
-func (d *Deployment) SubmitAndWatch(t testing.TB, o Order) *Watch {
-	t.Helper()
-	return d.Watch(o, d.Submit(t, o).RequestID)
-}
-
 // Read reads the exhaust once.
 func (w *Watch) Read(t testing.TB) Job {
 	t.Helper()
-	next := w.deployment.Read(t, w.Order, w.ID)
+	next := w.deployment.Get(t, w.Order.Path("read", w.ID), w.Order.Channel).Job(t)
 	if next.Attempts == w.Last.Attempts && next.Progress.isBehind(w.Last.Progress) {
 		t.Errorf("progress went backwards:\nfrom %+v\nto   %+v", w.Last.Progress, next.Progress)
 	}
@@ -189,19 +132,6 @@ func (w *Watch) Read(t testing.TB) Job {
 	}
 	w.Last = next
 	return next
-}
-
-// Until reads until holds returns true; an exhaust that ends before fails the test.
-func (w *Watch) Until(t testing.TB, within time.Duration, what string, holds func(Job) bool) {
-	t.Helper()
-	Eventually(t, within, what, func() bool {
-		j := w.Read(t)
-		isReached := holds(j)
-		if j.IsEnded() && !isReached {
-			t.Fatalf("the exhaust ended before %s: %+v", what, j)
-		}
-		return isReached
-	})
 }
 
 // End reads until the exhaust has ended.

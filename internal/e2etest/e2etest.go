@@ -16,8 +16,8 @@ import (
 )
 
 var (
-	// scratch is the folder of everything that the tests of a package write.
-	scratch string
+	// Scratch is the folder of everything that the tests of a package write.
+	Scratch string
 	stopsMu sync.Mutex
 	stops   []func() error
 	serials atomic.Int64
@@ -38,37 +38,34 @@ func Main(m *testing.M) (code int) {
 		}
 	}
 	var err error
-	if scratch, err = os.MkdirTemp("", "exhaust-e2e-"); err != nil {
+	if Scratch, err = os.MkdirTemp("", "exhaust-e2e-"); err != nil {
 		return fail(err)
 	}
 	code = m.Run()
-	var errs []error
 	for _, stop := range slices.Backward(stops) {
-		errs = append(errs, stop())
+		err = errors.Join(err, stop())
 	}
-	if err := errors.Join(append(errs, os.RemoveAll(scratch))...); err != nil {
+	if err = errors.Join(err, os.RemoveAll(Scratch)); err != nil {
 		return fail(err)
 	}
 	return code
 }
 
-// stopAtEnd has Main call stop after the last test; the latest is called first.
-func stopAtEnd(stop func() error) {
+// StopAtEnd has Main call stop after the last test; the latest is called first.
+func StopAtEnd(stop func() error) {
 	stopsMu.Lock()
 	defer stopsMu.Unlock()
 	stops = append(stops, stop)
 }
 
-// serial is a name that nothing else in the package's tests has.
-func serial(prefix string) string { return fmt.Sprintf("%s%d", prefix, serials.Add(1)) }
+// Serial is a name that nothing else in the package's tests has.
+func Serial(prefix string) string { return fmt.Sprintf("%s%d", prefix, serials.Add(1)) }
 
 // Shared returns a function that calls start for the first test that asks, and gives its value to all.
 // Where start fails the first test, the others fail too.
 func Shared[T any](start func(t testing.TB) *T) func(t testing.TB) *T {
-	var (
-		once  sync.Once
-		value *T
-	)
+	var once sync.Once
+	var value *T
 	return func(t testing.TB) *T {
 		t.Helper()
 		once.Do(func() { value = start(t) })

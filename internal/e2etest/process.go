@@ -15,7 +15,7 @@ import (
 
 // binaries is the folder of api, worker and starter.
 var binaries = Shared(func(t testing.TB) *string {
-	folder := filepath.Join(scratch, "bin")
+	folder := filepath.Join(Scratch, "bin")
 	args := []string{"build", "-o", folder + "/"}
 	if HasRaceDetector {
 		args = append(args, "-race")
@@ -31,7 +31,7 @@ var binaries = Shared(func(t testing.TB) *string {
 func command(t testing.TB, binary string, env []string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(*binaries(t), binary), args...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
-	cmd.Dir = scratch
+	cmd.Dir = Scratch
 	return cmd
 }
 
@@ -67,7 +67,7 @@ func launch(t testing.TB, binary string, env []string) *Process {
 	t.Helper()
 	p := &Process{
 		cmd:     command(t, binary, env),
-		logFile: filepath.Join(scratch, serial(binary+"-")+".log"),
+		logFile: filepath.Join(Scratch, Serial(binary+"-")+".log"),
 		done:    make(chan struct{}),
 	}
 	log, err := os.Create(p.logFile)

@@ -5,19 +5,17 @@ import (
 	"database/sql"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	_ "github.com/lib/pq"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
-	_ "modernc.org/sqlite"
 
 	"data-exhaust/internal/devstack"
 )
 
-// Stack is what Data Exhaust runs on.
+// Stack is what Data Exhaust runs on. Each package of tests starts its own kinds of it.
 type Stack struct {
 	Temporal *devstack.Temporal
 	// Client is of the namespace of the stack's deployments.
@@ -31,95 +29,67 @@ type Stack struct {
 	Jobs *sql.DB
 	// Registry is UCI's tables; OlderRegistry has those of an older release, and may be the same.
 	Registry, OlderRegistry *Registry
-
-	env []string
+	// Env are the settings of all its deployments.
+	Env []string
 }
 
-// postgres and temporalServer are shared by all stacks; Temporal keeps its state in PostgreSQL.
+// Registry is UCI's tables. Conversations may be in another database than the rest.
+type Registry struct {
+	Conversations, Users *sql.DB
+	// InsertConversation has the placeholders id, name, channel, first and last day.
+	InsertConversation string
+	// Settings are those with which a deployment reads these tables; none where they are the stack's.
+	Settings []string
+}
+
+// OlderSchema has the tables as an older release of UCI has them (contract section 7).
+const OlderSchema = `
+	CREATE TABLE bot (id uuid PRIMARY KEY, name text, ownerorgid text, startdate date, enddate date);
+	CREATE TABLE users (id uuid PRIMARY KEY, data jsonb);
+	CREATE TABLE user_registrations (users_id uuid, applications_id uuid, PRIMARY KEY (applications_id, users_id));
+	CREATE TABLE identities (users_id uuid, username text, PRIMARY KEY (users_id, username))`
+
+// OlderRegistry is the registry of a database with the tables of [OlderSchema].
+func OlderRegistry(db *sql.DB) *Registry {
+	const insert = `INSERT INTO bot (id, name, ownerorgid, startdate, enddate) VALUES ($1, $2, $3, $4, $5)`
+	return &Registry{Conversations: db, Users: db, InsertConversation: insert}
+}
+
+// AddConversation adds a conversation; a day that is "" is none.
+func (r *Registry) AddConversation(t testing.TB, id, name, channel, start, end string) {
+	t.Helper()
+	day := func(d string) sql.NullString { return sql.NullString{String: d, Valid: d != ""} }
+	_, err := r.Conversations.ExecContext(t.Context(), r.InsertConversation, id, name, channel, day(start), day(end))
+	Must(t, err)
+}
+
+// Exec changes the tables of users.
+func (r *Registry) Exec(t testing.TB, statement string, args ...any) {
+	t.Helper()
+	_, err := r.Users.ExecContext(t.Context(), statement, args...)
+	Must(t, err)
+}
+
+// Postgres and TemporalServer are shared by all stacks; Temporal keeps its state in PostgreSQL.
 var (
-	postgres = Shared(func(t testing.TB) *devstack.Postgres {
+	Postgres = Shared(func(t testing.TB) *devstack.Postgres {
 		server, err := devstack.StartPostgres(context.Background(), devstack.PostgresOptions{})
 		Must(t, err)
-		stopAtEnd(server.Stop)
+		StopAtEnd(server.Stop)
 		return server
 	})
-	temporalServer = Shared(func(t testing.TB) *devstack.Temporal {
-		server, err := devstack.StartTemporalServer(context.Background(), devstack.TemporalServerOptions{Postgres: postgres(t), Log: os.Stderr})
+	TemporalServer = Shared(func(t testing.TB) *devstack.Temporal {
+		server, err := devstack.StartTemporalServer(context.Background(), devstack.TemporalServerOptions{
+			Postgres: Postgres(t), Log: os.Stderr,
+		})
 		Must(t, err)
-		stopAtEnd(server.Stop)
+		StopAtEnd(server.Stop)
 		return server
 	})
 )
 
-// StartEmbedded starts the stack that needs nothing: Temporal's development server, SQLite, folders. It
-// lives until the last test has ended.
-func StartEmbedded(t testing.TB) *Stack {
-	temporal, err := devstack.StartTemporal(context.Background(), devstack.TemporalOptions{Log: os.Stderr})
-	Must(t, err)
-	stopAtEnd(temporal.Stop)
-	file := filepath.Join(scratch, "embedded.db")
-	jobs, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)")
-	Must(t, err)
-	registry := &Registry{conversations: jobs, users: jobs, insertConversation: insertOlderConversation}
-	s := &Stack{
-		Temporal: temporal, Jobs: jobs, Registry: registry, OlderRegistry: registry,
-		env: []string{"EXHAUST_DATABASE_URL=sqlite://" + file},
-	}
-	s.setUp(t, "default")
-	return s
-}
-
-// StartProduction starts the stack of production: Temporal's server on PostgreSQL, PostgreSQL for
-// job_request and for UCI's tables as two of its releases have them, and Azure's stores. It lives until
-// the last test has ended.
-func StartProduction(t testing.TB) *Stack {
-	s := &Stack{Temporal: temporalServer(t), Postgres: postgres(t)}
-	var err error
-	// With a folder its blobs outlive a crash.
-	s.Azurite, err = devstack.StartAzurite(context.Background(), devstack.AzuriteOptions{DataDir: filepath.Join(scratch, "azurite"), Log: os.Stderr})
-	Must(t, err)
-	stopAtEnd(s.Azurite.Stop)
-	s.Blobs, err = azblob.NewClientFromConnectionString(s.Azurite.ConnectionString(), nil)
-	Must(t, err)
-	for _, container := range []string{"telemetry", "reports"} {
-		_, err := s.Blobs.CreateContainer(t.Context(), container, nil)
-		Must(t, err)
-	}
-	s.env = append(s.settings("exhaust", "uci", "fusionauth"), "AZURE_STORAGE_CONNECTION_STRING="+s.Azurite.ConnectionString())
-	s.Jobs = s.createDatabase(t, "exhaust", "")
-	s.Registry = &Registry{
-		conversations:      s.createDatabase(t, "uci", botSchema),
-		users:              s.createDatabase(t, "fusionauth", fusionAuthSchema),
-		insertConversation: insertConversation,
-	}
-	older := s.createDatabase(t, "older", olderSchema)
-	s.OlderRegistry = &Registry{
-		conversations: older, users: older, insertConversation: insertOlderConversation,
-		Settings: s.settings("exhaust", "older", "older"),
-	}
-	s.setUp(t, "default")
-	return s
-}
-
-// StartTenant gives the test a Temporal namespace and a database of its own on the servers of
-// production. Stores are folders.
-func StartTenant(t testing.TB) *Stack {
-	name := serial("tenant")
-	s := &Stack{Temporal: temporalServer(t), Postgres: postgres(t)}
-	s.env = s.settings(name, name, name)
-	s.Jobs = s.createDatabase(t, name, olderSchema)
-	s.Registry = &Registry{conversations: s.Jobs, users: s.Jobs, insertConversation: insertOlderConversation}
-	s.OlderRegistry = s.Registry
-	s.setUp(t, name)
-	t.Cleanup(func() {
-		s.Client.Close()
-		_ = s.Jobs.Close() // its error tells that a test has restarted the server
-	})
-	return s
-}
-
-// settings are those that name the databases.
-func (s *Stack) settings(jobs, conversations, users string) []string {
+// Settings are those that name the databases.
+func (s *Stack) Settings(jobs, conversations, users string) []string {
 	return []string{
 		"EXHAUST_DATABASE_URL=" + s.Postgres.URL(jobs),
 		"UCI_DATABASE_URL=" + s.Postgres.URL(conversations),
@@ -127,7 +97,8 @@ func (s *Stack) settings(jobs, conversations, users string) []string {
 	}
 }
 
-func (s *Stack) createDatabase(t testing.TB, name, schema string) *sql.DB {
+// CreateDatabase makes a database with these tables.
+func (s *Stack) CreateDatabase(t testing.TB, name, schema string) *sql.DB {
 	Must(t, s.Postgres.CreateDatabase(t.Context(), name))
 	db, err := sql.Open("postgres", s.Postgres.URL(name))
 	Must(t, err)
@@ -136,10 +107,10 @@ func (s *Stack) createDatabase(t testing.TB, name, schema string) *sql.DB {
 	return db
 }
 
-// setUp has the starter make what a deployment needs, and connects to Temporal.
-func (s *Stack) setUp(t testing.TB, namespace string) {
-	s.env = append(s.env, "TEMPORAL_ADDRESS="+s.Temporal.Address, "TEMPORAL_NAMESPACE="+namespace)
-	if out := ExecStarter(t, s.env, "setup"); out.Code != 0 {
+// SetUp has the starter make what a deployment needs, and connects to Temporal.
+func (s *Stack) SetUp(t testing.TB, namespace string) {
+	s.Env = append(s.Env, "TEMPORAL_ADDRESS="+s.Temporal.Address, "TEMPORAL_NAMESPACE="+namespace)
+	if out := ExecStarter(t, s.Env, "setup"); out.Code != 0 {
 		t.Fatalf("setup: %+v", out)
 	}
 	// Some tests cut its connection, which is nothing to log.

@@ -22,7 +22,7 @@ type Store struct {
 }
 
 func newStore(s *Stack, container, deployment string) Store {
-	return Store{s.Blobs, container, deployment, filepath.Join(scratch, deployment, container)}
+	return Store{s.Blobs, container, deployment, filepath.Join(Scratch, deployment, container)}
 }
 
 func (s Store) url() string {
@@ -51,13 +51,12 @@ func (s Store) Put(t testing.TB, name string, content []byte) {
 func (s Store) Names(t testing.TB) (names []string) {
 	t.Helper()
 	if s.Blobs == nil {
-		err := filepath.WalkDir(s.folder, func(file string, entry fs.DirEntry, err error) error {
+		err := fs.WalkDir(os.DirFS(s.folder), ".", func(name string, entry fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil
 			}
 			if err == nil && !entry.IsDir() {
-				name, _ := filepath.Rel(s.folder, file)
-				names = append(names, filepath.ToSlash(name))
+				names = append(names, name)
 			}
 			return err
 		})

@@ -178,7 +178,7 @@ func (a *Azure) List(ctx context.Context, prefix, after string) iter.Seq2[Object
 				if !ok || object.Name <= after {
 					continue
 				}
-				if item.Properties.ResourceType != nil { // only told by accounts with a hierarchical namespace
+				if item.Properties.ResourceType != nil { // only accounts with a hierarchical namespace have it
 					hierarchy = append(hierarchy, object)
 				} else if !yield(object, nil) {
 					return

@@ -104,7 +104,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// typeByName is what a browser is told an object is, by its name.
+// typeByName is an object's content type, by its name.
 func typeByName(name string) string {
 	switch path.Ext(name) {
 	case ".csv":

@@ -187,7 +187,7 @@ type process struct {
 	cmd    *exec.Cmd
 	// done is closed when the process is gone.
 	done chan struct{}
-	// isStopping is true once we have told it to end. Child's lock guards it.
+	// isStopping is true once we have asked it to end. Child's lock guards it.
 	isStopping bool
 }
 

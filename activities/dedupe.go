@@ -10,12 +10,13 @@ import (
 )
 
 // Deduplication: events of one mid are one event, and the first of them in output order is kept (contract section 3).
+// The invariant: in the merge of rows and repeats, a repeat comes right before the rows of its key, and a row is kept if
+// and only if it has no mid or the record before it has another key.
 //
 //   - FetchTelemetry stages of each event a record (mid, time, device) in an index, beside the row (time, mid, …).
 //   - JoinDevices merges the index. The first record of a mid is of the event that is kept; of each later one whose time
 //     differs it stages a repeat, which is the key (time, mid) of rows to drop and nothing else.
-//   - BuildCSV merges rows and repeats together. A repeat sorts right before the rows of its key, so that this holds:
-//     a row is kept if and only if it has no mid or the record before it has another key.
+//   - BuildCSV merges rows and repeats together.
 
 func appendIndex(record []byte, event *telemetry.Event) []byte {
 	record = segments.AppendText(record, event.MessageID)

@@ -429,12 +429,22 @@ func TestWhileTemporalIsAwayWhatHasEndedIsReadFromItsRow(t *testing.T) {
 	}
 	t.Run("it refuses", func(t *testing.T) { newServiceAt(t, refusing).readsWithoutTemporal() })
 	t.Run("it hangs", func(t *testing.T) {
-		s := newService(t)
+		// One of its own: schedules of a server that was stopped answer late, and other tests wait for theirs.
+		server, err := devstack.StartTemporal(context.Background(), devstack.TemporalOptions{SearchAttributes: SearchAttributeNames()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := server.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		s := newServiceAt(t, server.Address)
 		if _, err := s.client.CheckHealth(t.Context(), &client.CheckHealthRequest{}); err != nil {
 			t.Fatal(err)
 		}
 		signal := func(what syscall.Signal) {
-			if err := syscall.Kill(TemporalServer.PID(), what); err != nil {
+			if err := syscall.Kill(server.PID(), what); err != nil {
 				t.Fatal(err)
 			}
 		}

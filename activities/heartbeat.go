@@ -26,6 +26,8 @@ const (
 	heartbeatInterval = 500 * time.Millisecond
 	// waitingTicks is how many of these an activity that waits lets pass: hundreds may wait at a time.
 	waitingTicks = 6
+	// stoppingPause is time enough for the SDK to send what it held back, and little of what a worker has to stop.
+	stoppingPause = 100 * time.Millisecond
 )
 
 // heartbeater sends heartbeats until it is stopped.
@@ -119,6 +121,10 @@ func (h *heartbeater) stop(err error) error {
 		h.send()
 	}
 	if errors.Is(context.Cause(h.ctx), errStopping) {
+		// When a worker stops, Temporal's SDK sends the report that it had held back, and may do so after the one above.
+		// So that the next attempt resumes by the last one, it is sent once more behind that.
+		time.Sleep(stoppingPause)
+		h.send()
 		return temporal.NewApplicationErrorWithOptions(errStopping.Error(), Stopping, temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond})
 	}
 	progress := h.report().Heartbeat

@@ -32,16 +32,10 @@ func SearchAttributeNames() []string {
 // be used. It waits, until the context ends, for a Temporal that is not up yet. Temporal Cloud does not let clients
 // register them: there an operator does, once.
 func RegisterSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
-	var last error
-	_, err := backoff.Retry(ctx, func() (any, error) {
-		last = registerOnce(ctx, c, namespace)
-		if IsRefusal(last) {
-			return nil, backoff.Permanent(last)
-		}
-		return nil, last
-	}, backoff.WithBackOff(backoff.NewConstantBackOff(250*time.Millisecond)), backoff.WithMaxElapsedTime(0))
+	_, err := Retry(ctx, func() (any, error) { return nil, registerOnce(ctx, c, namespace) }, IsRefusal,
+		backoff.WithBackOff(backoff.NewConstantBackOff(250*time.Millisecond)), backoff.WithMaxElapsedTime(0))
 	if err != nil && ctx.Err() != nil {
-		err = errors.Join(ctx.Err(), last)
+		err = errors.Join(ctx.Err(), err)
 	}
 	return err
 }

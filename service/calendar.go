@@ -116,23 +116,14 @@ func matchingTimes(ctx context.Context, c client.Client, namespace, id string, a
 // retryBusy asks Temporal again where it is only too early, because the schedule was made a moment ago, or too much,
 // because many ask the same schedule at once.
 func retryBusy[T any](ctx context.Context, ask func() (T, error)) (T, error) {
-	var last error
-	answer, err := backoff.Retry(ctx, func() (T, error) {
-		answer, err := ask()
-		last = err
+	isPermanent := func(err error) bool {
 		var (
 			early *serviceerror.WorkflowNotReady
 			much  *serviceerror.ResourceExhausted
 		)
-		if err == nil || errors.As(err, &early) || errors.As(err, &much) {
-			return answer, err
-		}
-		return answer, backoff.Permanent(err)
-	}, backoff.WithBackOff(&backoff.ExponentialBackOff{
+		return !errors.As(err, &early) && !errors.As(err, &much)
+	}
+	return Retry(ctx, ask, isPermanent, backoff.WithBackOff(&backoff.ExponentialBackOff{
 		InitialInterval: 25 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 5 * time.Second,
 	}), backoff.WithMaxElapsedTime(15*time.Second))
-	if err != nil {
-		err = last // rather than the context's: it says what Temporal lacks
-	}
-	return answer, err
 }

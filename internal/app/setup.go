@@ -55,22 +55,17 @@ func SetUp(ctx context.Context, cfg config.Config, retention time.Duration, log 
 
 // retryUntilDone does a step again until it succeeds, cannot succeed, or the context ends.
 func retryUntilDone(ctx context.Context, what string, do func(ctx context.Context) error, log *slog.Logger) error {
-	var last, logged error
-	_, err := backoff.Retry(ctx, func() (any, error) {
-		last = do(ctx)
-		if service.IsRefusal(last) {
-			return nil, backoff.Permanent(last)
-		}
-		return nil, last
-	}, backoff.WithBackOff(backoff.NewConstantBackOff(time.Second)), backoff.WithMaxElapsedTime(0),
+	logged := ""
+	_, err := service.Retry(ctx, func() (any, error) { return nil, do(ctx) }, service.IsRefusal,
+		backoff.WithBackOff(backoff.NewConstantBackOff(time.Second)), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, _ time.Duration) {
-			if logged == nil || err.Error() != logged.Error() {
-				logged = err
-				log.Info("waiting", "what", what, "because", err.Error())
+			if err.Error() != logged {
+				logged = err.Error()
+				log.Info("waiting", "what", what, "because", logged)
 			}
 		}))
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, last)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }

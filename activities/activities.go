@@ -5,6 +5,7 @@ package activities
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 
 	"data-exhaust/blob"
 	"data-exhaust/exhaust"
+	"data-exhaust/receipt"
 	"data-exhaust/report"
 	"data-exhaust/telemetry"
 )
@@ -39,12 +41,13 @@ type Dependencies struct {
 type UCI interface {
 	Conversation(ctx context.Context, id, channel string) (exhaust.Conversation, error)
 	Devices(ctx context.Context, ids []uuid.UUID, withUsername bool) ([]exhaust.Device, error)
-	Registered(ctx context.Context, conversationID, after string, limit int) (devices []exhaust.Device, next string, err error)
+	Registered(ctx context.Context, conversationID, after string, limit int) (ids []string, next string, err error)
 }
 
 // Jobs is what the activities record of an exhaust.
 type Jobs interface {
 	Save(ctx context.Context, job exhaust.Job) error
+	SaveReceiptKey(ctx context.Context, key receipt.PublicKey) error
 }
 
 // Settings are those of contract section 8 that the activities follow.
@@ -55,9 +58,14 @@ type Settings struct {
 	MaxDays       int
 	URLTTL        time.Duration
 	AssumeConsent bool
-	Dialect       report.Dialect
+	CSV           report.Options
+	// SettleTime is how long a telemetry object has been left alone before it is taken for damaged.
+	SettleTime time.Duration
 	// Cipher reveals phone numbers; nil keeps them hidden.
 	Cipher exhaust.PhoneCipher
+	// ReceiptKey signs receipts, Version is the code's version that they name.
+	ReceiptKey ed25519.PrivateKey
+	Version    string
 }
 
 // New makes the activities that a worker registers.
@@ -88,12 +96,19 @@ func (s slots) take(ctx context.Context, h *heartbeater) (free func(), err error
 
 // Failure types, which a workflow can tell apart.
 const (
-	// NoConversation, NoData, CorruptTelemetry and BadRange end an exhaust at once: no retry can help.
+	// NoConversation, NoData, CorruptTelemetry, BadRange, StoreRefused and Unbalanced end an exhaust at once: no retry can
+	// help.
 	NoConversation   = "NoConversation"
 	NoData           = "NoData"
 	CorruptTelemetry = "CorruptTelemetry"
 	BadRange         = "BadRange"
-	// StagingGone says that files are missing which an earlier step had staged.
+	// StoreRefused says that a store refuses for a reason that no waiting heals.
+	StoreRefused = "StoreRefused"
+	// Unbalanced says that counts which were kept independently of each other disagree.
+	Unbalanced = "Unbalanced"
+	// StillWritten says that a telemetry object changes. Another exhaust of the same days may succeed later.
+	StillWritten = "StillWritten"
+	// StagingGone says that files are missing which an earlier step had staged, or that another release staged them.
 	StagingGone = "StagingGone"
 	// Stopping says that the worker is being stopped and hands the activity back.
 	Stopping = "WorkerStopping"
@@ -110,4 +125,27 @@ func stagingError(err error) error {
 		return NonRetryable(StagingGone, "%v", err)
 	}
 	return err
+}
+
+// segmentFormat is that of the staged segments. A segment of another format, which another release has staged for an
+// exhaust that was in flight when the workers were updated, is never read: everything is staged anew.
+const segmentFormat = 2
+
+var errStagedByAnotherRelease = NonRetryable(StagingGone, "what is staged is another release's")
+
+func checkFormat(segments []SegmentRange) error {
+	for _, s := range segments {
+		if s.Format != segmentFormat {
+			return errStagedByAnotherRelease
+		}
+	}
+	return nil
+}
+
+// storeError says what could not be done with a store. It ends the exhaust where no waiting heals that.
+func storeError(err error, failed string) error {
+	if permanent, ok := errors.AsType[*blob.PermanentError](err); ok {
+		return NonRetryable(StoreRefused, "%s: %s", failed, permanent.Reason)
+	}
+	return fmt.Errorf("%s: %w", failed, err)
 }

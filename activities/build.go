@@ -10,33 +10,54 @@ import (
 
 	"data-exhaust/activities/segments"
 	"data-exhaust/exhaust"
+	"data-exhaust/receipt"
 	"data-exhaust/report"
+	"data-exhaust/telemetry"
 )
 
 // BuildInput says which file to write.
 type BuildInput struct {
 	Request      exhaust.Request      `json:"request"`
 	Conversation exhaust.Conversation `json:"conversation"`
-	Staging      string               `json:"staging"`
-	Segments     []SegmentRange       `json:"runs,omitempty"`
-	// RepeatSegments counts the staged segments of repeats.
-	RepeatSegments int `json:"repeatRuns,omitempty"`
+	// StartDate and EndDate are the days that the exhaust covers; "" for one that is not made from telemetry.
+	StartDate exhaust.Day    `json:"startDate,omitempty"`
+	EndDate   exhaust.Day    `json:"endDate,omitempty"`
+	Staging   string         `json:"staging"`
+	Segments  []SegmentRange `json:"runs,omitempty"`
+	// Read names the staged lists of the telemetry objects that were read.
+	Read []SegmentRange `json:"read,omitempty"`
+	// Counts is what the steps before counted.
+	Counts Counts `json:"counts"`
+	// Attempts counts the exhaust's attempts before this one.
+	Attempts int `json:"attempts,omitempty"`
+	// ListedAt is when the telemetry, or who is registered, was listed.
+	ListedAt time.Time `json:"listedAt,omitzero"`
 	// Completed is when the exhaust was completed, for the file's name.
 	Completed time.Time `json:"completed"`
 }
 
 // Built is the file that was written.
 type Built struct {
-	Report      string `json:"report"`
+	Report string `json:"report"`
+	// Receipt is the name of the file's receipt.
+	Receipt     string `json:"receipt,omitempty"`
 	RowsWritten int64  `json:"rowsWritten"`
+	// Repeats counts the events that were dropped because they were delivered before.
+	Repeats int64 `json:"repeats,omitempty"`
 	// RowsUnknownDevice counts rows left out because the registry does not know their device.
 	RowsUnknownDevice int64 `json:"rowsUnknownDevice"`
 	Undecryptable     int64 `json:"undecryptable"`
 }
 
-// BuildCSV merges what was staged into the exhaust's file. The file appears whole or not at all, and
-// the same input gives the same bytes.
+// BuildCSV merges what was staged into the exhaust's file, and writes its receipt. The file appears whole or not at all,
+// and the same input gives the same bytes. It does not appear where the counts do not balance.
 func (a *Activities) BuildCSV(ctx context.Context, in BuildInput) (Built, error) {
+	if err := checkFormat(slices.Concat(in.Segments, in.Read)); err != nil {
+		return Built{}, err
+	}
+	if in.ListedAt.IsZero() {
+		return Built{}, errStagedByAnotherRelease
+	}
 	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Built, error) {
 		built, err := a.build(ctx, in, h)
 		return built, stagingError(err)
@@ -49,17 +70,19 @@ func (a *Activities) build(ctx context.Context, in BuildInput, h *heartbeater) (
 		return Built{}, err
 	}
 	defer free()
-	built.Report = in.Request.ReportName(exhaust.DayOf(in.Completed.In(a.settings.Timezone)))
+	built.Report = in.Request.ReportName(in.Conversation.ID, exhaust.DayOf(in.Completed.In(a.settings.Timezone)))
+	built.Receipt = exhaust.ReceiptName(built.Report)
 	file, err := a.deps.Reports.Create(ctx, built.Report, "text/csv; charset=utf-8")
 	if err != nil {
-		return Built{}, fmt.Errorf("writing report %s: %w", built.Report, err)
+		return Built{}, storeError(err, "the report cannot be written")
 	}
 	defer func() {
 		if err != nil {
 			_ = file.Abort() // the error that led here is the one to report
 		}
 	}()
-	b := &builder{in: in, settings: a.settings, store: a.deps.Reports, csv: report.NewCSVWriter(file, a.settings.Dialect), beats: h, built: &built}
+	hashed := receipt.NewFileWriter(file)
+	b := &builder{in: in, settings: a.settings, store: a.deps.Reports, csv: report.NewCSVWriter(hashed, a.settings.CSV), beats: h, built: &built}
 	if in.Request.Dataset == exhaust.PrivateExhaust {
 		err = b.writePrivate(ctx)
 	} else {
@@ -68,23 +91,33 @@ func (a *Activities) build(ctx context.Context, in BuildInput, h *heartbeater) (
 	if err == nil {
 		err = b.csv.Flush()
 	}
-	if err == nil {
-		err = file.Commit()
-	}
 	if err != nil {
-		return Built{}, fmt.Errorf("writing report %s: %w", built.Report, err)
+		return Built{}, storeError(err, "the report cannot be written")
 	}
-	return built, a.removeOthers(ctx, in.Request.ReportPrefix(), built.Report)
+	if err = b.checkBalance(); err != nil {
+		return Built{}, err
+	}
+	read, err := b.checkRead(ctx)
+	if err != nil {
+		return Built{}, err
+	}
+	if err = file.Commit(); err != nil {
+		return Built{}, storeError(err, "the report cannot be written")
+	}
+	if err = a.writeReceipt(ctx, b, read, hashed.File(built.Report, built.RowsWritten)); err != nil {
+		return Built{}, err
+	}
+	return built, a.removeOthers(ctx, in.Request.ReportPrefix(), built)
 }
 
-// removeOthers removes reports of an exhaust that were made on other days: they have expired, and
+// removeOthers removes reports of an exhaust that were made on other days, and their receipts: they have expired, and
 // nothing else knows their names any more.
-func (a *Activities) removeOthers(ctx context.Context, prefix, report string) error {
+func (a *Activities) removeOthers(ctx context.Context, prefix string, built Built) error {
 	for object, err := range a.deps.Reports.List(ctx, prefix, "") {
 		if err != nil {
 			return fmt.Errorf("listing the files under %s: %w", prefix, err)
 		}
-		if object.Name == report {
+		if object.Name == built.Report || object.Name == built.Receipt {
 			continue
 		}
 		if err := a.deps.Reports.Delete(ctx, object.Name); err != nil {
@@ -101,19 +134,22 @@ type builder struct {
 	csv      *report.CSVWriter
 	beats    *heartbeater
 	built    *Built
+	// withheld counts the answers that were left out because consent was refused, hidden the phone numbers that were not
+	// shown because consent was not given.
+	withheld, hidden int64
 }
 
 // write writes one row and counts it.
-func (b *builder) write(cells []string) error {
+func (b *builder) write(cells []string, texts exhaust.ColumnSet) error {
 	b.built.RowsWritten++
 	if b.built.RowsWritten%1024 == 0 {
 		b.beats.update(func(h *Heartbeat) { h.RowsWritten = b.built.RowsWritten })
 	}
-	return b.csv.Write(cells)
+	return b.csv.Write(cells, texts)
 }
 
 func (b *builder) writePrivate(ctx context.Context) error {
-	if err := b.csv.Write(exhaust.PrivateColumns); err != nil {
+	if err := b.csv.Write(exhaust.PrivateColumns, 0); err != nil {
 		return err
 	}
 	return segments.Read(ctx, b.store, devicesName(b.in.Staging), func(record []byte) error {
@@ -122,31 +158,44 @@ func (b *builder) writePrivate(ctx context.Context) error {
 			return err
 		}
 		visibleID, undecryptable := device.Reveal(b.settings.Cipher, b.settings.AssumeConsent)
-		if undecryptable {
+		switch {
+		case undecryptable:
 			b.built.Undecryptable++
+		case device.Username != "" && visibleID == device.ID.String():
+			b.hidden++
 		}
 		return b.write([]string{
-			b.in.Conversation.ID, b.in.Conversation.Name, visibleID, device.Username, device.ID.String(),
-		})
+			b.in.Conversation.ID, b.in.Conversation.Name, visibleID, telemetry.CleanText(device.Username), device.ID.String(),
+		}, exhaust.PrivateTexts(visibleID))
 	})
 }
 
 func (b *builder) writeResponse(ctx context.Context) error {
-	if err := b.csv.Write(exhaust.ResponseColumns); err != nil {
+	if err := b.csv.Write(exhaust.ResponseColumns, 0); err != nil {
 		return err
 	}
 	known, err := readConsents(ctx, b.store, devicesName(b.in.Staging))
 	if err != nil {
 		return err
 	}
-	return mergeRows(ctx, b.store, b.in.Staging, b.in.Segments, b.in.RepeatSegments, func(event *rowReader) error {
-		consent, ok := known.of(event.row.DeviceID)
+	var (
+		reader telemetry.RowReader
+		row    exhaust.ResponseRow
+	)
+	b.built.Repeats, err = mergeEvents(ctx, b.store, b.in.Staging, b.in.Segments, b.in.Counts.RepeatSegments, func(event *telemetry.Event) error {
+		reader.Read(event.Line, &row)
+		consent, ok := known.of(row.DeviceID)
 		if !ok {
 			b.built.RowsUnknownDevice++
 			return nil
 		}
-		return b.write(event.row.Cells(b.in.Conversation.ID, b.in.Conversation.Name, consent == exhaust.ConsentRefused))
+		isWithheld := consent == exhaust.ConsentRefused
+		if isWithheld && row.Response != "" {
+			b.withheld++
+		}
+		return b.write(row.Cells(b.in.Conversation.ID, b.in.Conversation.Name, isWithheld), row.Texts)
 	})
+	return err
 }
 
 // consents is what is known of devices, in 17 bytes each.

@@ -9,70 +9,66 @@ import (
 	"data-exhaust/telemetry"
 )
 
-// Deduplication: events of one mid are one event, and the first of them in output order is kept (contract section 3).
-// The invariant: in the merge of rows and repeats, a repeat comes right before the rows of its key, and a row is kept if
-// and only if it has no mid or the record before it has another key.
+// Deduplication: events of one identity (mid, device in any letter case, ets, edata) are one event, and the first of them
+// in output order is kept (contract section 3). The invariant: in the merge of events and repeats the repeats of a key
+// come right before its events, and an event is kept if and only if no repeat of its key has its identity and the event
+// before it is not equal to it in key and edata.
 //
-//   - FetchTelemetry stages of each event a record (mid, time, device) in an index, beside the row (time, mid, …).
-//   - JoinDevices merges the index. The first record of a mid is of the event that is kept; of each later one whose time
-//     differs it stages a repeat, which is the key (time, mid) of rows to drop and nothing else.
-//   - BuildCSV merges rows and repeats together.
+//   - FetchTelemetry stages of each event a record (identity, key) in an index, beside the event itself.
+//   - JoinDevices merges the index. The first record of an identity is of the event that is kept; of each later one whose
+//     key differs (it was received later, or spells its device in other letters) it stages a repeat.
+//   - BuildCSV merges events and repeats together. It holds 16 bytes for each repeat of one key.
 
 func appendIndex(record []byte, event *telemetry.Event) []byte {
-	record = segments.AppendText(record, event.MessageID)
-	record = segments.AppendTime(record, event.Time)
-	return segments.AppendText(record, event.DeviceID)
+	identity := event.Identity()
+	return appendKey(append(record, identity[:]...), event)
 }
 
-// indexReader reads one record of the index after another with the same memory.
-type indexReader struct {
-	time        int64
-	mid, device []byte
+const identitySize = len(telemetry.Identity{})
+
+// indexed counts what the index holds.
+type indexed struct {
+	events, repeats int64
+	// repeatSegments counts the segments of repeats that were staged.
+	repeatSegments int
 }
 
-func (r *indexReader) read(record []byte) (err error) {
-	if r.mid, record, err = segments.Text(record, r.mid[:0]); err != nil {
-		return err
-	}
-	if r.time, record, err = segments.Time(record); err != nil {
-		return err
-	}
-	r.device, _, err = segments.Text(record, r.device[:0])
-	return err
-}
-
-// findRepeats merges the index, calls keep with the device of each event that is kept, and stages the repeats. It
-// returns how many segments they are.
-func findRepeats(ctx context.Context, store segments.Store, staging string, index []SegmentRange, keep func(device []byte)) (int, error) {
+// findRepeats merges the index, calls each with the device of each event, and stages the repeats.
+func findRepeats(ctx context.Context, store segments.Store, staging string, index []SegmentRange, each func(device []byte)) (found indexed, err error) {
 	var (
-		event    indexReader
-		keptMid  []byte
-		keptTime int64
-		repeats  segments.Buffer
-		repeat   []byte
-		stored   int
-	)
-	flush := func() error {
-		if repeats.Len() == 0 {
-			return nil
+		event         eventReader
+		identity, key []byte // of the event that is kept
+		repeats       segments.Buffer
+		repeat        []byte
+		isFirst       = true
+		flush         = func() error {
+			if repeats.Len() == 0 {
+				return nil
+			}
+			defer repeats.Reset()
+			found.repeatSegments++
+			return repeats.Store(ctx, store, repeatsName(staging, found.repeatSegments-1))
 		}
-		defer repeats.Reset()
-		stored++
-		return repeats.Store(ctx, store, repeatsName(staging, stored-1))
-	}
-	err := segments.Merge(ctx, store, segmentNames(staging, index, indexKind), scratchName(staging, indexKind), func(record []byte) error {
-		if err := event.read(record); err != nil {
+	)
+	err = segments.Merge(ctx, store, segmentNames(staging, index, indexKind), scratchName(staging, indexKind), func(record []byte) error {
+		if len(record) < identitySize {
+			return errDamaged
+		}
+		if _, err := event.readKey(record[identitySize:]); err != nil {
 			return err
 		}
-		if len(event.mid) == 0 || !bytes.Equal(event.mid, keptMid) {
-			keptMid, keptTime = append(keptMid[:0], event.mid...), event.time
-			keep(event.device)
+		found.events++
+		each(event.DeviceID)
+		if isFirst || !bytes.Equal(record[:identitySize], identity) {
+			isFirst = false
+			identity, key = append(identity[:0], record[:identitySize]...), append(key[:0], record[identitySize:]...)
 			return nil
 		}
-		if event.time == keptTime {
-			return nil // its row has the key of the row that is kept
+		found.repeats++
+		if bytes.Equal(record[identitySize:], key) {
+			return nil // it comes right behind the event that is kept
 		}
-		repeat = appendRowKey(repeat[:0], event.time, string(event.mid))
+		repeat = appendRepeat(repeat[:0], record[identitySize:], telemetry.Identity(identity))
 		repeats.Add(repeat)
 		if repeats.Size() < bufferBytes {
 			return nil
@@ -82,37 +78,52 @@ func findRepeats(ctx context.Context, store segments.Store, staging string, inde
 	if err == nil {
 		err = flush()
 	}
-	return stored, err
+	return found, err
 }
 
 func repeatsName(staging string, segment int) string {
-	return fmt.Sprintf("%srepeats-%05d", staging, segment)
+	return fmt.Sprintf("%srepeats.2-%05d", staging, segment)
 }
 
-// mergeRows calls each with the rows that are kept, in output order.
-func mergeRows(ctx context.Context, store segments.Store, staging string, rows []SegmentRange, repeatSegments int, each func(*rowReader) error) error {
-	names := segmentNames(staging, rows, rowsKind)
+// mergeEvents calls each with the events that are kept, in output order, and counts the others.
+func mergeEvents(ctx context.Context, store segments.Store, staging string, events []SegmentRange, repeatSegments int, each func(*telemetry.Event) error) (repeats int64, err error) {
+	names := segmentNames(staging, events, eventsKind)
 	for i := range repeatSegments {
 		names = append(names, repeatsName(staging, i))
 	}
 	var (
-		row     rowReader
-		lastKey []byte
+		event   eventReader
+		key     []byte // of the last record
+		last    []byte // key and edata of the last event
+		dropped = map[telemetry.Identity]struct{}{}
 	)
-	return segments.Merge(ctx, store, names, scratchName(staging, keptKind), func(record []byte) error {
-		key, err := row.readKey(record)
+	err = segments.Merge(ctx, store, names, scratchName(staging, keptKind), func(record []byte) error {
+		rest, err := event.readKey(record)
 		if err != nil {
 			return err
 		}
-		isRepeat := len(row.rest) == 0
-		isKept := !isRepeat && (len(row.mid) == 0 || !bytes.Equal(key, lastKey))
-		lastKey = append(lastKey[:0], key...)
-		if !isKept {
+		if thisKey := record[:len(record)-len(rest)]; !bytes.Equal(thisKey, key) {
+			key = append(key[:0], thisKey...)
+			clear(dropped)
+		}
+		if identity, ok := asRepeat(rest); ok {
+			dropped[identity] = struct{}{}
 			return nil
 		}
-		if err := row.readRow(); err != nil {
+		if err := event.readEvent(rest); err != nil {
 			return err
 		}
-		return each(&row)
+		compared := record[:len(record)-len(event.Line)]
+		isRepeat := bytes.Equal(compared, last)
+		last = append(last[:0], compared...)
+		if !isRepeat && len(dropped) > 0 {
+			_, isRepeat = dropped[event.Identity()]
+		}
+		if isRepeat {
+			repeats++
+			return nil
+		}
+		return each(&event.Event)
 	})
+	return repeats, err
 }

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
-
-	"github.com/google/uuid"
+	"time"
 
 	"data-exhaust/activities/segments"
 	"data-exhaust/blob"
@@ -27,27 +26,33 @@ type FetchInput struct {
 
 // Fetched is what one part held.
 type Fetched struct {
-	Segments      []SegmentRange `json:"runs"`
+	Segments []SegmentRange `json:"runs"`
+	// Read names the staged lists of what was read.
+	Read          []SegmentRange `json:"read,omitempty"`
 	BytesRead     int64          `json:"bytesRead"`
 	EventsMatched int64          `json:"eventsMatched"`
 	LinesSkipped  int64          `json:"linesSkipped"`
-	// Objects are those that were read.
-	Objects int `json:"objects"`
+	// Objects are those that were read, BytesListed is what their sizes add up to.
+	Objects     int   `json:"objects"`
+	BytesListed int64 `json:"bytesListed"`
 }
 
-// SegmentRange names staged segments: those of one attempt at one part. An attempt goes by a random name rather than by
-// its number, which starts anew when an operator resets the activity.
+// SegmentRange names staged segments: those of one attempt at one part.
 type SegmentRange struct {
 	Part    int    `json:"part"`
 	Attempt string `json:"attempt"`
 	Count   int    `json:"count"`
+	// Format is segmentFormat; 0 in what releases before it staged.
+	Format int `json:"format,omitempty"`
 }
 
-// FetchResume is where another attempt at a part goes on: after an object all of whose events are
-// staged.
+// FetchResume is where another attempt at a part goes on: before an object, when all events of those before are staged.
 type FetchResume struct {
-	After   Position `json:"after"`
-	Fetched Fetched  `json:"fetched"`
+	// Next is the object's place in the part.
+	Next    int     `json:"next"`
+	Fetched Fetched `json:"fetched"`
+	// Watches are the part's objects that may still be being written.
+	Watches []Watch `json:"watches,omitempty"`
 }
 
 const (
@@ -58,10 +63,16 @@ const (
 )
 
 // FetchTelemetry reads the objects of a part once, keeps the conversation's events, and stages them in sorted segments:
-// an index, from which JoinDevices learns the devices and the repeats, and for a response exhaust the rows, in output
-// order.
+// an index, from which JoinDevices learns the devices and the repeats, and for a response exhaust the events, in output
+// order. It reads the objects that PlanFetch has listed, and no others.
 func (a *Activities) FetchTelemetry(ctx context.Context, in FetchInput) (Fetched, error) {
-	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Fetched, error) { return a.fetch(ctx, in, h) })
+	if len(in.Part.Listings) == 0 {
+		return Fetched{}, errStagedByAnotherRelease
+	}
+	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Fetched, error) {
+		fetched, err := a.fetch(ctx, in, h)
+		return fetched, stagingError(err)
+	})
 }
 
 func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater) (Fetched, error) {
@@ -71,10 +82,12 @@ func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater) (
 	}
 	defer free()
 	f := &fetch{
-		in:      in,
-		store:   a.deps.Reports,
-		beats:   h,
-		attempt: uuid.NewString()[:8],
+		in:        in,
+		telemetry: a.deps.Telemetry,
+		store:     a.deps.Reports,
+		settle:    a.settings.SettleTime,
+		beats:     h,
+		attempt:   newAttempt(),
 		scanner: telemetry.NewScanner(telemetry.Filter{
 			Channel: in.Channel, ConversationID: in.ConversationID, PdataID: a.settings.PdataID,
 		}),
@@ -82,95 +95,77 @@ func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater) (
 	if h.current.Fetch != nil {
 		f.resume = *h.current.Fetch
 		f.total = f.resume.Fetched
-	}
-	for object, err := range a.objects(ctx, in.Part, f.resume.After) {
-		if err != nil {
-			return Fetched{}, err
-		}
-		if err := f.object(ctx, a.deps.Telemetry, object); err != nil {
+		f.total.Segments, f.total.Read = slices.Clone(f.total.Segments), slices.Clone(f.total.Read)
+		if err := checkFormat(slices.Concat(f.total.Segments, f.total.Read)); err != nil {
 			return Fetched{}, err
 		}
 	}
-	if missing := in.Part.Objects - f.total.Objects; missing > 0 {
-		// Their events would be missing without a word.
-		return Fetched{}, fmt.Errorf("%d of the %d telemetry objects from %s to %s are no longer listed", missing, in.Part.Objects, in.Part.Begin.Day, in.Part.End.Day)
+	err = eachListed(ctx, f.store, in.Staging, in.Part, f.resume.Next, func(index int, listed blob.Object) error {
+		return f.object(ctx, index, listed)
+	})
+	if err != nil {
+		return Fetched{}, err
 	}
 	if err := f.stage(ctx); err != nil {
 		return Fetched{}, err
 	}
-	return f.total, nil
-}
-
-// positioned is a telemetry object and its day.
-type positioned struct {
-	blob.Object
-	day exhaust.Day
-}
-
-// objects yields the telemetry objects of a part that come after the place to resume at.
-func (a *Activities) objects(ctx context.Context, part Part, resume Position) func(yield func(positioned, error) bool) {
-	begin := part.Begin
-	if resume.Day != "" {
-		begin = resume
-	}
-	return func(yield func(positioned, error) bool) {
-		after := begin.Name
-		for day := begin.Day; day <= part.End.Day; day = day.Add(1) {
-			for object, err := range a.deps.Telemetry.List(ctx, a.settings.Layout.Prefix(day), after) {
-				if err != nil {
-					yield(positioned{}, fmt.Errorf("listing the telemetry of %s: %w", day, err))
-					return
-				}
-				if day == part.End.Day && part.End.Name != "" && object.Name > part.End.Name {
-					break
-				}
-				if telemetry.IsTelemetry(object.Name) && !yield(positioned{object, day}, nil) {
-					return
-				}
-			}
-			after = ""
-		}
-	}
+	return f.total, f.stageRead(ctx)
 }
 
 // fetch is one attempt at one part.
 type fetch struct {
-	in      FetchInput
-	store   blob.Store
-	beats   *heartbeater
-	attempt string
-	scanner *telemetry.Scanner
-	rows    segments.Buffer
-	index   segments.Buffer
-	record  []byte
-	total   Fetched
+	in        FetchInput
+	telemetry blob.Store
+	store     blob.Store
+	settle    time.Duration
+	beats     *heartbeater
+	attempt   string
+	scanner   *telemetry.Scanner
+	events    segments.Buffer
+	index     segments.Buffer
+	read      []objectRead
+	record    []byte
+	total     Fetched
 	// resume is the last place at which another attempt could go on.
 	resume FetchResume
-	// stages counts the segments of each kind that this attempt has stored.
-	stages int
+	// stages counts the segments of each kind that this attempt has stored, readStages the lists of what was read.
+	stages, readStages int
 }
 
 // object scans one object. It heals nothing: an error ends the attempt.
-func (f *fetch) object(ctx context.Context, store blob.Store, object positioned) error {
-	source, err := store.Open(ctx, object.Name)
+func (f *fetch) object(ctx context.Context, index int, listed blob.Object) error {
+	object, err := f.version(ctx, index, listed)
 	if err != nil {
-		return fmt.Errorf("opening telemetry object %q: %w", object.Name, err)
+		return err
+	}
+	source, err := f.telemetry.OpenVersion(ctx, object)
+	if errors.Is(err, blob.ErrChanged) || errors.Is(err, blob.ErrNotFound) {
+		return f.changed(ctx, index, object)
+	}
+	if err != nil {
+		return storeError(err, fmt.Sprintf("telemetry object %q cannot be read", object.Name))
 	}
 	defer func() { _ = source.Close() }()
 	counter := &countingReader{source: source, report: func(read int64) {
 		f.beats.update(func(h *Heartbeat) { h.BytesRead = f.total.BytesRead + read })
 	}}
-	counts, err := f.scanner.Scan(ctx, counter, func(event *telemetry.Event) error { return f.keep(ctx, event) })
-	if corrupt := (*telemetry.CorruptError)(nil); errors.As(err, &corrupt) {
-		return NonRetryable(CorruptTelemetry, "telemetry object %q is corrupt: %s", object.Name, corrupt.Problem)
-	}
-	if err != nil {
-		return fmt.Errorf("reading telemetry object %q: %w", object.Name, err)
+	counts, err := f.scanner.Scan(ctx, object.Name, counter, func(event *telemetry.Event) error { return f.keep(ctx, event) })
+	switch corrupt := (*telemetry.CorruptError)(nil); {
+	case errors.As(err, &corrupt):
+		return f.damaged(index, object, corrupt.Problem)
+	case errors.Is(err, blob.ErrChanged):
+		return f.changed(ctx, index, object)
+	case err != nil:
+		return storeError(err, fmt.Sprintf("telemetry object %q cannot be read", object.Name))
 	}
 	f.total.BytesRead += counter.read
+	f.total.BytesListed += object.Size
 	f.total.EventsMatched += counts.Matched
 	f.total.LinesSkipped += counts.Skipped
 	f.total.Objects++
+	f.read = append(f.read, objectRead{
+		name: object.Name, etag: object.ETag, bytes: counter.read, lines: counts.Lines, skipped: counts.Skipped, matched: counts.Matched,
+	})
 	f.beats.update(func(h *Heartbeat) {
 		h.BytesRead, h.EventsMatched, h.LinesSkipped = f.total.BytesRead, f.total.EventsMatched, f.total.LinesSkipped
 	})
@@ -180,21 +175,31 @@ func (f *fetch) object(ctx context.Context, store blob.Store, object positioned)
 	if err := f.stage(ctx); err != nil {
 		return err
 	}
-	f.resume = FetchResume{After: Position{Day: object.day, Name: object.Name}, Fetched: f.total}
+	if err := f.stageRead(ctx); err != nil {
+		return err
+	}
+	f.resume.Next, f.resume.Fetched = index+1, f.total
+	f.reportResume()
+	return nil
+}
+
+// reportResume lets the next heartbeat tell where another attempt goes on.
+func (f *fetch) reportResume() {
 	resume := f.resume
 	resume.Fetched.Segments = slices.Clone(resume.Fetched.Segments)
+	resume.Fetched.Read = slices.Clone(resume.Fetched.Read)
+	resume.Watches = slices.Clone(resume.Watches)
 	f.beats.update(func(h *Heartbeat) { h.Fetch = &resume })
-	return nil
 }
 
 func (f *fetch) keep(ctx context.Context, event *telemetry.Event) error {
 	f.record = appendIndex(f.record[:0], event)
 	f.index.Add(f.record)
 	if f.in.Dataset == exhaust.ResponseExhaust {
-		f.record = appendRow(f.record[:0], event)
-		f.rows.Add(f.record)
+		f.record = appendEvent(f.record[:0], event)
+		f.events.Add(f.record)
 	}
-	if f.rows.Size()+f.index.Size() < bufferBytes {
+	if f.events.Size()+f.index.Size() < bufferBytes {
 		return nil
 	}
 	return f.stage(ctx)
@@ -206,31 +211,65 @@ func (f *fetch) stage(ctx context.Context) error {
 	if f.index.Len() == 0 {
 		return nil
 	}
-	segment := SegmentRange{Part: f.in.Part.Number, Attempt: f.attempt, Count: 1}
+	segment := f.segment()
 	if f.in.Dataset == exhaust.ResponseExhaust {
-		if err := f.rows.Store(ctx, f.store, segment.name(f.in.Staging, f.stages, rowsKind)); err != nil {
+		if err := f.events.Store(ctx, f.store, segment.name(f.in.Staging, f.stages, eventsKind)); err != nil {
 			return err
 		}
 	}
 	if err := f.index.Store(ctx, f.store, segment.name(f.in.Staging, f.stages, indexKind)); err != nil {
 		return err
 	}
-	f.rows.Reset()
+	f.events.Reset()
 	f.index.Reset()
 	f.stages++
-	if last := len(f.total.Segments) - 1; last >= 0 && f.total.Segments[last].Attempt == f.attempt {
-		f.total.Segments[last].Count++
+	f.total.Segments = addSegment(f.total.Segments, segment)
+	return nil
+}
+
+// stageRead stores the list of the objects that were read since the last one.
+func (f *fetch) stageRead(ctx context.Context) error {
+	if len(f.read) == 0 {
 		return nil
 	}
-	f.total.Segments = append(f.total.Segments, segment)
+	segment := f.segment()
+	err := segments.Write(ctx, f.store, segment.name(f.in.Staging, f.readStages, readKind), func(add func([]byte) error) error {
+		for _, object := range f.read {
+			f.record = object.append(f.record[:0])
+			if err := add(f.record); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	f.read = f.read[:0]
+	f.readStages++
+	f.total.Read = addSegment(f.total.Read, segment)
 	return nil
+}
+
+func (f *fetch) segment() SegmentRange {
+	return SegmentRange{Part: f.in.Part.Number, Attempt: f.attempt, Count: 1, Format: segmentFormat}
+}
+
+// addSegment adds one segment to a list, in which the segments of an attempt are one range.
+func addSegment(list []SegmentRange, segment SegmentRange) []SegmentRange {
+	if last := len(list) - 1; last >= 0 && list[last].Attempt == segment.Attempt {
+		list[last].Count++
+		return list
+	}
+	return append(list, segment)
 }
 
 // The kinds of staged segments.
 const (
-	rowsKind  = "rows"
-	indexKind = "index"
-	// keptKind is of merges of rows and repeats. Releases that merged rows alone called theirs rows.
+	eventsKind = "events"
+	indexKind  = "index.2"
+	readKind   = "read"
+	// keptKind is of merges of events and repeats.
 	keptKind = "kept"
 )
 

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -29,8 +30,17 @@ type Joined struct {
 	Known int64 `json:"known"`
 	// Unknown are those that it does not.
 	Unknown int64 `json:"unknown"`
+	// Devices are all of them, counted before they were looked up.
+	Devices int64 `json:"devices,omitempty"`
+	// ConsentUnreadable are known devices whose recorded consent could not be read.
+	ConsentUnreadable int64 `json:"consentUnreadable,omitempty"`
+	// Events are those of the index, Repeats those of them that were delivered before.
+	Events  int64 `json:"events,omitempty"`
+	Repeats int64 `json:"repeats,omitempty"`
 	// RepeatSegments counts the staged segments of repeats.
 	RepeatSegments int `json:"repeatRuns,omitempty"`
+	// ListedAt is when the registry was asked for who is registered; the zero time of an exhaust made from telemetry.
+	ListedAt time.Time `json:"listedAt,omitzero"`
 }
 
 // lookupBatch is how many devices are asked for at a time. The registry looks up parts of them side by side.
@@ -39,6 +49,9 @@ const lookupBatch = 20_000
 // JoinDevices finds the exhaust's devices and stages what the registry knows of them, ascending by id, as well as the
 // repeats, which BuildCSV drops.
 func (a *Activities) JoinDevices(ctx context.Context, in JoinInput) (Joined, error) {
+	if err := checkFormat(in.Segments); err != nil {
+		return Joined{}, err
+	}
 	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Joined, error) {
 		joined, err := a.joinDevices(ctx, in, h)
 		return joined, stagingError(err)
@@ -60,55 +73,65 @@ func (a *Activities) joinDevices(ctx context.Context, in JoinInput, h *heartbeat
 func devicesName(staging string) string { return staging + "devices" }
 
 func (a *Activities) joinRegistered(ctx context.Context, in JoinInput) (joined Joined, err error) {
-	err = segments.Write(ctx, a.deps.Reports, devicesName(in.Staging), func(add func([]byte) error) error {
-		for after := ""; ; {
-			devices, next, err := a.deps.UCI.Registered(ctx, in.ConversationID, after, lookupBatch)
-			if err != nil {
-				return err
-			}
-			joined.Known += int64(len(devices))
-			if err := addDevices(add, devices); err != nil {
-				return err
-			}
-			if after = next; after == "" {
-				return nil
-			}
+	joined.ListedAt = time.Now().UTC()
+	var found deviceSet
+	for after := ""; ; {
+		ids, next, err := a.deps.UCI.Registered(ctx, in.ConversationID, after, lookupBatch)
+		if err != nil {
+			return Joined{}, err
 		}
-	})
+		for _, id := range ids {
+			found.add([]byte(id))
+		}
+		if after = next; after == "" {
+			break
+		}
+	}
+	err = a.lookUp(ctx, in, &found, &joined)
 	return joined, err
 }
 
 func (a *Activities) joinTelemetry(ctx context.Context, in JoinInput) (joined Joined, err error) {
-	// uuids are the devices that the registry could know, others are not.
-	var uuids, others idSet
-	joined.RepeatSegments, err = findRepeats(ctx, a.deps.Reports, in.Staging, in.Segments, func(device []byte) {
-		if id, ok := exhaust.ParseDeviceID(string(device)); ok {
-			uuids.add(id)
-		} else {
-			others.add(hashID(device))
-		}
-	})
+	var found deviceSet
+	index, err := findRepeats(ctx, a.deps.Reports, in.Staging, in.Segments, found.add)
 	if err != nil {
 		return Joined{}, err
 	}
-	ids := uuids.sort()
-	joined.Unknown = int64(len(others.sort()))
+	joined.Events, joined.Repeats, joined.RepeatSegments = index.events, index.repeats, index.repeatSegments
+	err = a.lookUp(ctx, in, &found, &joined)
+	return joined, err
+}
+
+// lookUp stages what the registry knows of the devices, and counts them.
+func (a *Activities) lookUp(ctx context.Context, in JoinInput, found *deviceSet, joined *Joined) error {
+	ids := found.uuids.sort()
+	joined.Unknown = int64(len(found.others.sort()))
+	joined.Devices = int64(len(ids)) + joined.Unknown
 	withUsername := in.Dataset == exhaust.PrivateExhaust
-	err = segments.Write(ctx, a.deps.Reports, devicesName(in.Staging), func(add func([]byte) error) error {
+	return segments.Write(ctx, a.deps.Reports, devicesName(in.Staging), func(add func([]byte) error) error {
 		for batch := range slices.Chunk(ids, lookupBatch) {
 			devices, err := a.deps.UCI.Devices(ctx, batch, withUsername)
 			if err != nil {
 				return err
 			}
-			joined.Known += int64(len(devices))
 			joined.Unknown += int64(len(batch) - len(devices))
-			if err := addDevices(add, devices); err != nil {
+			if err := joined.addDevices(add, devices); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return joined, err
+}
+
+// deviceSet is a set of devices: uuids, which the registry may know, and others, which it cannot.
+type deviceSet struct{ uuids, others idSet }
+
+func (s *deviceSet) add(device []byte) {
+	if id, ok := exhaust.ParseDeviceID(string(device)); ok {
+		s.uuids.add(id)
+	} else {
+		s.others.add(hashID(device))
+	}
 }
 
 // hashID stands for an id of any form in a set of ids: two that differ have, for all that can
@@ -145,13 +168,17 @@ func (s *idSet) sort() []uuid.UUID {
 
 func compareIDs(x, y uuid.UUID) int { return bytes.Compare(x[:], y[:]) }
 
-// addDevices stages devices: 16 bytes of id, one of consent, the rest the encrypted username.
-func addDevices(add func([]byte) error, devices []exhaust.Device) error {
+// addDevices counts and stages known devices: 16 bytes of id, one of consent, the rest the encrypted username.
+func (joined *Joined) addDevices(add func([]byte) error, devices []exhaust.Device) error {
 	var record []byte
 	for _, d := range devices {
 		record = append(append(append(record[:0], d.ID[:]...), byte(d.Consent)), d.Username...)
 		if err := add(record); err != nil {
 			return err
+		}
+		joined.Known++
+		if d.ConsentUnreadable {
+			joined.ConsentUnreadable++
 		}
 	}
 	return nil

@@ -27,16 +27,18 @@ type matchingStore struct {
 func (s matchingStore) List(_ context.Context, prefix, after string) iter.Seq2[blob.Object, error] {
 	return func(yield func(blob.Object, error) bool) {
 		if name := prefix + "-0.jsonl"; name > after {
-			yield(blob.Object{Name: name}, nil)
+			yield(blob.Object{Name: name, Size: int64(s.events) * int64(len(matchingLine))}, nil)
 		}
 	}
 }
 
-func (s matchingStore) Open(context.Context, string) (io.ReadCloser, error) {
-	line := answer("MMMMMMMM", "2022-03-01T10:00:00.HHHZ", device(1))
-	line = strings.Replace(line, `"id":"q"`, `"id":"q","title":"`+strings.Repeat("Have you had a fever? ", 25)+`"`, 1) + "\n"
+func (s matchingStore) OpenVersion(context.Context, blob.Object) (io.ReadCloser, error) {
+	line := matchingLine
 	return &matchingReader{events: s.events, line: []byte(line), mid: strings.Index(line, "MMMMMMMM"), at: strings.Index(line, "HHH")}, nil
 }
+
+var matchingLine = strings.Replace(answer("MMMMMMMM", "2022-03-01T10:00:00.HHHZ", device(1)),
+	`"id":"q"`, `"id":"q","title":"`+strings.Repeat("Have you had a fever? ", 25)+`"`, 1) + "\n"
 
 // matchingReader writes the same line again and again, with other ids and times.
 type matchingReader struct {
@@ -69,19 +71,19 @@ func (*matchingReader) Close() error { return nil }
 // grew at the most.
 func everythingMatches(t testing.TB, megabytes int) (peak int64) {
 	r := newRig(t)
-	reader, err := matchingStore{}.Open(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	events := megabytes * 1_000_000 / len(reader.(*matchingReader).line)
+	events := megabytes * 1_000_000 / len(matchingLine)
 	r.deps.Telemetry = matchingStore{events: events}
 	acts := activities.New(r.deps, r.settings)
 	highest, stop := watchHeap()
-	fetched, err := runOf[activities.Fetched](r, acts, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
+	parts, err := runOf[[]activities.Part](r, acts, r.PlanFetch, exhaust.Day("2022-03-01"), exhaust.Day("2022-03-01"), staging)
+	if err != nil || len(parts) != 1 {
+		t.Fatal(parts, err)
+	}
+	fetched, err := runOf[activities.Fetched](r, acts, r.FetchTelemetry, r.fetchInput(parts[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched)
 	stop()
 	if built.RowsWritten != int64(events) {
 		t.Errorf("%d rows, want %d", built.RowsWritten, events)

@@ -3,30 +3,32 @@ package activities
 import (
 	"context"
 	"fmt"
+	"iter"
+	"strings"
+	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"data-exhaust/activities/segments"
+	"data-exhaust/blob"
 	"data-exhaust/exhaust"
 	"data-exhaust/telemetry"
 )
 
-// Part is the telemetry that one FetchTelemetry reads: the objects of its days that come after Begin
-// and not after End. Its bounds are names rather than a list of objects, so an object that arrives
-// later belongs to exactly one part as well.
+// Part is the telemetry that one FetchTelemetry reads: the objects of its listings, in their order.
 type Part struct {
-	Number  int      `json:"number"`
-	Begin   Position `json:"begin"`
-	End     Position `json:"end"`
-	Objects int      `json:"objects"`
+	Number int `json:"number"`
+	// Listings name the staged lists of the part's objects.
+	Listings []string `json:"listings,omitempty"`
+	// ListedAt is when PlanFetch began to list: the part holds what was there then.
+	ListedAt time.Time `json:"listedAt,omitzero"`
+	// FirstDay and LastDay are those of its objects' names.
+	FirstDay exhaust.Day `json:"firstDay,omitempty"`
+	LastDay  exhaust.Day `json:"lastDay,omitempty"`
+	Objects  int         `json:"objects"`
 	// Bytes are those of the objects as stored.
 	Bytes int64 `json:"bytes"`
-}
-
-// Position is a place in the telemetry of several days. Name is the object's; "" is the beginning of
-// the day in Part.Begin and its end in Part.End.
-type Position struct {
-	Day  exhaust.Day `json:"day"`
-	Name string      `json:"name,omitempty"`
 }
 
 const (
@@ -37,21 +39,25 @@ const (
 	listings = 8
 )
 
-// PlanFetch lists the telemetry from the first to the last day and divides it: a part is one day, or
-// about 256 MB of a larger one; where that makes too many parts, neighbours are put together. Days
-// without telemetry are left out.
-func (a *Activities) PlanFetch(ctx context.Context, first, last exhaust.Day) ([]Part, error) {
-	return WithHeartbeats(ctx, func(ctx context.Context) ([]Part, error) { return a.planFetch(ctx, first, last) })
+// PlanFetch lists the telemetry from the first to the last day, stages the list, and divides it: a part is one day, or
+// about 256 MB of a larger one; where that makes too many parts, neighbours are put together. Days without telemetry
+// are left out.
+func (a *Activities) PlanFetch(ctx context.Context, first, last exhaust.Day, staging string) ([]Part, error) {
+	if staging == "" {
+		return nil, errStagedByAnotherRelease
+	}
+	return WithHeartbeats(ctx, func(ctx context.Context) ([]Part, error) { return a.planFetch(ctx, first, last, staging) })
 }
 
-func (a *Activities) planFetch(ctx context.Context, first, last exhaust.Day) ([]Part, error) {
+func (a *Activities) planFetch(ctx context.Context, first, last exhaust.Day, staging string) ([]Part, error) {
+	p := planner{store: a.deps.Reports, telemetry: a.deps.Telemetry, layout: a.settings.Layout, staging: staging, attempt: newAttempt(), listedAt: time.Now().UTC()}
 	days := make([][]Part, first.DaysTo(last))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(listings)
 	for i := range days {
 		group.Go(func() error {
 			var err error
-			days[i], err = a.planDay(ctx, first.Add(i))
+			days[i], err = p.planDay(ctx, first.Add(i))
 			return err
 		})
 	}
@@ -69,29 +75,62 @@ func (a *Activities) planFetch(ctx context.Context, first, last exhaust.Day) ([]
 	return parts, nil
 }
 
-func (a *Activities) planDay(ctx context.Context, day exhaust.Day) ([]Part, error) {
+// newAttempt is a random name of one attempt at an activity. Its number would not do: that starts anew when an operator
+// resets the activity.
+func newAttempt() string { return uuid.NewString()[:8] }
+
+// planner is one attempt at PlanFetch.
+type planner struct {
+	store            segments.Store
+	telemetry        blob.Store
+	layout           telemetry.Layout
+	staging, attempt string
+	listedAt         time.Time
+}
+
+// planDay lists the telemetry of one day once, and stages each part's list while it goes on.
+func (p planner) planDay(ctx context.Context, day exhaust.Day) ([]Part, error) {
+	next, stop := iter.Pull2(p.objects(ctx, day))
+	defer stop()
 	var parts []Part
-	part := Part{Begin: Position{Day: day}}
-	for object, err := range a.deps.Telemetry.List(ctx, a.settings.Layout.Prefix(day), "") {
+	for object, err, ok := next(); ok; {
 		if err != nil {
-			return nil, fmt.Errorf("listing the telemetry of %s: %w", day, err)
+			return nil, storeError(err, fmt.Sprintf("the telemetry of %s cannot be listed", day))
 		}
-		if !telemetry.IsTelemetry(object.Name) {
-			continue
+		part := Part{
+			Listings: []string{fmt.Sprintf("%s-%s-%d", p.attempt, strings.ReplaceAll(string(day), "-", ""), len(parts))},
+			ListedAt: p.listedAt, FirstDay: day, LastDay: day,
 		}
-		if part.Objects > 0 && part.Bytes+object.Size > partBytes {
-			parts = append(parts, part)
-			part = Part{Begin: part.End}
+		var record []byte
+		stageErr := segments.Write(ctx, p.store, listingName(p.staging, part.Listings[0]), func(add func([]byte) error) error {
+			for ok && err == nil && (part.Objects == 0 || part.Bytes+object.Size <= partBytes) {
+				record = appendObject(record[:0], object)
+				if err := add(record); err != nil {
+					return err
+				}
+				part.Objects++
+				part.Bytes += object.Size
+				object, err, ok = next()
+			}
+			return nil
+		})
+		if stageErr != nil {
+			return nil, stageErr
 		}
-		part.End = Position{Day: day, Name: object.Name}
-		part.Objects++
-		part.Bytes += object.Size
+		parts = append(parts, part)
 	}
-	if part.Objects == 0 {
-		return nil, nil
+	return parts, nil
+}
+
+// objects yields the telemetry objects of a day in the order of their names.
+func (p planner) objects(ctx context.Context, day exhaust.Day) iter.Seq2[blob.Object, error] {
+	return func(yield func(blob.Object, error) bool) {
+		for object, err := range p.telemetry.List(ctx, p.layout.Prefix(day), "") {
+			if (err != nil || telemetry.IsTelemetry(object.Name)) && !yield(object, err) {
+				return
+			}
+		}
 	}
-	part.End.Name = ""
-	return append(parts, part), nil
 }
 
 // mergeParts joins neighbours until there are no more than maxParts.
@@ -105,7 +144,8 @@ func mergeParts(parts []Part) []Part {
 				continue
 			}
 			joined := &fewer[len(fewer)-1]
-			joined.End = part.End
+			joined.Listings = append(joined.Listings, part.Listings...)
+			joined.LastDay = part.LastDay
 			joined.Objects += part.Objects
 			joined.Bytes += part.Bytes
 		}

@@ -4,18 +4,20 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"data-exhaust/activities"
+	"data-exhaust/activities/segments"
 	"data-exhaust/blob"
 	"data-exhaust/exhaust"
 )
-
-func at(day exhaust.Day, name string) activities.Position {
-	return activities.Position{Day: day, Name: name}
-}
 
 func TestAPartIsADayOrAbout256MebibytesOfALargeOne(t *testing.T) {
 	const mib = 1 << 20
@@ -44,19 +46,44 @@ func TestAPartIsADayOrAbout256MebibytesOfALargeOne(t *testing.T) {
 	sparse("2022-03-04.log", 0)        // an object without a byte
 	sparse("2022-03-05-0.json.gz", 5)  // after the range
 	sparse("2022-03-010-0.json.gz", 5) // begins as 1 March does: it is of that day
-	got := must[[]activities.Part](r, r.PlanFetch, exhaust.Day("2022-03-01"), exhaust.Day("2022-03-04"))
-	want := []activities.Part{
-		{Number: 0, Begin: at("2022-03-01", ""), End: at("2022-03-01", "2022-03-01/part-1.json.gz"), Objects: 2, Bytes: 256 * mib},
-		{Number: 1, Begin: at("2022-03-01", "2022-03-01/part-1.json.gz"), End: at("2022-03-01", ""), Objects: 1, Bytes: 5},
-		{Number: 2, Begin: at("2022-03-03", ""), End: at("2022-03-03", "2022-03-03-b.json"), Objects: 2, Bytes: 256 * mib},
-		{Number: 3, Begin: at("2022-03-03", "2022-03-03-b.json"), End: at("2022-03-03", "2022-03-03-c.json"), Objects: 1, Bytes: 300 * mib},
-		{Number: 4, Begin: at("2022-03-03", "2022-03-03-c.json"), End: at("2022-03-03", "2022-03-03-e.json"), Objects: 2, Bytes: 256 * mib},
-		{Number: 5, Begin: at("2022-03-03", "2022-03-03-e.json"), End: at("2022-03-03", ""), Objects: 1, Bytes: 1},
-		{Number: 6, Begin: at("2022-03-04", ""), End: at("2022-03-04", ""), Objects: 1, Bytes: 0},
+	before := time.Now()
+	parts := must[[]activities.Part](r, r.PlanFetch, exhaust.Day("2022-03-01"), exhaust.Day("2022-03-04"), staging)
+	var got []string
+	for i, part := range parts {
+		if part.Number != i || part.ListedAt.Before(before.Add(-time.Second)) || part.ListedAt.After(time.Now().Add(time.Second)) {
+			t.Errorf("part %d: number %d, listed at %s", i, part.Number, part.ListedAt)
+		}
+		got = append(got, fmt.Sprintf("%s to %s, %d objects, %d bytes: %s", part.FirstDay, part.LastDay, part.Objects, part.Bytes, strings.Join(r.listed(part), " ")))
 	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", list(got), list(want))
+	want := []string{
+		"2022-03-01 to 2022-03-01, 2 objects, 268435456 bytes: 2022-03-01-0.json.gz 2022-03-01/part-1.json.gz",
+		"2022-03-01 to 2022-03-01, 1 objects, 5 bytes: 2022-03-010-0.json.gz",
+		"2022-03-03 to 2022-03-03, 2 objects, 268435456 bytes: 2022-03-03-a.json 2022-03-03-b.json",
+		"2022-03-03 to 2022-03-03, 1 objects, 314572800 bytes: 2022-03-03-c.json",
+		"2022-03-03 to 2022-03-03, 2 objects, 268435456 bytes: 2022-03-03-d.json 2022-03-03-e.json",
+		"2022-03-03 to 2022-03-03, 1 objects, 1 bytes: 2022-03-03-f.json",
+		"2022-03-04 to 2022-03-04, 1 objects, 0 bytes: 2022-03-04.log",
 	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// listed is the names on the lists that were staged of a part, as a segment holds them: each record begins with a name and
+// its length.
+func (r *rig) listed(part activities.Part) (names []string) {
+	r.t.Helper()
+	for _, listing := range part.Listings {
+		err := segments.Read(r.t.Context(), r.deps.Reports, staging+"listing-"+listing, func(record []byte) error {
+			name, _, err := segments.Cell(string(record))
+			names = append(names, name)
+			return err
+		})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return names
 }
 
 func list(parts []activities.Part) string {
@@ -70,7 +97,7 @@ func list(parts []activities.Part) string {
 func TestARangeWithoutTelemetryHasNoParts(t *testing.T) {
 	r := newRig(t)
 	r.put("2022-03-01-0.json", answer("m", "2022-03-01T00:00:00Z", device(1)))
-	if got := must[[]activities.Part](r, r.PlanFetch, exhaust.Day("2022-03-02"), exhaust.Day("2022-03-31")); len(got) != 0 {
+	if got := must[[]activities.Part](r, r.PlanFetch, exhaust.Day("2022-03-02"), exhaust.Day("2022-03-31"), staging); len(got) != 0 {
 		t.Errorf("got\n%s", list(got))
 	}
 }
@@ -110,7 +137,7 @@ func TestThereAreNeverMoreThan240PartsAndNothingIsLostBetweenThem(t *testing.T) 
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(t)
 			r.deps.Telemetry = manyObjects{each: test.each, size: test.size}
-			parts, err := runOf[[]activities.Part](r, activities.New(r.deps, r.settings), r.PlanFetch, test.first, test.last)
+			parts, err := runOf[[]activities.Part](r, activities.New(r.deps, r.settings), r.PlanFetch, test.first, test.last, staging)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,79 +157,95 @@ func TestThereAreNeverMoreThan240PartsAndNothingIsLostBetweenThem(t *testing.T) 
 			if objects != days*test.each || bytes != int64(days*test.each)*test.size {
 				t.Errorf("%d objects of %d bytes, want %d of %d", objects, bytes, days*test.each, int64(days*test.each)*test.size)
 			}
-			// Each object lies in exactly one part.
-			next := 0
+			// Each object lies in exactly one part, in the order of days and names.
+			var got, want []string
+			for _, part := range parts {
+				got = append(got, r.listed(part)...)
+			}
 			for day := test.first; day <= test.last; day = day.Add(1) {
-				for object := range (manyObjects{each: test.each}).all(day) {
-					for !contains(parts[next], day, object) {
-						if next++; next == len(parts) {
-							t.Fatalf("%s is in no part", object)
-						}
-					}
-					if next+1 < len(parts) && contains(parts[next+1], day, object) {
-						t.Fatalf("%s is in two parts", object)
-					}
+				for object := range (manyObjects{each: test.each}).List(t.Context(), string(day), "") {
+					want = append(want, object.Name)
 				}
 			}
-			if next != len(parts)-1 {
-				t.Errorf("the last part of %d is without an object", len(parts))
+			if !slices.Equal(got, want) {
+				t.Errorf("%d objects are listed, want the %d of the store, in their order", len(got), len(want))
 			}
 		})
 	}
 }
 
-func (s manyObjects) all(day exhaust.Day) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for object := range s.List(context.Background(), string(day), "") {
-			if !yield(object.Name) {
-				return
-			}
+func TestAnObjectThatArrivesAfterThePlanWaitsForTheNextExhaust(t *testing.T) {
+	r := newRig(t)
+	for _, name := range []string{"b", "d", "f"} {
+		r.put("2022-03-01-"+name+".json", answer(name, "2022-03-01T00:00:00Z", device(1)))
+	}
+	part := r.part("2022-03-01", "2022-03-01")
+	for _, name := range []string{"a", "c", "e", "g"} {
+		r.put("2022-03-01-"+name+".json", answer(name, "2022-03-01T00:00:00Z", device(1)))
+	}
+	fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(part))
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched)
+	if got := column(rows(t, r.report(built.Report)), 0); got != "b d f" {
+		t.Errorf("messages %s, want b d f", got)
+	}
+	_, built = r.joinAndBuild(exhaust.ResponseExhaust, r.fetch("2022-03-01", "2022-03-01"))
+	if got := column(rows(t, r.report(built.Report)), 0); got != "a b c d e f g" {
+		t.Errorf("messages of the next exhaust %s, want a b c d e f g", got)
+	}
+}
+
+func TestWhatAnotherReleasePlannedOrStagedIsStagedAnew(t *testing.T) {
+	r := newRig(t)
+	segment := []activities.SegmentRange{{Part: 0, Attempt: "0a1b2c3d", Count: 1}}
+	build := buildInput(exhaust.ResponseExhaust)
+	build.Segments = segment
+	for name, activity := range map[string]struct {
+		do any
+		in []any
+	}{
+		"a plan without a staging":   {r.PlanFetch, []any{exhaust.Day("2022-03-01"), exhaust.Day("2022-03-01"), ""}},
+		"a part without a list":      {r.FetchTelemetry, []any{r.fetchInput(activities.Part{Objects: 1})}},
+		"segments to join":           {r.JoinDevices, []any{activities.JoinInput{Dataset: exhaust.ResponseExhaust, Staging: staging, Segments: segment}}},
+		"segments to build of":       {r.BuildCSV, []any{build}},
+		"a build that lists nothing": {r.BuildCSV, []any{activities.BuildInput{Request: request(exhaust.PrivateExhaust), Staging: staging}}},
+	} {
+		_, err := r.environment(r.Activities).ExecuteActivity(activity.do, activity.in...)
+		if failure := applicationError(t, err); !failure.NonRetryable() || failure.Type() != activities.StagingGone {
+			t.Errorf("%s: %v", name, failure)
 		}
 	}
 }
 
-// contains says by the words of activities.Part whether an object is of a part: after Begin and not
-// after End.
-func contains(part activities.Part, day exhaust.Day, name string) bool {
-	if day < part.Begin.Day || day > part.End.Day {
-		return false
+// TestAPlanThatAnotherReleaseAskedForIsStagedAnew asks a server's worker, as an exhaust in flight would: the releases before
+// gave PlanFetch two arguments.
+func TestAPlanThatAnotherReleaseAskedForIsStagedAnew(t *testing.T) {
+	server := startTemporal(t)
+	w := worker.New(server, "plan", worker.Options{})
+	planWorkflow := func(ctx workflow.Context) error {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
+		return workflow.ExecuteActivity(ctx, "PlanFetch", "2022-03-01", "2022-03-02").Get(ctx, nil)
 	}
-	afterBegin := day > part.Begin.Day || name > part.Begin.Name
-	notAfterEnd := day < part.End.Day || part.End.Name == "" || name <= part.End.Name
-	return afterBegin && notAfterEnd
-}
-
-func TestAnObjectThatArrivesAfterThePlanIsReadOnce(t *testing.T) {
-	r := newRig(t)
-	for _, name := range []string{"b", "d", "f"} {
-		r.put("2022-03-01-"+name+".json", answer(name, "2022-03-01T00:00:00Z", device(1)))
-		r.grow("2022-03-01-"+name+".json", 250<<20)
+	w.RegisterWorkflowWithOptions(planWorkflow, workflow.RegisterOptions{Name: "plan"})
+	w.RegisterActivity(newRig(t).Activities)
+	if err := w.Start(); err != nil {
+		t.Fatal(err)
 	}
-	parts := must[[]activities.Part](r, r.PlanFetch, exhaust.Day("2022-03-01"), exhaust.Day("2022-03-01"))
-	if len(parts) != 3 {
-		t.Fatalf("the plan:\n%s", list(parts))
+	defer w.Stop()
+	run, err := server.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: "plan"}, "plan")
+	if err != nil {
+		t.Fatal(err)
 	}
-	// The fetching itself need not read the zeros.
-	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
-		r.put("2022-03-01-"+name+".json", answer(name, "2022-03-01T00:00:00Z", device(1)))
-	}
-	var ranges []activities.SegmentRange
-	for _, part := range parts {
-		fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(part))
-		ranges = append(ranges, fetched.Segments...)
-	}
-	_, built := r.joinAndBuild(exhaust.ResponseExhaust, ranges)
-	if got := column(rows(t, r.report(built.Report)), 0); got != "a b c d e f g" {
-		t.Errorf("messages %s, want a b c d e f g", got)
+	if failure := applicationError(t, run.Get(t.Context(), nil)); failure.Type() != activities.StagingGone {
+		t.Errorf("type %s: %s", failure.Type(), failure.Message())
 	}
 }
 
 func TestAListingThatFailsIsTriedAgain(t *testing.T) {
 	r := newRig(t)
 	r.deps.Telemetry = failingList{}
-	_, err := runOf[[]activities.Part](r, activities.New(r.deps, r.settings), r.PlanFetch, exhaust.Day("2022-03-01"), exhaust.Day("2022-03-02"))
+	_, err := runOf[[]activities.Part](r, activities.New(r.deps, r.settings), r.PlanFetch, exhaust.Day("2022-03-01"), exhaust.Day("2022-03-02"), staging)
 	failure := applicationError(t, err)
-	if failure.NonRetryable() || !strings.HasPrefix(failure.Message(), "listing the telemetry of 2022-03-0") || !strings.HasSuffix(failure.Message(), ": the store is away") {
+	if failure.NonRetryable() || !strings.HasPrefix(failure.Message(), "the telemetry of 2022-03-0") || !strings.HasSuffix(failure.Message(), " cannot be listed: the store is away") {
 		t.Errorf("non-retryable: %v, message: %s", failure.NonRetryable(), failure.Message())
 	}
 }

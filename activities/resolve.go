@@ -7,6 +7,7 @@ import (
 
 	"data-exhaust/exhaust"
 	"data-exhaust/registry"
+	"data-exhaust/telemetry"
 )
 
 // Resolved is what the registry says of the request's conversation, and the days that the exhaust
@@ -29,6 +30,7 @@ func (a *Activities) ResolveConversation(ctx context.Context, request exhaust.Re
 	if err != nil {
 		return Resolved{}, err
 	}
+	conversation.Name = telemetry.CleanText(conversation.Name)
 	resolved := Resolved{Conversation: conversation}
 	if !request.UsesTelemetry() {
 		return resolved, nil
@@ -36,11 +38,7 @@ func (a *Activities) ResolveConversation(ctx context.Context, request exhaust.Re
 	today := exhaust.DayOf(request.SubmittedAt.In(a.settings.Timezone))
 	yesterday := today.Add(-1)
 	resolved.StartDate = cmp.Or(request.StartDate, conversation.StartDate, yesterday)
-	resolved.EndDate = cmp.Or(request.EndDate, min(conversation.EndDate, today))
-	if resolved.EndDate == "" {
-		// The last whole day, unless it is today alone that is asked for.
-		resolved.EndDate = max(yesterday, min(resolved.StartDate, today))
-	}
+	resolved.EndDate = min(cmp.Or(request.EndDate, conversation.EndDate, yesterday), today)
 	if resolved.StartDate > resolved.EndDate {
 		return Resolved{}, NonRetryable(BadRange, "the exhaust would start on %s, after its end on %s: give startDate and endDate", resolved.StartDate, resolved.EndDate)
 	}

@@ -21,6 +21,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"data-exhaust/activities"
+	"data-exhaust/blob"
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/devstack"
 )
@@ -30,7 +31,7 @@ func fetchWorkflow(ctx workflow.Context, in activities.FetchInput) (fetched acti
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: time.Hour,
 		HeartbeatTimeout:    time.Minute,
-		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 10 * time.Millisecond},
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 10 * time.Millisecond, MaximumAttempts: 100_000},
 	})
 	err = workflow.ExecuteActivity(ctx, "FetchTelemetry", in).Get(ctx, &fetched)
 	return fetched, err
@@ -57,9 +58,9 @@ func (o *opened) list() []string {
 // largeDay puts objects a to d on 1 March. After each but the last another attempt can resume: that
 // is after every 64 MiB. c holds more events than are staged as one run.
 func (r *rig) largeDay() {
-	r.put("2022-03-01-a.json", answer("a", "2022-03-01T10:00:03Z", device(1)), answer("again", "2022-03-01T10:00:09Z", device(1)))
+	r.put("2022-03-01-a.json", answer("a", "2022-03-01T10:00:03Z", device(1)), answer("again", "2022-03-01T10:00:09Z", device(1)), "no JSON")
 	r.grow("2022-03-01-a.json", 64<<20)
-	r.put("2022-03-01-b.json", answer("b", "2022-03-01T10:00:02Z", device(2)))
+	r.put("2022-03-01-b.json", answer("b", "2022-03-01T10:00:02Z", device(2)), "no JSON")
 	r.grow("2022-03-01-b.json", 64<<20)
 	lines := []string{answer("again", "2022-03-01T10:00:08Z", device(1))}
 	for i := range 16_000 {
@@ -74,8 +75,8 @@ func undisturbed(t *testing.T) string {
 	t.Helper()
 	r := newRig(t)
 	r.largeDay()
-	fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
-	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
+	fetched := r.fetch("2022-03-01", "2022-03-01")
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched)
 	if built.RowsWritten != 16_004 {
 		t.Fatalf("%d rows, want 16004", built.RowsWritten)
 	}
@@ -122,7 +123,7 @@ func TestAnotherAttemptGoesOnWhereTheLastOneTold(t *testing.T) {
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
 	env.RegisterActivity(activities.New(r.deps, r.settings))
-	env.ExecuteWorkflow(fetchWorkflow, r.fetchInput(days("2022-03-01", "2022-03-01")))
+	env.ExecuteWorkflow(fetchWorkflow, r.fetchInput(r.part("2022-03-01", "2022-03-01")))
 	var fetched activities.Fetched
 	if err := env.GetWorkflowResult(&fetched); err != nil {
 		t.Fatal(err)
@@ -131,12 +132,12 @@ func TestAnotherAttemptGoesOnWhereTheLastOneTold(t *testing.T) {
 	if got := seen.list(); !reflect.DeepEqual(got, want) {
 		t.Errorf("opened %v\nwant   %v", got, want)
 	}
-	wantSegmentsOfTwoAttempts(t, fetched.Segments, 2, 2)
-	// Each of the two zeros' lines is skipped once, each event matched once.
+	wantSegmentsOfTwoAttempts(t, fetched.Segments, 2, 3)
+	// Each of the two lines that are no JSON is skipped once, each event matched once.
 	if fetched.EventsMatched != 16_005 || fetched.LinesSkipped != 2 {
 		t.Errorf("%d events matched, %d lines skipped; want 16005 and 2", fetched.EventsMatched, fetched.LinesSkipped)
 	}
-	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched)
 	if r.report(built.Report) != undisturbed(t) {
 		t.Error("the report differs from that of an undisturbed exhaust")
 	}
@@ -146,7 +147,7 @@ func TestAnAttemptThatWasGivenUpDisturbsNothing(t *testing.T) {
 	want := undisturbed(t)
 	r := newRig(t)
 	r.largeDay()
-	in := r.fetchInput(days("2022-03-01", "2022-03-01"))
+	in := r.fetchInput(r.part("2022-03-01", "2022-03-01"))
 
 	// The first attempt hangs in object b, where it has staged a and told so.
 	hang, inB := make(chan struct{}), make(chan struct{})
@@ -166,20 +167,26 @@ func TestAnAttemptThatWasGivenUpDisturbsNothing(t *testing.T) {
 	}()
 	<-inB
 	first := r.stagedAttempt(in.Staging)
+	a, err := r.telemetryStore.Stat(t.Context(), "2022-03-01-a.json")
+	if err != nil {
+		t.Fatal(err)
+	}
 	beat := activities.Heartbeat{Fetch: &activities.FetchResume{
-		After: at("2022-03-01", "2022-03-01-a.json"),
+		Next: 1,
 		Fetched: activities.Fetched{
-			Segments: []activities.SegmentRange{{Part: 0, Attempt: first, Count: 1}}, BytesRead: 64 << 20, EventsMatched: 2, LinesSkipped: 1,
+			Segments: []activities.SegmentRange{{Part: 0, Attempt: first, Count: 1, Format: 2}},
+			Read:     []activities.SegmentRange{{Part: 0, Attempt: first, Count: 1, Format: 2}},
+			Objects:  1, BytesRead: a.Size, BytesListed: a.Size, EventsMatched: 2, LinesSkipped: 1,
 		},
 	}}
 
 	// The second one goes on from there meanwhile, on another machine.
 	fetched := r.secondAttempt(in, beat)
-	wantSegmentsOfTwoAttempts(t, fetched.Segments, 1, 3)
+	wantSegmentsOfTwoAttempts(t, fetched.Segments, 1, 4)
 	if fetched.Segments[0].Attempt != first {
 		t.Errorf("the first segments are of attempt %s, want %s", fetched.Segments[0].Attempt, first)
 	}
-	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched)
 	if r.report(built.Report) != want {
 		t.Error("while the first attempt hangs the report differs from that of an undisturbed exhaust")
 	}
@@ -187,7 +194,7 @@ func TestAnAttemptThatWasGivenUpDisturbsNothing(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	_, built = r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
+	_, built = r.joinAndBuild(exhaust.ResponseExhaust, fetched)
 	if r.report(built.Report) != want {
 		t.Error("after the first attempt came back the report differs from that of an undisturbed exhaust")
 	}
@@ -253,7 +260,7 @@ func TestAWorkerThatStopsHandsItsActivitiesBack(t *testing.T) {
 	second := r.deps
 	second.Telemetry = &store{Store: r.telemetryStore, opening: func(name string) error { seen.add(name); return nil }}
 
-	run, err := server.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: "fetch"}, fetchWorkflow, r.fetchInput(days("2022-03-01", "2022-03-01")))
+	run, err := server.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: "fetch"}, fetchWorkflow, r.fetchInput(r.part("2022-03-01", "2022-03-01")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +290,7 @@ func TestAWorkerThatStopsHandsItsActivitiesBack(t *testing.T) {
 	if got := seen.list(); !reflect.DeepEqual(got, want) {
 		t.Errorf("opened %v\nwant   %v", got, want)
 	}
-	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched)
 	if r.report(built.Report) != undisturbed(t) {
 		t.Error("the report differs from that of an undisturbed exhaust")
 	}
@@ -296,14 +303,14 @@ type waiting struct {
 	there chan struct{}
 }
 
-func (w *waiting) Open(ctx context.Context, name string) (io.ReadCloser, error) {
-	if name == w.at {
-		w.opening(name)
+func (w *waiting) OpenVersion(ctx context.Context, object blob.Object) (io.ReadCloser, error) {
+	if object.Name == w.at {
+		w.opening(object.Name)
 		close(w.there)
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	return w.store.Open(ctx, name)
+	return w.store.OpenVersion(ctx, object)
 }
 
 func TestAnActivityOfAStoppingWorkerIsTriedAgainAtOnce(t *testing.T) {
@@ -318,7 +325,7 @@ func TestAnActivityOfAStoppingWorkerIsTriedAgainAtOnce(t *testing.T) {
 		<-there
 		close(stop)
 	}()
-	_, err := env.ExecuteActivity(r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
+	_, err := env.ExecuteActivity(r.FetchTelemetry, r.fetchInput(r.part("2022-03-01", "2022-03-01")))
 	failure := applicationError(t, err)
 	if failure.NonRetryable() || failure.Type() != activities.Stopping || failure.NextRetryDelay() != time.Millisecond || failure.Message() != "the worker is stopping" {
 		t.Errorf("non-retryable: %v, type %s, after %s: %s", failure.NonRetryable(), failure.Type(), failure.NextRetryDelay(), failure.Message())

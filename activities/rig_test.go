@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/ed25519"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -79,7 +80,9 @@ func newRig(t testing.TB) *rig {
 	}
 	r.deps = activities.Dependencies{UCI: uci, Jobs: r.jobs, Telemetry: r.telemetryStore, Reports: r.reportStore}
 	r.settings = activities.Settings{
-		Layout: mustLayout(t, "{yyyy}-{MM}-{dd}"), Timezone: kolkata, MaxDays: 366, URLTTL: 24 * time.Hour, Dialect: report.RFC4180, Cipher: r.cipher,
+		Layout: mustLayout(t, "{yyyy}-{MM}-{dd}"), Timezone: kolkata, MaxDays: 366, URLTTL: 24 * time.Hour, Cipher: r.cipher,
+		CSV:        report.Options{Dialect: report.RFC4180, FormulaGuard: true},
+		ReceiptKey: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize)), Version: "v1.2.3",
 	}
 	r.Activities = activities.New(r.deps, r.settings)
 	return r
@@ -177,8 +180,7 @@ func (r *rig) write(name string, data []byte) {
 	}
 }
 
-// grow makes a telemetry object that many bytes larger: zeros, which take no room on the disk and are
-// one line that is too long.
+// grow makes a telemetry object that many bytes larger: zeros, which take no room on the disk and are nothing.
 func (r *rig) grow(name string, bytes int64) {
 	r.t.Helper()
 	path := filepath.Join(r.telemetryDir, name)
@@ -241,20 +243,59 @@ func (r *rig) fetchInput(part activities.Part) activities.FetchInput {
 	}
 }
 
-// days is one part of whole days.
-func days(first, last exhaust.Day) activities.Part {
-	return activities.Part{Begin: activities.Position{Day: first}, End: activities.Position{Day: last}}
+// part is one part of whole days: those that PlanFetch makes, put together.
+func (r *rig) part(first, last exhaust.Day) (all activities.Part) {
+	r.t.Helper()
+	for i, part := range must[[]activities.Part](r, r.PlanFetch, first, last, staging) {
+		if i == 0 {
+			all = part
+			continue
+		}
+		all.Listings = append(all.Listings, part.Listings...)
+		all.LastDay = part.LastDay
+		all.Objects += part.Objects
+		all.Bytes += part.Bytes
+	}
+	return all
+}
+
+// fetch reads whole days as one part.
+func (r *rig) fetch(first, last exhaust.Day) activities.Fetched {
+	r.t.Helper()
+	return must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(r.part(first, last)))
 }
 
 // buildInput asks for the file that was completed on 2022-04-06 in Kolkata, the 5th in UTC.
-func buildInput(dataset exhaust.Dataset, ranges []activities.SegmentRange) activities.BuildInput {
-	return activities.BuildInput{
+func buildInput(dataset exhaust.Dataset, fetched ...activities.Fetched) activities.BuildInput {
+	in := activities.BuildInput{
 		Request:      request(dataset),
 		Conversation: exhaust.Conversation{ID: conversation, Name: `Helpdesk, "Sahayak"`, Channel: channel},
 		Staging:      staging,
-		Segments:     ranges,
+		ListedAt:     time.Date(2022, 4, 5, 19, 0, 0, 0, time.UTC),
 		Completed:    time.Date(2022, 4, 5, 20, 0, 0, 0, time.UTC),
 	}
+	for _, part := range fetched {
+		in.Segments = append(in.Segments, part.Segments...)
+		in.Read = append(in.Read, part.Read...)
+		in.Counts.ObjectsListed += part.Objects
+		in.Counts.ObjectsRead += part.Objects
+		in.Counts.BytesListed += part.BytesListed
+		in.Counts.BytesRead += part.BytesRead
+		in.Counts.EventsMatched += part.EventsMatched
+		in.Counts.LinesSkipped += part.LinesSkipped
+	}
+	return in
+}
+
+// joinInto looks up the devices of an exhaust, and adds to the input what was counted.
+func (r *rig) joinInto(in *activities.BuildInput) activities.Joined {
+	r.t.Helper()
+	joined := must[activities.Joined](r, r.JoinDevices, activities.JoinInput{
+		Dataset: in.Request.Dataset, ConversationID: conversation, Staging: in.Staging, Segments: in.Segments,
+	})
+	in.Counts.EventsIndexed, in.Counts.Repeats, in.Counts.RepeatSegments = joined.Events, joined.Repeats, joined.RepeatSegments
+	in.Counts.Devices, in.Counts.Unknown, in.Counts.ConsentUnreadable = joined.Devices, joined.Unknown, joined.ConsentUnreadable
+	return joined
 }
 
 const (
@@ -262,14 +303,11 @@ const (
 	privateReport  = "uci-private-exhaust/1E2A/" + conversation + "_userinfo_20220406.csv"
 )
 
-// joinAndBuild makes the report of staged runs.
-func (r *rig) joinAndBuild(dataset exhaust.Dataset, ranges []activities.SegmentRange) (activities.Joined, activities.Built) {
+// joinAndBuild makes the report of what was fetched.
+func (r *rig) joinAndBuild(dataset exhaust.Dataset, fetched ...activities.Fetched) (activities.Joined, activities.Built) {
 	r.t.Helper()
-	joined := must[activities.Joined](r, r.JoinDevices, activities.JoinInput{
-		Dataset: dataset, ConversationID: conversation, Staging: staging, Segments: ranges,
-	})
-	in := buildInput(dataset, ranges)
-	in.RepeatSegments = joined.RepeatSegments
+	in := buildInput(dataset, fetched...)
+	joined := r.joinInto(&in)
 	return joined, must[activities.Built](r, r.BuildCSV, in)
 }
 
@@ -317,7 +355,7 @@ func column(records [][]string, i int) string {
 	return strings.Join(cells, " ")
 }
 
-// store is a store whose Open and List can be made to fail or tell.
+// store is a store whose opening and reading can be made to fail or tell.
 type store struct {
 	blob.Store
 	opening func(name string) error
@@ -325,12 +363,20 @@ type store struct {
 }
 
 func (s *store) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	return s.open(name, func() (io.ReadCloser, error) { return s.Store.Open(ctx, name) })
+}
+
+func (s *store) OpenVersion(ctx context.Context, object blob.Object) (io.ReadCloser, error) {
+	return s.open(object.Name, func() (io.ReadCloser, error) { return s.Store.OpenVersion(ctx, object) })
+}
+
+func (s *store) open(name string, open func() (io.ReadCloser, error)) (io.ReadCloser, error) {
 	if s.opening != nil {
 		if err := s.opening(name); err != nil {
 			return nil, err
 		}
 	}
-	r, err := s.Store.Open(ctx, name)
+	r, err := open()
 	if err == nil && s.reading != nil {
 		r = s.reading(name, r)
 	}

@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -96,44 +97,52 @@ func TestAConversationOfAnotherChannelIsNoData(t *testing.T) {
 	}
 }
 
-func TestRepeatedMessagesAreOneEventTheFirstInTime(t *testing.T) {
+// sent is an answer as answer makes it, with an ets.
+func sent(mid, at, device string, ets int64) string {
+	return strings.Replace(answer(mid, at, device), `{"eid"`, fmt.Sprintf(`{"ets":%d,"eid"`, ets), 1)
+}
+
+func TestWhatIsDeliveredAgainIsOneEventTheFirstInOrder(t *testing.T) {
 	r := newRig(t)
 	r.put("2022-03-01-0.json.gz",
-		answer("same-time", "2022-03-01T10:00:00Z", device(2)),
-		answer("later", "2022-03-01T10:00:05Z", device(1)),
-		answer("thrice", "2022-03-01T10:00:07Z", device(1)),
-		answer("", "2022-03-01T10:00:09Z", device(1)),
+		sent("second", "2022-03-01T10:00:00Z", device(2), 175), // three people within one second share its mid
+		sent("second", "2022-03-01T10:00:00Z", device(1), 640),
+		sent("second", "2022-03-01T10:00:00Z", device(4), 900),
+		sent("again", "2022-03-01T10:00:05Z", device(1), 5000),
+		sent("", "2022-03-01T10:00:09Z", device(1), 9000),
 	)
 	r.put("2022-03-01-1.json.zst",
-		answer("same-time", "2022-03-01T15:30:00+05:30", device(1)), // the same instant
-		answer("later", "2022-03-01T10:00:04Z", device(2)),
-		answer("thrice", "2022-03-01T10:00:06Z", device(2)),
-		answer("", "2022-03-01T10:00:09Z", device(1)), // without an id nothing says that it is the same
+		sent("again", "2022-03-01T15:30:04+05:30", strings.ToUpper(device(1)), 5000),                           // received earlier, 10:00:04Z
+		sent("again", "2022-03-01T10:00:06Z", device(1), 5001),                                                 // sent later: another event
+		sent("", "2022-03-01T10:00:09Z", device(1), 9000),                                                      // the same bytes again
+		strings.Replace(sent("again", "2022-03-01T10:00:07Z", device(1), 5000), `"score":1.0`, `"score":1`, 1), // other digits: another
 	)
-	// Of a message whose first event is an unknown device's nothing remains.
+	// Of an event whose device is unknown nothing remains, however often it is delivered.
 	r.put("2022-03-02-0.jsonl",
-		answer("thrice", "2022-03-01T10:00:08Z", device(1)),
-		answer("gone", "2022-03-02T00:00:00Z", "0000000000000000"),
-		answer("gone", "2022-03-02T00:00:01Z", device(1)),
+		sent("gone", "2022-03-02T00:00:00Z", "0000000000000000", 1),
+		sent("gone", "2022-03-02T00:00:01Z", "0000000000000000", 1),
+		sent("second", "2022-03-02T00:00:02Z", device(4), 900),
 	)
-	var ranges []activities.SegmentRange
-	for _, part := range must[[]activities.Part](r, r.PlanFetch, exhaust.Day("2022-03-01"), exhaust.Day("2022-03-02")) {
-		ranges = append(ranges, must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(part)).Segments...)
+	var fetched []activities.Fetched
+	for _, part := range must[[]activities.Part](r, r.PlanFetch, exhaust.Day("2022-03-01"), exhaust.Day("2022-03-02"), staging) {
+		fetched = append(fetched, must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(part)))
 	}
-	joined, built := r.joinAndBuild(exhaust.ResponseExhaust, ranges)
-	if want := (activities.Joined{Known: 2, Unknown: 1, RepeatSegments: 1}); joined != want {
+	joined, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched...)
+	if want := (activities.Joined{Known: 3, Unknown: 1, Devices: 4, Events: 12, Repeats: 4, RepeatSegments: 1}); joined != want {
 		t.Errorf("joined %+v, want %+v", joined, want)
 	}
-	if want := (activities.Built{Report: responseReport, RowsWritten: 5, RowsUnknownDevice: 1}); built != want {
+	if want := (activities.Built{Report: responseReport, Receipt: responseReport + ".receipt.json", RowsWritten: 7, Repeats: 4, RowsUnknownDevice: 1}); built != want {
 		t.Errorf("built %+v, want %+v", built, want)
 	}
 	const name = `,` + conversation + `,"Helpdesk, ""Sahayak""",`
 	const rest = `,s,q,,,,2,1,,[],"[{""1"":""yes""}]",,,`
 	want := strings.Join(exhaust.ResponseColumns, ",") + "\n" +
-		"same-time" + name + device(1) + rest + "2022-03-01T15:30:00+05:30\n" +
-		"later" + name + device(2) + rest + "2022-03-01T10:00:04Z\n" +
-		"thrice" + name + device(2) + rest + "2022-03-01T10:00:06Z\n" +
-		name + device(1) + rest + "2022-03-01T10:00:09Z\n" +
+		"second" + name + device(1) + rest + "2022-03-01T10:00:00Z\n" +
+		"second" + name + device(2) + rest + "2022-03-01T10:00:00Z\n" +
+		"second" + name + device(4) + rest + "2022-03-01T10:00:00Z\n" +
+		"again" + name + strings.ToUpper(device(1)) + rest + "2022-03-01T15:30:04+05:30\n" +
+		"again" + name + device(1) + rest + "2022-03-01T10:00:06Z\n" +
+		"again" + name + device(1) + rest + "2022-03-01T10:00:07Z\n" +
 		name + device(1) + rest + "2022-03-01T10:00:09Z\n"
 	if got := r.report(responseReport); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -150,26 +159,27 @@ func TestAPrivateExhaustOfDaysListsWhoConversed(t *testing.T) {
 		answer("e", "2022-03-01T10:00:04Z", device(1)),
 		answer("f", "2022-03-01T10:00:05Z", device(99)),
 		answer("g", "2022-03-01T10:00:06Z", "no-uuid"),
-		answer("a", "2022-03-01T10:00:07Z", device(2)), // a repeated message: device 2 said nothing
+		answer("a", "2022-03-01T10:00:00Z", device(2)), // another device in the same second
 	)
-	input := r.fetchInput(days("2022-03-01", "2022-03-01"))
+	input := r.fetchInput(r.part("2022-03-01", "2022-03-01"))
 	input.Dataset = exhaust.PrivateExhaust
 	fetched := must[activities.Fetched](r, r.FetchTelemetry, input)
 	for _, name := range r.files(staging) {
-		if strings.HasSuffix(name, ".rows") {
+		if strings.HasSuffix(name, ".events") {
 			t.Errorf("%s is staged, which nobody reads", name)
 		}
 	}
-	joined, built := r.joinAndBuild(exhaust.PrivateExhaust, fetched.Segments)
-	if want := (activities.Joined{Known: 4, Unknown: 2, RepeatSegments: 1}); joined != want {
+	joined, built := r.joinAndBuild(exhaust.PrivateExhaust, fetched)
+	if want := (activities.Joined{Known: 5, Unknown: 2, Devices: 7, Events: 8}); joined != want {
 		t.Errorf("joined %+v, want %+v", joined, want)
 	}
-	if want := (activities.Built{Report: privateReport, RowsWritten: 4, Undecryptable: 1}); built != want {
+	if want := (activities.Built{Report: privateReport, Receipt: privateReport + ".receipt.json", RowsWritten: 5, Undecryptable: 1}); built != want {
 		t.Errorf("built %+v, want %+v", built, want)
 	}
 	const name = conversation + `,"Helpdesk, ""Sahayak""",`
 	want := "Conversation ID,Conversation Name,Decrypted Device ID,Encrypted Device ID,Device UUID\n" +
 		name + phone(1) + "," + r.username(1) + "," + device(1) + "\n" +
+		name + phone(2) + "," + r.username(2) + "," + device(2) + "\n" +
 		name + device(3) + "," + r.username(3) + "," + device(3) + "\n" +
 		name + device(5) + ",," + device(5) + "\n" +
 		name + device(6) + ",not encrypted," + device(6) + "\n"
@@ -180,14 +190,24 @@ func TestAPrivateExhaustOfDaysListsWhoConversed(t *testing.T) {
 
 func TestAPrivateExhaustWithoutDaysListsWhoIsRegistered(t *testing.T) {
 	r := newRig(t)
+	// Registered, but users has no row of them.
+	for _, id := range []string{device(98), "no-uuid"} {
+		r.exec(`INSERT INTO user_registrations (users_id, applications_id) VALUES ($1, $2)`, id, conversation)
+	}
 	joined := must[activities.Joined](r, r.JoinDevices, activities.JoinInput{
 		Dataset: exhaust.PrivateExhaust, ConversationID: conversation, Staging: staging, FromRegistry: true,
 	})
-	if want := (activities.Joined{Known: 6}); joined != want {
-		t.Errorf("joined %+v, want %+v", joined, want)
+	if joined.ListedAt.IsZero() {
+		t.Error("it does not say when the registry was asked")
 	}
-	built := must[activities.Built](r, r.BuildCSV, buildInput(exhaust.PrivateExhaust, nil))
-	if want := (activities.Built{Report: privateReport, RowsWritten: 6, Undecryptable: 1}); built != want {
+	listedAt := joined.ListedAt
+	if joined.ListedAt = (time.Time{}); joined != (activities.Joined{Known: 6, Unknown: 2, Devices: 8}) {
+		t.Errorf("joined %+v, want 6 known of 8", joined)
+	}
+	in := buildInput(exhaust.PrivateExhaust)
+	in.ListedAt, in.Counts.Devices, in.Counts.Unknown = listedAt, joined.Devices, joined.Unknown
+	built := must[activities.Built](r, r.BuildCSV, in)
+	if want := (activities.Built{Report: privateReport, Receipt: privateReport + ".receipt.json", RowsWritten: 6, Undecryptable: 1}); built != want {
 		t.Errorf("built %+v, want %+v", built, want)
 	}
 	got := rows(t, r.report(privateReport))
@@ -206,8 +226,8 @@ func TestAnAnswerIsHiddenOfWhoRefusedConsentOnly(t *testing.T) {
 		answer("refused", "2022-03-01T10:00:01Z", device(3)),
 		answer("never asked", "2022-03-01T10:00:02Z", device(4)),
 	)
-	fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
-	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
+	fetched := r.fetch("2022-03-01", "2022-03-01")
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched)
 	got := rows(t, r.report(built.Report))
 	if want := `[{"1":"yes"}]  [{"1":"yes"}]`; column(got, 13) != want {
 		t.Errorf("answers %s, want %s", column(got, 13), want)
@@ -219,13 +239,13 @@ func TestBuildingAgainGivesTheSameBytes(t *testing.T) {
 	for _, name := range []string{"2022-03-01-0.json", "2022-03-02-0.json.gz"} {
 		r.put(name, answer("b", "2022-03-01T10:00:00Z", device(1)), answer("a", "2022-03-01T10:00:00Z", device(2)), "no JSON")
 	}
-	fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-02")))
-	_, first := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
+	fetched := r.fetch("2022-03-01", "2022-03-02")
+	_, first := r.joinAndBuild(exhaust.ResponseExhaust, fetched)
 	text := r.report(first.Report)
 	if got := column(rows(t, text), 0); got != "a b" {
 		t.Fatalf("messages %s", got)
 	}
-	_, second := r.joinAndBuild(exhaust.ResponseExhaust, fetched.Segments)
+	_, second := r.joinAndBuild(exhaust.ResponseExhaust, fetched)
 	if first != second || r.report(second.Report) != text {
 		t.Errorf("first %+v\n%s\nthen %+v\n%s", first, text, second, r.report(second.Report))
 	}
@@ -238,13 +258,13 @@ func TestABuildThatFailsLeavesNoFile(t *testing.T) {
 		lines = append(lines, answer(strings.Repeat("m", i%50)+"x", "2022-03-01T10:00:00Z", device(1)))
 	}
 	r.put("2022-03-01-0.json", lines...)
-	fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
+	fetched := r.fetch("2022-03-01", "2022-03-01")
 	must[activities.Joined](r, r.JoinDevices, activities.JoinInput{
 		Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Segments: fetched.Segments,
 	})
 	var cut string
 	for _, name := range r.files(staging) {
-		if strings.HasSuffix(name, ".rows") {
+		if strings.HasSuffix(name, ".events") {
 			cut = name
 		}
 	}
@@ -256,9 +276,9 @@ func TestABuildThatFailsLeavesNoFile(t *testing.T) {
 	if err := os.Truncate(path, info.Size()-8); err != nil {
 		t.Fatal(err)
 	}
-	_, err = run[activities.Built](r, r.BuildCSV, buildInput(exhaust.ResponseExhaust, fetched.Segments))
+	_, err = run[activities.Built](r, r.BuildCSV, buildInput(exhaust.ResponseExhaust, fetched))
 	failure := applicationError(t, err)
-	if want := "writing report " + responseReport + ": reading staged " + cut + ": "; failure.NonRetryable() || !strings.HasPrefix(failure.Message(), want) {
+	if want := "the report cannot be written: reading staged " + cut + ": "; failure.NonRetryable() || !strings.HasPrefix(failure.Message(), want) {
 		t.Errorf("non-retryable: %v, %s", failure.NonRetryable(), failure.Message())
 	}
 	if left := r.files("uci-response-exhaust/"); left != nil {
@@ -269,12 +289,11 @@ func TestABuildThatFailsLeavesNoFile(t *testing.T) {
 func TestStagedFilesThatAreGoneAreTold(t *testing.T) {
 	r := newRig(t)
 	r.put("2022-03-01-0.json", answer("a", "2022-03-01T10:00:00Z", device(1)), answer("a", "2022-03-01T11:00:00Z", device(1)))
-	fetched := must[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
-	joined := must[activities.Joined](r, r.JoinDevices, activities.JoinInput{
-		Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Segments: fetched.Segments,
-	})
+	fetched := r.fetch("2022-03-01", "2022-03-01")
+	in := buildInput(exhaust.ResponseExhaust, fetched)
+	r.joinInto(&in)
 	parts := "p0000-" + r.stagedAttempt(staging) + "-00000"
-	for _, gone := range []string{parts + ".index", parts + ".rows", "devices", "repeats-00000"} {
+	for _, gone := range []string{parts + ".index.2", parts + ".events", parts + ".read", "devices", "repeats.2-00000"} {
 		path := filepath.Join(r.reportsDir, staging, gone)
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -283,13 +302,11 @@ func TestStagedFilesThatAreGoneAreTold(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		if gone == parts+".index" {
+		if gone == parts+".index.2" {
 			_, err = run[activities.Joined](r, r.JoinDevices, activities.JoinInput{
 				Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Segments: fetched.Segments,
 			})
 		} else {
-			in := buildInput(exhaust.ResponseExhaust, fetched.Segments)
-			in.RepeatSegments = joined.RepeatSegments
 			_, err = run[activities.Built](r, r.BuildCSV, in)
 		}
 		failure := applicationError(t, err)
@@ -324,7 +341,7 @@ func TestACorruptObjectEndsTheExhaustAndIsNamed(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.write("2022-03-01/p 1.json.gz", test.damage(data))
-			_, err = run[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(days("2022-03-01", "2022-03-01")))
+			_, err = run[activities.Fetched](r, r.FetchTelemetry, r.fetchInput(r.part("2022-03-01", "2022-03-01")))
 			failure := applicationError(t, err)
 			want := `telemetry object "2022-03-01/p 1.json.gz" is corrupt: ` + test.problem
 			if !failure.NonRetryable() || failure.Type() != activities.CorruptTelemetry || failure.Message() != want {

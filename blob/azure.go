@@ -3,6 +3,7 @@ package blob
 import (
 	"cmp"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"iter"
@@ -12,11 +13,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
@@ -209,8 +212,8 @@ func (a *Azure) object(item *container.BlobItem) (Object, bool) {
 	object := Object{
 		Name:     strings.TrimPrefix(*item.Name, a.prefix),
 		Size:     valueOf(item.Properties.ContentLength),
-		ETag:     strings.Trim(string(valueOf(item.Properties.ETag)), `"`),
-		Modified: valueOf(item.Properties.LastModified),
+		ETag:     bareETag(item.Properties.ETag),
+		Modified: valueOf(item.Properties.LastModified).UTC(),
 	}
 	isFolder := valueOf(item.Properties.ResourceType) == "directory" || object.Size == 0 && strings.HasSuffix("/"+object.Name, "/")
 	for name, value := range item.Metadata {
@@ -225,6 +228,50 @@ func valueOf[T any](p *T) (value T) {
 		value = *p
 	}
 	return value
+}
+
+// bareETag is what stands between the quotes: listings leave them out, headers have them. A proxy that compresses spells
+// an ETag as a weak one; Azure itself has only strong ones, and If-Match matches no others.
+func bareETag(etag *azcore.ETag) string {
+	return strings.Trim(strings.TrimPrefix(string(valueOf(etag)), "W/"), `"`)
+}
+
+// Stat asks for the blob's properties, which an archived blob tells too.
+func (a *Azure) Stat(ctx context.Context, name string) (Object, error) {
+	if err := checkListed(name); err != nil {
+		return Object{}, a.wrap("stat", name, err)
+	}
+	properties, err := a.properties(ctx, name)
+	if err != nil {
+		return Object{}, a.wrap("stat", name, err)
+	}
+	fullName := a.prefix + name
+	object, ok := a.object(&container.BlobItem{Name: &fullName, Metadata: properties.Metadata, Properties: &container.BlobProperties{
+		ContentLength: properties.ContentLength, ETag: properties.ETag, LastModified: properties.LastModified,
+	}})
+	if !ok {
+		return Object{}, a.wrap("stat", name, ErrNotFound)
+	}
+	return object, nil
+}
+
+// properties asks by HEAD, whose answer has no body that would name a header which Azure refuses. A listing names it.
+func (a *Azure) properties(ctx context.Context, name string) (blob.GetPropertiesResponse, error) {
+	properties, err := a.container.NewBlobClient(a.prefix+name).GetProperties(ctx, nil)
+	if bloberror.HasCode(err, bloberror.InvalidHeaderValue) {
+		if _, listErr := a.pager(a.prefix+name, 1).NextPage(ctx); listErr != nil {
+			err = listErr
+		}
+	}
+	return properties, err
+}
+
+// checkListed refuses the names that no listing yields. All others are Azure's to judge.
+func checkListed(name string) error {
+	if name == "" || !utf8.ValidString(name) {
+		return &PermanentError{Reason: "a container cannot hold an object of that name"}
+	}
+	return nil
 }
 
 // Delete removes the blob.
@@ -273,6 +320,14 @@ func (a *Azure) wrap(doing, name string, err error) error {
 // cause is what an error of the SDK says, without the URL of the request, which may hold a signature. It does not wrap the
 // error, because whoever walks the chain would find the URL again.
 func (a *Azure) cause(err error) error {
+	if permanent, ok := errors.AsType[*PermanentError](err); ok {
+		return permanent
+	}
+	for _, known := range []error{ErrNotFound, ErrChanged} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
 	response, isResponse := errors.AsType[*azcore.ResponseError](err)
 	switch {
 	case !isResponse:
@@ -283,9 +338,52 @@ func (a *Azure) cause(err error) error {
 		return errors.New("the container does not exist")
 	case response.StatusCode == http.StatusPreconditionFailed:
 		return ErrChanged
-	default:
-		return fmt.Errorf("Azure answered %s (HTTP %d)", cmp.Or(response.ErrorCode, "without an error code"), response.StatusCode)
 	}
+	if reason := permanentReason(response); reason != "" {
+		return &PermanentError{Reason: reason}
+	}
+	return fmt.Errorf("Azure answered %s (HTTP %d)", cmp.Or(response.ErrorCode, "without an error code"), response.StatusCode)
+}
+
+// permanentReason is why asking again would get the same answer, "" where it might get another one.
+func permanentReason(response *azcore.ResponseError) string {
+	switch bloberror.Code(response.ErrorCode) {
+	case bloberror.BlobArchived:
+		return "it is in the archive tier: rehydrate it first"
+	case bloberror.BlobUsesCustomerSpecifiedEncryption:
+		return "it is encrypted with a customer-provided key, which this service does not have"
+	case bloberror.InvalidHeaderValue:
+		if version := unknownVersion(response); version != "" {
+			return "the storage account does not know the service version " + version + " that was sent in " + versionHeader
+		}
+	}
+	return ""
+}
+
+const versionHeader = "x-ms-version"
+
+// unknownVersion is the service version that was sent where the answer refuses that, else "". Azure names the header in
+// the answer; Azurite names only the version, in its message.
+func unknownVersion(response *azcore.ResponseError) string {
+	if response.RawResponse == nil || response.RawResponse.Request == nil {
+		return ""
+	}
+	version := ""
+	for name, values := range response.RawResponse.Request.Header { // the SDK spells it in lower case
+		if strings.EqualFold(name, versionHeader) && len(values) == 1 {
+			version = values[0]
+		}
+	}
+	body, err := runtime.Payload(response.RawResponse)
+	if err != nil || version == "" {
+		return ""
+	}
+	var refusal struct{ Message, HeaderName string }
+	_ = xml.Unmarshal(body, &refusal) // what is no XML names no header
+	if strings.EqualFold(refusal.HeaderName, versionHeader) || strings.Contains(refusal.Message, "API version "+version) {
+		return version
+	}
+	return ""
 }
 
 var signature = regexp.MustCompile(`(?i)\b(sig|signature|accountkey)=[^&;\s"']*`)

@@ -328,6 +328,11 @@ func TestNoErrorTellsASecret(t *testing.T) {
 				ConnectionString: "BlobEndpoint=" + endpoint + ";SharedAccessSignature=" + token})
 			calls := map[string]func(context.Context) error{
 				"open": func(ctx context.Context) error { _, err := store.Open(ctx, "a/b.csv"); return err },
+				"open version": func(ctx context.Context) error {
+					_, err := store.OpenVersion(ctx, Object{Name: "a/b.csv", Size: 1, ETag: "0x1"})
+					return err
+				},
+				"stat": func(ctx context.Context) error { _, err := store.Stat(ctx, "a/b.csv"); return err },
 				"list": func(ctx context.Context) error {
 					for _, err := range store.List(ctx, "a/b.csv", "") {
 						return err
@@ -382,7 +387,9 @@ func TestAMissingContainerIsNoMissingObject(t *testing.T) {
 	e := azurite(t)
 	store := openAzure(t, AzureOptions{ConnectionString: e.connection(e.host), Container: "not-there"})
 	_, openErr := store.Open(t.Context(), "a.csv")
-	for call, err := range map[string]error{"Open": openErr, "Ping": store.Ping(t.Context()), "Create": write(t.Context(), store, "a.csv", nil),
+	_, versionErr := store.OpenVersion(t.Context(), Object{Name: "a.csv", Size: 1, ETag: "0x1"})
+	_, statErr := store.Stat(t.Context(), "a.csv")
+	for call, err := range map[string]error{"Open": openErr, "OpenVersion": versionErr, "Stat": statErr, "Ping": store.Ping(t.Context()), "Create": write(t.Context(), store, "a.csv", nil),
 		"Delete": store.Delete(t.Context(), "a.csv")} {
 		if err == nil || errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "not-there: the container does not exist") {
 			t.Errorf("%s: %v", call, err)

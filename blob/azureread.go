@@ -12,6 +12,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 )
 
 // maxBreaks is how many requests in a row may break before they gave a byte.
@@ -19,18 +20,44 @@ const maxBreaks = 5
 
 // Open streams the object in ranges, each on the condition that the object still has the ETag of the first.
 func (a *Azure) Open(ctx context.Context, name string) (io.ReadCloser, error) {
-	if err := checkName(name); err != nil {
-		return nil, err
-	}
-	r := &azureReader{ctx: ctx, store: a, name: name, blob: a.container.NewBlobClient(a.prefix + name)}
-	err := r.request()
-	if response, ok := errors.AsType[*azcore.ResponseError](err); ok && response.StatusCode == http.StatusRequestedRangeNotSatisfiable {
-		return r, nil // an empty object has no range
-	}
-	if err != nil {
+	if err := checkListed(name); err != nil {
 		return nil, a.wrap("open", name, err)
 	}
+	r := a.newReader(ctx, name)
+	err := r.request()
+	if isEmpty(err) {
+		return r, nil
+	}
+	if err != nil {
+		return nil, a.wrap("open", name, r.cause(err))
+	}
 	return r, nil
+}
+
+// OpenVersion streams the object in ranges, each on the condition that the object has the ETag that was listed.
+func (a *Azure) OpenVersion(ctx context.Context, object Object) (io.ReadCloser, error) {
+	if err := checkListed(object.Name); err != nil {
+		return nil, a.wrap("open", object.Name, err)
+	}
+	r := a.newReader(ctx, object.Name)
+	r.isKnown, r.etag, r.size = true, object.ETag, object.Size
+	if err := r.request(); err != nil {
+		return nil, a.wrap("open", object.Name, r.versionCause(err))
+	}
+	if r.size == 0 {
+		r.finish()
+	}
+	return r, nil
+}
+
+func (a *Azure) newReader(ctx context.Context, name string) *azureReader {
+	return &azureReader{ctx: ctx, store: a, name: name, blob: a.container.NewBlobClient(a.prefix + name)}
+}
+
+// isEmpty tells whether a request failed because an empty object has no range.
+func isEmpty(err error) bool {
+	response, ok := errors.AsType[*azcore.ResponseError](err)
+	return ok && response.StatusCode == http.StatusRequestedRangeNotSatisfiable
 }
 
 type azureReader struct {
@@ -39,9 +66,10 @@ type azureReader struct {
 	name  string
 	blob  *blob.Client
 
-	etag   *azcore.ETag
-	size   int64 // of the object
-	offset int64 // of the next byte
+	isKnown bool   // whether etag and size are: by a listing, or by the first answer
+	etag    string // of the version that is read
+	size    int64  // of the object
+	offset  int64  // of the next byte
 
 	body    io.ReadCloser // of the request under way, nil if there is none
 	cancel  context.CancelFunc
@@ -50,13 +78,14 @@ type azureReader struct {
 	breaks  int         // of requests since the last byte
 }
 
-// request asks for the next range.
+// request asks for the next range; of an object that is known to be empty, for all of it.
 func (r *azureReader) request() error {
 	count := r.store.limits.bytes
-	if r.etag != nil {
+	isUnchanged := &blob.ModifiedAccessConditions{}
+	if r.isKnown {
 		count = min(count, r.size-r.offset)
+		isUnchanged.IfMatch = new(azcore.ETag(`"` + r.etag + `"`))
 	}
-	isUnchanged := &blob.ModifiedAccessConditions{IfMatch: r.etag} // no condition of the first request
 	ctx, cancel := context.WithCancel(r.ctx)
 	response, err := r.blob.DownloadStream(ctx, &blob.DownloadStreamOptions{
 		Range:            blob.HTTPRange{Offset: r.offset, Count: count},
@@ -68,15 +97,26 @@ func (r *azureReader) request() error {
 	}
 	r.body, r.cancel = response.Body, cancel
 	r.stall = time.AfterFunc(r.store.limits.stall, cancel)
-	if r.etag == nil {
-		r.etag = response.ETag
-		r.size, err = objectSize(response)
+	if err := r.checkVersion(response); err != nil {
+		r.drop()
+		return err
 	}
 	r.bodyEnd = min(r.offset+count, r.size)
-	if err != nil || r.etag == nil {
-		r.drop()
+	return nil
+}
+
+// checkVersion holds every answer to the version that is read, because not all that stands between here and Azure passes
+// a condition on.
+func (r *azureReader) checkVersion(response blob.DownloadStreamResponse) error {
+	size, err := objectSize(response)
+	etag := bareETag(response.ETag)
+	if err != nil || etag == "" {
 		return errors.Join(err, errors.New("the answer has no usable size or ETag"))
 	}
+	if r.isKnown && (size != r.size || etag != r.etag) {
+		return ErrChanged
+	}
+	r.isKnown, r.etag, r.size = true, etag, size
 	return nil
 }
 
@@ -165,13 +205,39 @@ func (r *azureReader) pause() {
 
 // wrap takes an object that is gone in the middle of reading for changed: what was read cannot be completed.
 func (r *azureReader) wrap(err error) error {
-	cause := r.store.cause(err)
-	if r.ctx.Err() != nil {
-		cause = r.ctx.Err()
-	} else if errors.Is(cause, ErrNotFound) {
+	cause := r.cause(err)
+	if errors.Is(cause, ErrNotFound) {
 		cause = ErrChanged
 	}
 	return fmt.Errorf("read object %q in %s at byte %d of %d: %w", r.store.prefix+r.name, r.store.where, r.offset, r.size, cause)
+}
+
+// cause is the store's, but for a blob that is being rehydrated: to Azure it is an archived one until it is back.
+func (r *azureReader) cause(err error) error {
+	if r.ctx.Err() != nil {
+		return r.ctx.Err()
+	}
+	if bloberror.HasCode(err, bloberror.BlobArchived) {
+		if properties, err := r.store.properties(r.ctx, r.name); err == nil && valueOf(properties.ArchiveStatus) != "" {
+			return errors.New("it is being rehydrated from the archive tier")
+		}
+	}
+	return r.store.cause(err)
+}
+
+// versionCause is why there is no version as it was listed. Whether a condition on an object that is not there fails or
+// the object is not found, servers do not agree on.
+func (r *azureReader) versionCause(err error) error {
+	if isEmpty(err) {
+		return ErrChanged // there was at least a byte
+	}
+	cause := r.cause(err)
+	if errors.Is(cause, ErrChanged) {
+		if _, err := r.store.properties(r.ctx, r.name); bloberror.HasCode(err, bloberror.BlobNotFound) {
+			return ErrNotFound
+		}
+	}
+	return cause
 }
 
 func (r *azureReader) Close() error {

@@ -90,18 +90,37 @@ func azuriteOAuth(t testing.TB) *emulator {
 
 func startAzuriteOAuth(t testing.TB) *emulator {
 	t.Helper()
-	program, err := devstack.Tool(t.Context(), "azurite-blob", os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, err := os.MkdirTemp("", "azurite-tls-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
 	roots := writeCertificate(t, dir)
-	command := exec.Command("node", program, "--oauth", "basic", "--cert", filepath.Join(dir, "cert.pem"), "--key", filepath.Join(dir, "key.pem"),
-		"--blobPort", "0", "--inMemoryPersistence", "--loose", "--silent", "--skipApiVersionCheck", "--disableTelemetry")
+	e := startAzurite(t, "--oauth", "basic", "--cert", filepath.Join(dir, "cert.pem"), "--key", filepath.Join(dir, "key.pem"), "--skipApiVersionCheck")
+	e.roots = roots
+	return e
+}
+
+// azuriteOfOlderVersions refuses the service versions that it does not know, as a storage account does. It ends with the test.
+func azuriteOfOlderVersions(t testing.TB) *emulator {
+	t.Helper()
+	e := startAzurite(t)
+	t.Cleanup(func() {
+		if err := e.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+func startAzurite(t testing.TB, options ...string) *emulator {
+	t.Helper()
+	program, err := devstack.Tool(t.Context(), "azurite-blob", os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command("node", append([]string{program, "--blobPort", "0", "--inMemoryPersistence", "--loose", "--silent",
+		"--disableTelemetry"}, options...)...)
 	command.Stderr = os.Stderr
 	output, err := command.StdoutPipe()
 	if err != nil {
@@ -118,9 +137,10 @@ func startAzuriteOAuth(t testing.TB) *emulator {
 	}
 	lines := bufio.NewScanner(output)
 	for lines.Scan() {
-		if _, host, found := strings.Cut(lines.Text(), "successfully listens on https://"); found {
+		if _, endpoint, found := strings.Cut(lines.Text(), "successfully listens on "); found {
 			go io.Copy(io.Discard, output)
-			return &emulator{endpoint: "https://" + host, host: host, roots: roots, stop: stop}
+			_, host, _ := strings.Cut(endpoint, "://")
+			return &emulator{endpoint: endpoint, host: host, stop: stop}
 		}
 	}
 	t.Fatalf("Azurite ended before it listened: %v", command.Wait())

@@ -26,7 +26,10 @@ type Object struct {
 }
 
 // Store keeps objects by name. It is safe for concurrent use. Every error names the object and what was being done, and
-// never holds a key, a token or a signed URL.
+// never holds a key, a token or a signed URL. One that no waiting heals is a *PermanentError.
+//
+// Whatever name List yields can be opened and asked about, however odd. The names of new objects are held to a stricter
+// rule, which suits every store, URL and file system; Create, Delete and SignURL refuse others.
 type Store interface {
 	// List yields the objects whose name starts with prefix and is greater than after ("" for all), in byte order of
 	// their names. It ends with the first error.
@@ -36,6 +39,13 @@ type Store interface {
 	// without reading a byte twice or missing one, and gives ErrChanged when the object was written anew meanwhile.
 	// ErrNotFound if there is none. The context governs the reading too.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
+
+	// OpenVersion streams the version of the object that a listing told: ErrChanged where it is another one by now (its
+	// ETag or its size differs), ErrNotFound where there is none. Otherwise it is as Open.
+	OpenVersion(ctx context.Context, object Object) (io.ReadCloser, error)
+
+	// Stat is the object as a listing would tell it now; ErrNotFound where there is none.
+	Stat(ctx context.Context, name string) (Object, error)
 
 	// Create begins an object that appears whole at Commit or not at all, and then replaces an existing one of that
 	// name. The context governs the writing and the commit too.
@@ -72,11 +82,21 @@ var (
 	ErrChanged = errors.New("the object was changed meanwhile")
 )
 
+// PermanentError tells that no waiting heals a failure: somebody has to change the object, its name or the settings first.
+type PermanentError struct {
+	// Reason is a clause about the object, such as "it is in the archive tier: rehydrate it first". It names neither the
+	// object nor the host, the account or the container, so that it can be shown to anybody.
+	Reason string
+}
+
+func (e *PermanentError) Error() string { return e.Reason }
+
 // maxNameBytes is Azure's limit of 1,024 characters, held in bytes so that it holds for folders too.
 const maxNameBytes = 1024
 
-// checkName tells what is wrong with an object's name: it must be relative, UTF-8, '/'-separated, of at most 1,024
-// bytes, without an empty, "." or ".." segment, control characters or backslashes.
+// checkName tells what is wrong with the name of an object of our own: it must be relative, UTF-8, '/'-separated, of at
+// most 1,024 bytes, without an empty, "." or ".." segment, control characters or backslashes. Names that others gave their
+// objects are not held to it.
 func checkName(name string) error {
 	switch {
 	case name == "":

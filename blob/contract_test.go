@@ -10,12 +10,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 )
 
 // TestEveryStoreKeepsTheContract is what Store promises, on each kind of store.
@@ -58,6 +61,9 @@ var contract = map[string]func(*testing.T, Store, *http.Client){
 	"a signed URL does nothing else":                           signedURLDoesNothingElse,
 	"of two writers the content of one wins whole":             oneWriterWins,
 	"what two writers write at the same time does not mix":     interleavedWritersDoNotMix,
+	"a listed version is read, and no other one":               readsListedVersion,
+	"stat tells what a listing tells":                          statsAsListed,
+	"whatever a listing yields can be read":                    readsWhatIsListed,
 	"an object replaced while it is read has changed":          noticesChange,
 	"a cancelled context ends everything, and nothing appears": obeysContext,
 	"ping answers": pings,
@@ -249,18 +255,51 @@ func refusesInvalidNames(t *testing.T, store Store, _ *http.Client) {
 	ctx := t.Context()
 	for _, name := range []string{"", "/", "/a", "a/", "a//b", ".", "..", "./a", "a/.", "a/../b", "../a", "a\\b", "a\nb", "a\x00b", "a\x7f",
 		"a\u0085b", "a\xffb", strings.Repeat("a", 1025)} {
-		reader, openErr := store.Open(ctx, name)
 		writer, createErr := store.Create(ctx, name, "text/csv")
 		signed, signErr := store.SignURL(ctx, name, time.Now().Add(time.Hour))
 		deleteErr := store.Delete(ctx, name)
-		for call, err := range map[string]error{"Open": openErr, "Create": createErr, "SignURL": signErr, "Delete": deleteErr} {
+		for call, err := range map[string]error{"Create": createErr, "SignURL": signErr, "Delete": deleteErr} {
 			if err == nil || !strings.Contains(err.Error(), "object name") || errors.Is(err, ErrNotFound) {
 				t.Errorf("%s(%q): %v", call, name, err)
 			}
 		}
-		if reader != nil || writer != nil || signed != "" {
+		if writer != nil || signed != "" {
 			t.Errorf("%q: got something besides the error", name)
 		}
+	}
+	for _, name := range []string{"", "a\xffb/c"} {
+		if _, isLocal := store.(*Local); isLocal && name != "" {
+			continue // a folder holds it
+		}
+		wantPermanent(t, store, name, "cannot hold an object of that name")
+	}
+}
+
+// wantPermanent checks that every way to read the object says for good that it cannot be read.
+func wantPermanent(t *testing.T, store Store, name, reason string) {
+	t.Helper()
+	reader, openErr := store.Open(t.Context(), name)
+	version, versionErr := store.OpenVersion(t.Context(), Object{Name: name, Size: 1, ETag: "1"})
+	object, statErr := store.Stat(t.Context(), name)
+	for call, err := range map[string]error{"Open": openErr, "OpenVersion": versionErr, "Stat": statErr} {
+		wantReason(t, call, err, name, reason)
+	}
+	if reader != nil || version != nil || object != (Object{}) {
+		t.Errorf("%q: got something besides the error", name)
+	}
+}
+
+// wantReason checks that err names the object and holds a PermanentError whose reason ends so.
+func wantReason(t *testing.T, call string, err error, name, reason string) {
+	t.Helper()
+	permanent, ok := errors.AsType[*PermanentError](err)
+	if !ok || !strings.HasSuffix(permanent.Reason, reason) {
+		t.Errorf("%s(%q) gave %v, want a PermanentError that ends in %q", call, name, err, reason)
+		return
+	}
+	quoted := fmt.Sprintf("%q", name)
+	if !strings.Contains(err.Error(), strings.Trim(quoted, `"`)) || !strings.HasSuffix(err.Error(), ": "+permanent.Reason) {
+		t.Errorf("%s: %v, want the name %s and the reason %q", call, err, quoted, permanent.Reason)
 	}
 }
 
@@ -268,8 +307,14 @@ func notFound(t *testing.T, store Store, _ *http.Client) {
 	ctx := t.Context()
 	put(t, store, "folder/there.csv", []byte("x"))
 	for _, name := range []string{"missing", "folder", "folder/missing", "folder/there.csv/below", "no/such/folder/x"} {
-		if _, err := store.Open(ctx, name); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), name) {
-			t.Errorf("Open(%q): %v, want ErrNotFound with the name", name, err)
+		_, openErr := store.Open(ctx, name)
+		_, versionErr := store.OpenVersion(ctx, Object{Name: name, Size: 1, ETag: "0x1"})
+		_, emptyErr := store.OpenVersion(ctx, Object{Name: name, ETag: "0x1"})
+		_, statErr := store.Stat(ctx, name)
+		for call, err := range map[string]error{"Open": openErr, "OpenVersion": versionErr, "OpenVersion, empty": emptyErr, "Stat": statErr} {
+			if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s(%q): %v, want ErrNotFound with the name", call, name, err)
+			}
 		}
 		if err := store.Delete(ctx, name); err != nil {
 			t.Errorf("Delete(%q): %v", name, err)
@@ -416,25 +461,175 @@ func interleavedWritersDoNotMix(t *testing.T, store Store, _ *http.Client) {
 	}
 }
 
-func noticesChange(t *testing.T, store Store, _ *http.Client) {
-	first := randomBytes(3 << 20)
-	put(t, store, "a/changing.bin", first)
-	reader, err := store.Open(t.Context(), "a/changing.bin")
+// statOf is the object, which must be there.
+func statOf(t testing.TB, store Store, name string) Object {
+	t.Helper()
+	object, err := store.Stat(t.Context(), name)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("Stat(%q): %v", name, err)
+	}
+	return object
+}
+
+// getVersion reads the version to its end.
+func getVersion(t testing.TB, store Store, object Object) ([]byte, error) {
+	t.Helper()
+	reader, err := store.OpenVersion(t.Context(), object)
+	if err != nil {
+		return nil, err
 	}
 	defer reader.Close()
-	head := make([]byte, 100_000)
-	if _, err := io.ReadFull(reader, head); err != nil {
-		t.Fatal(err)
+	return io.ReadAll(reader)
+}
+
+func readsListedVersion(t *testing.T, store Store, _ *http.Client) {
+	for _, size := range []int{0, 1, 1 << 20, 3<<20 + 7} {
+		content := randomBytes(size)
+		put(t, store, "2022-03-01/part.json", content)
+		listed := list(t, store, "2022-03-01", "")[0]
+		if got, err := getVersion(t, store, listed); err != nil || !bytes.Equal(got, content) {
+			t.Errorf("%d bytes: read %d, %v", size, len(got), err)
+		}
+		longer, shorter, unknown := listed, listed, listed
+		longer.Size++
+		shorter.Size--
+		unknown.ETag = ""
+		others := map[string]Object{"of another size": longer, "without an ETag": unknown}
+		if size > 0 {
+			others["of a smaller size"] = shorter
+		}
+		for which, other := range others {
+			if got, err := getVersion(t, store, other); !errors.Is(err, ErrChanged) || len(got) != 0 {
+				t.Errorf("%d bytes: a version %s gave %d bytes, %v, want ErrChanged", size, which, len(got), err)
+			}
+		}
+		for which, newer := range map[string][]byte{"the same content": content, "more": randomBytes(size + 1), "nothing": nil} {
+			put(t, store, "2022-03-01/part.json", newer)
+			got, err := getVersion(t, store, listed)
+			if !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "2022-03-01/part.json") || len(got) != 0 {
+				t.Errorf("%d bytes: after %s was written anew it gave %d bytes, %v, want ErrChanged with the name", size, which, len(got), err)
+			}
+		}
+		if err := store.Delete(t.Context(), "2022-03-01/part.json"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := getVersion(t, store, listed); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%d bytes: after the deletion it gave %v, want ErrNotFound", size, err)
+		}
 	}
-	put(t, store, "a/changing.bin", randomBytes(8<<20))
-	rest, err := io.ReadAll(reader)
-	if !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "a/changing.bin") {
-		t.Errorf("reading on gave %v, want ErrChanged with the name", err)
+}
+
+func statsAsListed(t *testing.T, store Store, _ *http.Client) {
+	for _, size := range []int{0, 1, firstBlock + 1} {
+		name := fmt.Sprintf("sizes/%d.bin", size)
+		for range 2 {
+			put(t, store, name, randomBytes(size))
+			got, listed := statOf(t, store, name), list(t, store, name, "")[0]
+			if got != listed || got.Name != name || got.Size != int64(size) {
+				t.Errorf("Stat tells %+v, the listing %+v: want the same, with %d bytes", got, listed, size)
+			}
+		}
 	}
-	if got := append(head, rest...); !bytes.HasPrefix(first, got) {
-		t.Errorf("%d bytes were read that are not of the first content", len(got))
+}
+
+// oddNames are names that others gave their objects. No name is in it that the emulator of Azure changes or cannot list:
+// it makes slashes of backslashes, and its listings fail at control characters that XML cannot hold.
+var oddNames = map[string][]string{
+	"every store": {"2022-03-01/tab\there.json.gz", "2022-03-01/line\nfeed.json", "2022-03-01/carriage\rreturn.json", "2022-03-01/\x7f.json",
+		"2022-03-01/\u0085.json", "2022-03-01/ ", " 2022/x.json", "2022-03-01/trailing.json ", "2022-03-01/a&lt;<b>.json", "2022-03-01/%2F+.json",
+		strings.Repeat("हिन्दी/", 60) + "x.json"}, // of more than 1,024 bytes, but fewer characters
+	"Azure": {"2022-03-01//part-0.json.gz", "2022-03-01/./x.json.gz", "2022-03-01/../x.json.gz", "2022-03-01/folder/", "2022-03-01/.",
+		"2022-03-01/..", "/2022-03-01/x.json", "//", ".", "..", "./x", "../x"},
+	"a folder": {"2022-03-01/back\\slash.json", "2022-03-01/\x01\x1f.json", "2022-03-01/not\xffUTF-8\xc0.json", "\xff\xfe/x.json"},
+}
+
+func readsWhatIsListed(t *testing.T, store Store, _ *http.Client) {
+	want := slices.Clone(oddNames["every store"])
+	if _, isLocal := store.(*Local); isLocal {
+		want = append(want, oddNames["a folder"]...)
+	} else {
+		want = append(want, oddNames["Azure"]...)
+	}
+	for _, name := range want {
+		upload(t, store, name, "content of "+name)
+	}
+	slices.Sort(want)
+	objects := list(t, store, "", "")
+	var got []string
+	for _, object := range objects {
+		got = append(got, object.Name)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("listed %q\nwant   %q", got, want)
+	}
+	for _, object := range objects {
+		content := "content of " + object.Name
+		if stat := statOf(t, store, object.Name); stat != object {
+			t.Errorf("%q: Stat tells %+v, the listing %+v", object.Name, stat, object)
+		}
+		if got := get(t, store, object.Name); string(got) != content {
+			t.Errorf("%q: Open reads %q", object.Name, got)
+		}
+		if got, err := getVersion(t, store, object); err != nil || string(got) != content {
+			t.Errorf("%q: OpenVersion reads %q, %v", object.Name, got, err)
+		}
+		folder := object.Name[:strings.LastIndexByte(object.Name, '/')+1]
+		if !slices.Contains(list(t, store, folder, ""), object) {
+			t.Errorf("%q is not listed by the prefix %q", object.Name, folder)
+		}
+	}
+}
+
+// upload puts an object of any name, as others do who write to the store.
+func upload(t *testing.T, store Store, name, content string) {
+	t.Helper()
+	var err error
+	switch store := store.(type) {
+	case *Azure:
+		_, err = store.container.NewBlockBlobClient(store.prefix+name).Upload(t.Context(), streaming.NopCloser(strings.NewReader(content)), nil)
+	case *Local:
+		path := store.root + "/" + name
+		if err = os.MkdirAll(path[:strings.LastIndexByte(path, '/')], 0o700); err == nil {
+			err = os.WriteFile(path, []byte(content), 0o600)
+		}
+	}
+	if err != nil {
+		t.Fatalf("upload %q: %v", name, err)
+	}
+}
+
+func noticesChange(t *testing.T, store Store, _ *http.Client) {
+	for call, open := range map[string]func(name string) (io.ReadCloser, error){
+		"Open": func(name string) (io.ReadCloser, error) { return store.Open(t.Context(), name) },
+		"OpenVersion": func(name string) (io.ReadCloser, error) {
+			return store.OpenVersion(t.Context(), statOf(t, store, name))
+		},
+	} {
+		for what, change := range map[string]func(name string){
+			"replaced by more":         func(name string) { put(t, store, name, randomBytes(8<<20)) },
+			"replaced by the same":     func(name string) { put(t, store, name, get(t, store, name)) },
+			"replaced by what is less": func(name string) { put(t, store, name, randomBytes(10)) },
+		} {
+			first := randomBytes(3 << 20)
+			put(t, store, "a/changing.bin", first)
+			reader, err := open("a/changing.bin")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer reader.Close()
+			head := make([]byte, 100_000)
+			if _, err := io.ReadFull(reader, head); err != nil {
+				t.Fatal(err)
+			}
+			change("a/changing.bin")
+			rest, err := io.ReadAll(reader)
+			if !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "a/changing.bin") {
+				t.Errorf("%s, %s: reading on gave %v, want ErrChanged with the name", call, what, err)
+			}
+			if got := append(head, rest...); !bytes.HasPrefix(first, got) {
+				t.Errorf("%s, %s: %d bytes were read that are not of the first content", call, what, len(got))
+			}
+		}
 	}
 }
 

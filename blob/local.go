@@ -75,7 +75,7 @@ func (l *Local) List(ctx context.Context, prefix, after string) iter.Seq2[Object
 		dir := "."
 		if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
 			dir = prefix[:i]
-			if !fs.ValidPath(dir) || dir == "." || isTemporary(dir) {
+			if !isFileName(dir) || isTemporary(dir) {
 				return // no object can have such a name
 			}
 		}
@@ -129,7 +129,7 @@ func (w *walk) read(dir string) ([]entry, error) {
 		dirEntries, err = file.ReadDir(-1)
 		file.Close()
 	}
-	if isMissing(err) {
+	if isMissing(err) || errors.Is(err, syscall.ENAMETOOLONG) {
 		return nil, nil
 	}
 	if err != nil {
@@ -175,10 +175,7 @@ func (w *walk) matches(e entry) bool {
 }
 
 func (w *walk) visit(e entry) error {
-	info, err := w.root.Stat(e.name)
-	if err != nil && e.isLink {
-		info, err = w.root.Lstat(e.name)
-	}
+	info, err := stat(w.root, e.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // deleted since the folder was read
 	}
@@ -191,11 +188,27 @@ func (w *walk) visit(e entry) error {
 		}
 		return w.walkFolder(e.name)
 	}
-	object := Object{Name: e.name, Size: info.Size(), ETag: etag(info), Modified: info.ModTime()}
-	if !w.yield(object, nil) {
+	if !w.yield(object(e.name, info), nil) {
 		return errStopped
 	}
 	return nil
+}
+
+// stat looks at what a link leads to, and at the link itself where that is nothing inside the root.
+func stat(root *os.Root, name string) (fs.FileInfo, error) {
+	info, err := root.Stat(name)
+	if err != nil {
+		if link, err := root.Lstat(name); err == nil && isLink(link) {
+			return link, nil
+		}
+	}
+	return info, err
+}
+
+func isLink(info fs.FileInfo) bool { return info.Mode()&fs.ModeSymlink != 0 }
+
+func object(name string, info fs.FileInfo) Object {
+	return Object{Name: name, Size: info.Size(), ETag: etag(info), Modified: info.ModTime()}
 }
 
 // isAbove reports whether the target of a link is one of the folders that the link lies in: that would be walked for ever.
@@ -215,17 +228,48 @@ func etag(info fs.FileInfo) string {
 	return fmt.Sprintf("%x-%x-%x", info.Size(), info.ModTime().UnixNano(), fileNumber(info))
 }
 
-// Open streams a file. Whether it was written to or replaced meanwhile is looked up when its end is reached.
+// Open streams a file as long as it was when it was opened. Whether it was written to or replaced meanwhile is looked up
+// at the end.
 func (l *Local) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	file, info, err := l.openFile(name)
 	if err != nil {
 		return nil, err
 	}
-	return &localReader{ctx: ctx, store: l, name: name, file: file, etag: etag(info)}, nil
+	return &localReader{ctx: ctx, store: l, name: name, file: file, etag: etag(info), size: info.Size()}, nil
+}
+
+// OpenVersion compares the file with the listing when it opens it; its end is that of Open.
+func (l *Local) OpenVersion(ctx context.Context, object Object) (io.ReadCloser, error) {
+	file, info, err := l.openFile(object.Name)
+	if err != nil {
+		return nil, err
+	}
+	if etag(info) != object.ETag || info.Size() != object.Size {
+		file.Close()
+		return nil, wrap("open", object.Name, ErrChanged)
+	}
+	return &localReader{ctx: ctx, store: l, name: object.Name, file: file, etag: object.ETag, size: object.Size}, nil
+}
+
+// Stat looks at the file. Of a link that leads nowhere it tells the link, as a listing does.
+func (l *Local) Stat(_ context.Context, name string) (Object, error) {
+	root, err := l.openListed("stat", name)
+	if err != nil {
+		return Object{}, err
+	}
+	defer root.Close()
+	info, err := stat(root, name)
+	if isMissing(err) || err == nil && !info.Mode().IsRegular() && !isLink(info) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Object{}, wrap("stat", name, err)
+	}
+	return object(name, info), nil
 }
 
 func (l *Local) openFile(name string) (*os.File, fs.FileInfo, error) {
-	root, err := l.openFor(name)
+	root, err := l.openListed("open", name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -248,7 +292,7 @@ func (l *Local) openFile(name string) (*os.File, fs.FileInfo, error) {
 
 // openError keeps apart what is not there and what is there but cannot be read: a caller may take the former for deleted.
 func openError(root *os.Root, name string, err error) error {
-	if info, lerr := root.Lstat(name); lerr == nil && info.Mode()&fs.ModeSymlink != 0 {
+	if info, lerr := root.Lstat(name); lerr == nil && isLink(info) {
 		return fmt.Errorf("open object %q: it is a symbolic link to nothing readable inside the store: %s", name, cause(err))
 	}
 	if isMissing(err) {
@@ -265,8 +309,14 @@ func wrap(doing, name string, err error) error {
 	return fmt.Errorf("%s object %q: %w", doing, name, cause(err))
 }
 
+// errFileName is about a name that no file can have.
+var errFileName error = &PermanentError{Reason: "a folder cannot hold an object of that name"}
+
 // cause is the error without the path, which the caller names.
 func cause(err error) error {
+	if errors.Is(err, syscall.ENAMETOOLONG) {
+		return errFileName
+	}
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err
 	}
@@ -277,20 +327,29 @@ func cause(err error) error {
 }
 
 type localReader struct {
-	ctx   context.Context
-	store *Local
-	name  string
-	file  *os.File
-	etag  string
+	ctx    context.Context
+	store  *Local
+	name   string
+	file   *os.File
+	etag   string
+	size   int64 // of the version that is read
+	offset int64
 }
 
 func (r *localReader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, wrap("read", r.name, err)
 	}
-	n, err := r.file.Read(p)
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if r.offset == r.size {
+		return 0, r.atEnd()
+	}
+	n, err := r.file.Read(p[:min(int64(len(p)), r.size-r.offset)])
+	r.offset += int64(n)
 	if err == io.EOF {
-		return n, r.atEnd()
+		err = ErrChanged // it has been cut
 	}
 	return n, wrap("read", r.name, err)
 }
@@ -299,18 +358,20 @@ func (r *localReader) Read(p []byte) (int, error) {
 // whether it was replaced.
 func (r *localReader) atEnd() error {
 	info, err := r.file.Stat()
+	if err == nil && etag(info) != r.etag {
+		err = ErrChanged
+	}
 	if err != nil {
 		return wrap("read", r.name, err)
 	}
-	current, currentInfo, err := r.store.openFile(r.name)
+	current, err := r.store.Stat(r.ctx, r.name)
 	if errors.Is(err, ErrNotFound) {
 		return io.EOF // deleted: what was read is whole all the same
 	}
 	if err != nil {
 		return err
 	}
-	current.Close()
-	if etag(info) != r.etag || etag(currentInfo) != r.etag {
+	if current.ETag != r.etag {
 		return wrap("read", r.name, ErrChanged)
 	}
 	return io.EOF
@@ -514,7 +575,31 @@ func (l *Local) open() (*os.Root, error) {
 	return root, nil
 }
 
-// openFor opens the root for the object of that name.
+// openListed opens the root for reading the object of that name.
+func (l *Local) openListed(doing, name string) (*os.Root, error) {
+	switch {
+	case !isFileName(name):
+		return nil, wrap(doing, name, errFileName)
+	case isTemporary(name):
+		return nil, wrap(doing, name, &PermanentError{Reason: "the folder " + tmpDir + " is for files being written"})
+	}
+	return l.open()
+}
+
+// isFileName tells whether a file beneath the root can have that name: the way there must be told by names alone.
+func isFileName(name string) bool {
+	if strings.ContainsRune(name, 0) || filepath.ToSlash(name) != name { // on Windows a backslash separates folders too
+		return false
+	}
+	for segment := range strings.SplitSeq(name, "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return false
+		}
+	}
+	return true
+}
+
+// openFor opens the root for an object of that name of our own.
 func (l *Local) openFor(name string) (*os.Root, error) {
 	if err := checkLocalName(name); err != nil {
 		return nil, err

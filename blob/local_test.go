@@ -60,6 +60,9 @@ func TestAFolderStoreNeverLeavesItsRoot(t *testing.T) {
 		t.Errorf("listed %q, want the links themselves, %q", names, want)
 	}
 	for _, name := range names {
+		if link := list(t, store, name, "")[0]; statOf(t, store, name) != link {
+			t.Errorf("Stat(%q) tells %+v, the listing %+v", name, statOf(t, store, name), link)
+		}
 		_, err := store.Open(t.Context(), name)
 		if err == nil || errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "symbolic link") {
 			t.Errorf("Open(%q): %v, want an error that names the link", name, err)
@@ -135,6 +138,9 @@ func TestOnlyFilesAreObjects(t *testing.T) {
 		if _, err := store.Open(t.Context(), name); !errors.Is(err, ErrNotFound) {
 			t.Errorf("Open(%q): %v", name, err)
 		}
+		if _, err := store.Stat(t.Context(), name); !errors.Is(err, ErrNotFound) {
+			t.Errorf("Stat(%q): %v", name, err)
+		}
 		if err := store.Delete(t.Context(), "empty"); err != nil {
 			t.Errorf("Delete(%q): %v", name, err)
 		}
@@ -169,7 +175,7 @@ func TestWhatDeadProcessesLeftIsInvisibleAndGoesAway(t *testing.T) {
 	if len(leftovers) != 2 {
 		t.Fatalf("temporary files: %v", leftovers)
 	}
-	if _, err := store.Open(t.Context(), ".tmp/"+leftovers[0]); err == nil || !strings.Contains(err.Error(), "not allowed") {
+	if _, err := store.Open(t.Context(), ".tmp/"+leftovers[0]); err == nil || !strings.Contains(err.Error(), "is for files being written") {
 		t.Errorf("opening a temporary file: %v", err)
 	}
 	old := time.Now().Add(-staleAfter - time.Minute)
@@ -194,7 +200,8 @@ func TestAVanishedRootIsAnErrorAndNotAnEmptyStore(t *testing.T) {
 	for _, err := range store.List(t.Context(), "", "") {
 		listErr = err
 	}
-	for call, err := range map[string]error{"Open": openErr, "List": listErr, "Create": write(t.Context(), store, "a.csv", nil),
+	_, statErr := store.Stat(t.Context(), "a.csv")
+	for call, err := range map[string]error{"Open": openErr, "List": listErr, "Stat": statErr, "Create": write(t.Context(), store, "a.csv", nil),
 		"Delete": store.Delete(t.Context(), "a.csv"), "Ping": store.Ping(t.Context())} {
 		if err == nil || errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), root) {
 			t.Errorf("%s: %v, want an error that names the folder", call, err)
@@ -220,14 +227,81 @@ func TestAFileThatGrowsWhileItIsReadHasChanged(t *testing.T) {
 	if _, err := io.ReadFull(reader, make([]byte, 500)); err != nil {
 		t.Fatal(err)
 	}
-	file, err := os.OpenFile(filepath.Join(root, "a.log"), os.O_APPEND|os.O_WRONLY, 0)
+	appendTo(t, filepath.Join(root, "a.log"), "one more line\n")
+	if rest, err := io.ReadAll(reader); !errors.Is(err, ErrChanged) || len(rest) != 500 {
+		t.Errorf("reading on gave %d bytes, %v, want the 500 that were there and ErrChanged", len(rest), err)
+	}
+}
+
+func TestAFileThatIsCutWhileItIsReadHasChanged(t *testing.T) {
+	root := t.TempDir()
+	store := openLocal(t, root)
+	put(t, store, "a.log", randomBytes(1000))
+	reader, err := store.OpenVersion(t.Context(), statOf(t, store, "a.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	file.WriteString("one more line\n")
-	file.Close()
+	defer reader.Close()
+	if err := os.Truncate(filepath.Join(root, "a.log"), 700); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := io.ReadAll(reader); !errors.Is(err, ErrChanged) {
-		t.Errorf("reading on gave %v, want ErrChanged", err)
+		t.Errorf("reading gave %v, want ErrChanged", err)
+	}
+}
+
+func TestAFileThatGrewAfterItWasListedIsAnotherVersion(t *testing.T) {
+	root := t.TempDir()
+	store := openLocal(t, root)
+	put(t, store, "a.log", randomBytes(1000))
+	listed := list(t, store, "", "")[0]
+	appendTo(t, filepath.Join(root, "a.log"), "x")
+	if _, err := store.OpenVersion(t.Context(), listed); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), `"a.log"`) {
+		t.Errorf("OpenVersion gave %v, want ErrChanged with the name", err)
+	}
+}
+
+func TestAFileThatGrewBeforeItWasDeletedHasChanged(t *testing.T) {
+	root := t.TempDir()
+	store := openLocal(t, root)
+	put(t, store, "a.log", randomBytes(1000))
+	reader, err := store.Open(t.Context(), "a.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	appendTo(t, filepath.Join(root, "a.log"), "one more line\n")
+	if err := store.Delete(t.Context(), "a.log"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(reader); !errors.Is(err, ErrChanged) {
+		t.Errorf("reading gave %v, want ErrChanged", err)
+	}
+}
+
+func appendTo(t *testing.T, path, content string) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.WriteString(content); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestANameThatNoFileCanHaveFailsForGood(t *testing.T) {
+	store := openLocal(t, t.TempDir())
+	put(t, store, "2022-03-01/x.json.gz", []byte("x"))
+	for _, name := range append(oddNames["Azure"], "2022-03-01/a\x00b", "2022-03-01/"+strings.Repeat("a", 256), strings.Repeat("हिन्दी", 15)+"/x.json") {
+		wantPermanent(t, store, name, "a folder cannot hold an object of that name")
+	}
+	wantPermanent(t, store, ".tmp/x.json", "the folder .tmp is for files being written")
+	err := write(t.Context(), store, strings.Repeat("a", 256), []byte("x"))
+	wantReason(t, "Commit", err, strings.Repeat("a", 256), "a folder cannot hold an object of that name")
+	if objects := list(t, store, strings.Repeat("a", 256)+"/", ""); len(objects) != 0 {
+		t.Errorf("listed %v", objects)
 	}
 }
 

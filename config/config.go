@@ -1,13 +1,16 @@
-// Package config is the settings, read from the environment and from nowhere else and all checked
-// at start; it may not open, connect to or create anything.
+// Package config is the settings, read from the environment (secrets also from files that it names) and all checked at
+// start; it may not connect to or create anything.
 package config
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +20,7 @@ import (
 
 	"data-exhaust/blob"
 	"data-exhaust/report"
+	"data-exhaust/telemetry"
 )
 
 // Config is every setting, valid. Its printed, logged and marshalled forms hide what is secret.
@@ -52,6 +56,12 @@ type Config struct {
 	NightlyCron        string
 	NightlyConcurrency int
 	ReportRetention    time.Duration
+	// CSVByteOrderMark and CSVFormulaGuard are for spreadsheets.
+	CSVByteOrderMark, CSVFormulaGuard bool
+	// SettleTime is how long a telemetry object must have been left alone before it is called corrupt.
+	SettleTime time.Duration
+	// ReceiptKey makes receipt.ParseKey's key; "" takes the one in DataDir.
+	ReceiptKey string
 	// WebhookSecret signs webhooks; "" where there are none.
 	WebhookSecret       string
 	WebhookAllowPrivate bool
@@ -67,6 +77,10 @@ type Config struct {
 func Load(environ []string) (Config, error) {
 	c := Config{isSet: make(map[string]bool)}
 	settings := c.settings()
+	var known []string
+	for _, s := range settings {
+		known = append(known, s.names()...)
+	}
 	values := make(map[string]string)
 	var unknown []error
 	for _, entry := range environ {
@@ -76,13 +90,13 @@ func Load(environ []string) (Config, error) {
 			continue
 		}
 		values[name] = value
-		if strings.HasPrefix(name, "EXHAUST_") && !slices.ContainsFunc(settings, func(s setting) bool { return s.name == name }) {
-			unknown = append(unknown, unknownName(name, settings))
+		if strings.HasPrefix(name, "EXHAUST_") && !slices.Contains(known, name) {
+			unknown = append(unknown, unknownName(name, known))
 		}
 	}
 	slices.SortFunc(unknown, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 
-	var faults []error
+	files, faults := readSecretFiles(settings, values)
 	for _, s := range settings {
 		c.isSet[s.name] = values[s.name] != ""
 		value := cmp.Or(values[s.name], s.fallback())
@@ -90,14 +104,87 @@ func Load(environ []string) (Config, error) {
 			continue
 		}
 		if err := s.value.set(value); err != nil {
-			faults = append(faults, s.fault(value, err))
+			faults = append(faults, s.fault(value, files[s.name], err))
 		}
 	}
-	faults = append(faults, c.checkAzure())
+	faults = append(faults, c.checkAzure(files), c.checkLayout())
 	if err := errors.Join(append(faults, unknown...)...); err != nil {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+// fileSuffix ends the name by which a setting that holds a secret is given as a file.
+const fileSuffix = "_FILE"
+
+// names are the names by which the setting can be given.
+func (s setting) names() []string {
+	if s.hide == nil {
+		return []string{s.name}
+	}
+	return []string{s.name, s.name + fileSuffix}
+}
+
+// readSecretFiles puts into values the values that are given as files, and returns those files by the setting's name. White
+// space around a value in a file does not count, as in the environment: editors end a file with a line end.
+func readSecretFiles(settings []setting, values map[string]string) (files map[string]string, faults []error) {
+	files = make(map[string]string)
+	for _, s := range settings {
+		file := values[s.name+fileSuffix]
+		if s.hide == nil || file == "" {
+			continue
+		}
+		if values[s.name] != "" {
+			faults = append(faults, fmt.Errorf("%s and %s%s are both set: set one of them", s.name, s.name, fileSuffix))
+			continue
+		}
+		value, err := readSecretFile(file)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s%s is %q, %w", s.name, fileSuffix, file, err))
+			continue
+		}
+		values[s.name], files[s.name] = value, file
+	}
+	return files, faults
+}
+
+// maxSecretFile bounds what is read of a file that is no secret.
+const maxSecretFile = 64 << 10
+
+// readSecretFile never returns an error that quotes the file.
+func readSecretFile(name string) (string, error) {
+	file, err := os.Open(name)
+	if err == nil {
+		defer file.Close()
+		var content []byte
+		content, err = io.ReadAll(io.LimitReader(file, maxSecretFile+1))
+		switch value := strings.TrimSpace(string(content)); {
+		case err != nil:
+		case len(content) > maxSecretFile:
+			return "", fmt.Errorf("which has more than %d bytes", maxSecretFile)
+		case value == "":
+			return "", errors.New("which is empty")
+		default:
+			return value, nil
+		}
+	}
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pathError.Err // the name stands in front already
+	}
+	return "", fmt.Errorf("which cannot be read: %w", err)
+}
+
+// checkLayout demands that the telemetry store can hold objects of such names; else no telemetry would ever be found.
+func (c *Config) checkLayout() error {
+	location, isStore := blob.ParseURL(c.TelemetryStore)
+	layout, err := telemetry.ParseLayout(c.TelemetryLayout)
+	if !isStore || err != nil {
+		return nil // which is another fault
+	}
+	if err := location.CheckNames(layout.Prefix("2022-03-01")); err != nil {
+		return fmt.Errorf("EXHAUST_TELEMETRY_LAYOUT is %q: names that begin so %w", c.TelemetryLayout, err)
+	}
+	return nil
 }
 
 // Setting is one setting as it may be shown to anybody.
@@ -162,14 +249,14 @@ func Doc() string {
 
 // checkAzure demands an account where a store is in Azure, and checks it only then: the names are
 // Azure's own, and the machine may have them for other reasons.
-func (c *Config) checkAzure() error {
+func (c *Config) checkAzure(files map[string]string) error {
 	telemetry, reports := strings.HasPrefix(c.TelemetryStore, "azblob://"), strings.HasPrefix(c.ReportsStore, "azblob://")
 	switch {
 	case !telemetry && !reports:
 		return nil
 	case c.AzureConnectionString != "":
 		if err := blob.CheckConnectionString(c.AzureConnectionString, reports); err != nil {
-			return fmt.Errorf("AZURE_STORAGE_CONNECTION_STRING is not valid (its value is not shown): %w", err)
+			return hiddenFault("AZURE_STORAGE_CONNECTION_STRING", files["AZURE_STORAGE_CONNECTION_STRING"], err)
 		}
 		return nil
 	case c.AzureAccount != "":
@@ -191,11 +278,11 @@ func (c *Config) checkAzure() error {
 var kubernetesServiceLink = regexp.MustCompile(`_SERVICE_HOST|_SERVICE_PORT|_PORT$|_PORT_[0-9]+_(TCP|UDP|SCTP)`)
 
 // unknownName says which setting was probably meant.
-func unknownName(name string, settings []setting) error {
+func unknownName(name string, known []string) error {
 	if kubernetesServiceLink.MatchString(name) {
 		return fmt.Errorf("%s is no setting: Kubernetes puts it in for a Service of that name; set enableServiceLinks: false in the pod, or name the Service otherwise", name)
 	}
-	if nearest := nearestName(name, settings); nearest != "" {
+	if nearest := nearestName(name, known); nearest != "" {
 		return fmt.Errorf("%s is no setting: did you mean %s?", name, nearest)
 	}
 	return fmt.Errorf("%s is no setting: docs/settings.md lists them all", name)
@@ -204,13 +291,13 @@ func unknownName(name string, settings []setting) error {
 // nearestName is the setting whose name differs in the fewest letters, at most a third of them;
 // "" where there is none. What comes before the first underscore does not count, as
 // EXHAUST_ENCRYPTION_SECRET means UCI_ENCRYPTION_SECRET.
-func nearestName(name string, settings []setting) string {
+func nearestName(name string, all []string) string {
 	_, name, _ = strings.Cut(name, "_")
 	nearest, least := "", max(2, len(name)/3)+1
-	for _, s := range settings {
-		_, known, _ := strings.Cut(s.name, "_")
-		if d := levenshtein.ComputeDistance(name, known); d < least {
-			nearest, least = s.name, d
+	for _, known := range all {
+		_, rest, _ := strings.Cut(known, "_")
+		if d := levenshtein.ComputeDistance(name, rest); d < least {
+			nearest, least = known, d
 		}
 	}
 	return nearest

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func TestLoadOfNothingGivesTheContractsDefaults(t *testing.T) {
 		TelemetryLayout: "{yyyy}-{MM}-{dd}",
 		Addr:            "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080",
 		URLTTL: 24 * time.Hour, MaxDays: 366, Timeout: 24 * time.Hour,
-		CSVDialect: report.RFC4180, TaskQueue: "exhaust",
+		CSVDialect: report.RFC4180, CSVFormulaGuard: true, SettleTime: 10 * time.Minute, TaskQueue: "exhaust",
 		Mode: "now", NightlyCron: "0 2 * * *", NightlyConcurrency: 8, ReportRetention: 30 * 24 * time.Hour,
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -63,8 +64,9 @@ func TestLoadReadsEverySetting(t *testing.T) {
 		PdataID:         "prod.UCI.sunbird",
 		Addr:            ":9000", PublicURL: "https://exhaust.example.org/api",
 		URLTTL: 90 * time.Minute, MaxDays: 31, Timeout: 6 * time.Hour, AssumeConsent: true,
-		CSVDialect: report.Spark, TaskQueue: "exhaust-blue",
-		Mode: "nightly", NightlyCron: "30 1 * * 1-5", NightlyConcurrency: 4, ReportRetention: 168 * time.Hour,
+		CSVDialect: report.Spark, CSVByteOrderMark: true, SettleTime: 90 * time.Second, TaskQueue: "exhaust-blue",
+		ReceiptKey: "kF0y3Zb1mX7cQm0w9m0m1Yb8t3k2mJ5n6Q8r1s2T3u4=",
+		Mode:       "nightly", NightlyCron: "30 1 * * 1-5", NightlyConcurrency: 4, ReportRetention: 168 * time.Hour,
 		WebhookSecret: "webhook-secret-of-24-ch.", WebhookAllowPrivate: true,
 		AzureConnectionString: "AccountName=a;AccountKey=azurekey", AzureAccount: "account",
 	}
@@ -101,6 +103,10 @@ var everySetting = []string{
 	"EXHAUST_TIMEOUT=6h",
 	"EXHAUST_ASSUME_CONSENT=true",
 	"EXHAUST_CSV_DIALECT=spark",
+	"EXHAUST_CSV_BOM=true",
+	"EXHAUST_CSV_FORMULA_GUARD=false",
+	"EXHAUST_SETTLE_TIME=90s",
+	"EXHAUST_RECEIPT_KEY=kF0y3Zb1mX7cQm0w9m0m1Yb8t3k2mJ5n6Q8r1s2T3u4=",
 	"EXHAUST_TASK_QUEUE=exhaust-blue",
 	"EXHAUST_MODE=nightly",
 	"EXHAUST_NIGHTLY_CRON=30 1 * * 1-5",
@@ -203,6 +209,15 @@ func TestAWrongValueIsAnErrorThatSaysWhatIsAccepted(t *testing.T) {
 		{"EXHAUST_TELEMETRY_LAYOUT=yyyy-MM-dd", `EXHAUST_TELEMETRY_LAYOUT is "yyyy-MM-dd": it must hold {yyyy}, {MM} and {dd} once each, such as {yyyy}-{MM}-{dd} or {yyyy}/{MM}/{dd}/`},
 		{"EXHAUST_TELEMETRY_LAYOUT={yyyy}/{mm}/{dd}/", `EXHAUST_TELEMETRY_LAYOUT is "{yyyy}/{mm}/{dd}/": it must hold {yyyy}, {MM} and {dd} once each, such as {yyyy}-{MM}-{dd} or {yyyy}/{MM}/{dd}/`},
 		{"EXHAUST_TELEMETRY_LAYOUT={yyyy}{MM}{dd}{HH}", `EXHAUST_TELEMETRY_LAYOUT is "{yyyy}{MM}{dd}{HH}": it must hold {yyyy}, {MM} and {dd} once each, such as {yyyy}-{MM}-{dd} or {yyyy}/{MM}/{dd}/`},
+		{"EXHAUST_TELEMETRY_LAYOUT=/{yyyy}-{MM}-{dd}", `EXHAUST_TELEMETRY_LAYOUT is "/{yyyy}-{MM}-{dd}": names that begin so have the segment "", which a folder cannot hold`},
+		{"EXHAUST_TELEMETRY_LAYOUT=a//{yyyy}-{MM}-{dd}", `EXHAUST_TELEMETRY_LAYOUT is "a//{yyyy}-{MM}-{dd}": names that begin so have the segment "", which a folder cannot hold`},
+		{"EXHAUST_TELEMETRY_LAYOUT=./{yyyy}-{MM}-{dd}", `EXHAUST_TELEMETRY_LAYOUT is "./{yyyy}-{MM}-{dd}": names that begin so have the segment ".", which a folder cannot hold`},
+		{"EXHAUST_TELEMETRY_LAYOUT={yyyy}/../{MM}-{dd}", `EXHAUST_TELEMETRY_LAYOUT is "{yyyy}/../{MM}-{dd}": names that begin so have the segment "..", which a folder cannot hold`},
+		{"EXHAUST_TELEMETRY_LAYOUT=.tmp/{yyyy}-{MM}-{dd}", `EXHAUST_TELEMETRY_LAYOUT is ".tmp/{yyyy}-{MM}-{dd}": names that begin so lie in .tmp, where the store keeps what is being written`},
+		{"EXHAUST_SETTLE_TIME=24h1s", `EXHAUST_SETTLE_TIME is "24h1s": it must be a duration from 0s to 24h, such as 90m or 24h`},
+		{"EXHAUST_CSV_BOM=yes", `EXHAUST_CSV_BOM is "yes": it must be true or false`},
+		{"EXHAUST_CSV_FORMULA_GUARD=0", `EXHAUST_CSV_FORMULA_GUARD is "0": it must be true or false`},
+		{"EXHAUST_RECEIPT_KEY=secret", secretFault("EXHAUST_RECEIPT_KEY") + "it must be an Ed25519 key in PEM, as `openssl genpkey -algorithm ed25519` writes it, or the base64 of its 32-byte seed"},
 		{"EXHAUST_ADDR=8080", `EXHAUST_ADDR is "8080": it must be host:port or :port, with a port from 1 to 65535`},
 		{"EXHAUST_ADDR=localhost:0", `EXHAUST_ADDR is "localhost:0": it must be host:port or :port, with a port from 1 to 65535`},
 		{"EXHAUST_ADDR=localhost:65536", `EXHAUST_ADDR is "localhost:65536": it must be host:port or :port, with a port from 1 to 65535`},
@@ -237,6 +252,7 @@ func TestAWrongValueIsAnErrorThatSaysWhatIsAccepted(t *testing.T) {
 func TestTheBoundsOfSettingsAreAccepted(t *testing.T) {
 	for _, entry := range []string{
 		"EXHAUST_URL_TTL=1m", "EXHAUST_URL_TTL=168h", "EXHAUST_TIMEOUT=1m", "EXHAUST_TIMEOUT=720h",
+		"EXHAUST_SETTLE_TIME=0s", "EXHAUST_SETTLE_TIME=24h",
 		"EXHAUST_MAX_DAYS=1", "EXHAUST_MAX_DAYS=3660", "EXHAUST_ADDR=:1", "EXHAUST_ADDR=:65535",
 	} {
 		name, value, _ := strings.Cut(entry, "=")
@@ -286,6 +302,61 @@ func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 	}, "\n")
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+// Azure holds names that a folder does not.
+func TestALayoutIsHeldToWhatTheStoreHolds(t *testing.T) {
+	_, err := Load([]string{"EXHAUST_TELEMETRY_STORE=azblob://telemetry", "AZURE_STORAGE_ACCOUNT=account", "EXHAUST_TELEMETRY_LAYOUT=/{yyyy}/./{MM}//{dd}"})
+	if err != nil {
+		t.Error(err)
+	}
+	long := strings.Repeat("x", 1020) + "{yyyy}{MM}{dd}"
+	_, err = Load([]string{"EXHAUST_TELEMETRY_STORE=azblob://telemetry", "AZURE_STORAGE_ACCOUNT=account", "EXHAUST_TELEMETRY_LAYOUT=" + long})
+	if err == nil || !strings.HasSuffix(err.Error(), "names that begin so are longer than the 1024 characters that Azure takes") {
+		t.Error(err)
+	}
+}
+
+func TestASecretIsReadFromAFile(t *testing.T) {
+	dir := t.TempDir()
+	file := func(content string) string {
+		name := filepath.Join(dir, fmt.Sprintf("%x", len(content)))
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	c, err := Load([]string{
+		"EXHAUST_DATABASE_URL_FILE=" + file("postgres://exhaust:dbpass@db/exhaust\n"),
+		"UCI_ENCRYPTION_SECRET_FILE=" + file("c2l4dGVlbiBieXRlIGtleQ==\r\n"),
+		"EXHAUST_WEBHOOK_SECRET_FILE=" + file("webhook-secret-of-24-ch."),
+		"EXHAUST_RECEIPT_KEY_FILE=" + file(" kF0y3Zb1mX7cQm0w9m0m1Yb8t3k2mJ5n6Q8r1s2T3u4= \n\n"),
+		"EXHAUST_TELEMETRY_STORE=azblob://telemetry",
+		"AZURE_STORAGE_CONNECTION_STRING_FILE=" + file("AccountName=a;AccountKey=azurekey\n"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.DatabaseURL != "postgres://exhaust:dbpass@db/exhaust" || c.UCIDatabaseURL != c.DatabaseURL || c.EncryptionSecret != "c2l4dGVlbiBieXRlIGtleQ==" ||
+		c.WebhookSecret != "webhook-secret-of-24-ch." || c.ReceiptKey != "kF0y3Zb1mX7cQm0w9m0m1Yb8t3k2mJ5n6Q8r1s2T3u4=" || c.AzureConnectionString != "AccountName=a;AccountKey=azurekey" {
+		t.Errorf("got %#v", c.Public())
+	}
+	for entries, want := range map[string]string{
+		"EXHAUST_RECEIPT_KEY=kF0y3Zb1mX7cQm0w9m0m1Yb8t3k2mJ5n6Q8r1s2T3u4= EXHAUST_RECEIPT_KEY_FILE=" + file("x"): "EXHAUST_RECEIPT_KEY and EXHAUST_RECEIPT_KEY_FILE are both set: set one of them",
+		"UCI_ENCRYPTION_SECRET_FILE=" + dir + "/none":                                                            `UCI_ENCRYPTION_SECRET_FILE is "` + dir + `/none", which cannot be read: no such file or directory`,
+		"UCI_ENCRYPTION_SECRET_FILE=" + file("\n"):                                                               `UCI_ENCRYPTION_SECRET_FILE is "` + file("\n") + `", which is empty`,
+		"EXHAUST_WEBHOOK_SECRET_FILE=" + file("short"):                                                           `EXHAUST_WEBHOOK_SECRET_FILE is "` + file("short") + `", whose content is not valid (it is not shown): it must have at least 16 characters`,
+		"EXHAUST_TELEMETRY_STORE=azblob://telemetry AZURE_STORAGE_CONNECTION_STRING_FILE=" + file("hunter2"): `AZURE_STORAGE_CONNECTION_STRING_FILE is "` + file("hunter2") +
+			`", whose content is not valid (it is not shown): it must hold AccountName=…;AccountKey=…, as the Azure portal shows it under Access keys`,
+		"UCI_DATABASE_URL_FILE=" + dir:                                       `UCI_DATABASE_URL_FILE is "` + dir + `", which cannot be read: is a directory`,
+		"EXHAUST_WEBHOOK_SECRET_FILE=" + file(strings.Repeat("s", 64<<10+1)): `EXHAUST_WEBHOOK_SECRET_FILE is "` + file(strings.Repeat("s", 64<<10+1)) + `", which has more than 65536 bytes`,
+		"EXHAUST_RECEIPT_KEYFILE=/x":                                         "EXHAUST_RECEIPT_KEYFILE is no setting: did you mean EXHAUST_RECEIPT_KEY_FILE?",
+		"EXHAUST_ADDR_FILE=/x":                                               "EXHAUST_ADDR_FILE is no setting: docs/settings.md lists them all",
+	} {
+		if _, err := Load(strings.Fields(entries)); err == nil || err.Error() != want {
+			t.Errorf("%s:\n got %v\nwant %s", entries, err, want)
+		}
 	}
 }
 
@@ -341,6 +412,10 @@ func TestPublicShowsEverySettingButNoSecret(t *testing.T) {
 		{"EXHAUST_TIMEOUT", "6h", false},
 		{"EXHAUST_ASSUME_CONSENT", "true", false},
 		{"EXHAUST_CSV_DIALECT", "spark", false},
+		{"EXHAUST_CSV_BOM", "true", false},
+		{"EXHAUST_CSV_FORMULA_GUARD", "false", false},
+		{"EXHAUST_SETTLE_TIME", "1m30s", false},
+		{"EXHAUST_RECEIPT_KEY", "xxxxx", false},
 		{"EXHAUST_TASK_QUEUE", "exhaust-blue", false},
 		{"EXHAUST_MODE", "nightly", false},
 		{"EXHAUST_NIGHTLY_CRON", "30 1 * * 1-5", false},
@@ -390,7 +465,7 @@ func TestNoWayOfPrintingAConfigShowsASecret(t *testing.T) {
 		"%v": fmt.Sprintf("%v", c), "%+v": fmt.Sprintf("%+v", c), "%#v": fmt.Sprintf("%#v", c), "%s": fmt.Sprintf("of %s", c), "%q": fmt.Sprintf("%q", c),
 		"a pointer": fmt.Sprintf("%+v", &c), "within": fmt.Sprintf("%+v", struct{ C Config }{c}), "slog": logged.String(), "JSON": string(marshalled),
 	} {
-		for _, secret := range []string{"dbpass", "ucipass", "fapass", "c2l4dGVlb", "azurekey"} {
+		for _, secret := range []string{"dbpass", "ucipass", "fapass", "c2l4dGVlb", "azurekey", "kF0y3Zb1"} {
 			if strings.Contains(shown, secret) {
 				t.Errorf("%s shows %s: %s", how, secret, shown)
 			}
@@ -408,6 +483,46 @@ func TestTheDocumentedTableIsTheCodes(t *testing.T) {
 	}
 	if !strings.Contains(string(doc), "\n"+Doc()+"\n") {
 		t.Errorf("docs/settings.md lacks this table:\n\n%s", Doc())
+	}
+}
+
+func TestTheDocumentListsEverySettingThatAFileCanHold(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "docs", "settings.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented []string
+	for _, name := range regexp.MustCompile("`([A-Z_]+_FILE)`").FindAllStringSubmatch(string(doc), -1) {
+		documented = append(documented, name[1])
+	}
+	want := []string{ // in the order of the settings
+		"EXHAUST_DATABASE_URL_FILE", "UCI_DATABASE_URL_FILE", "FUSIONAUTH_DATABASE_URL_FILE", "UCI_ENCRYPTION_SECRET_FILE",
+		"EXHAUST_RECEIPT_KEY_FILE", "EXHAUST_WEBHOOK_SECRET_FILE", "AZURE_STORAGE_CONNECTION_STRING_FILE",
+	}
+	var known []string
+	for _, s := range new(Config).settings() {
+		known = append(known, s.names()[1:]...)
+	}
+	if !reflect.DeepEqual(documented, want) || !reflect.DeepEqual(known, want) {
+		t.Errorf("documented: %v\nknown:      %v\nwant:       %v", documented, known, want)
+	}
+}
+
+// A key in PEM has line ends within, which no surrounding white space is.
+func TestAReceiptKeyInPEMIsTakenWholeFromTheEnvironmentAndFromAFile(t *testing.T) {
+	const pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEICSjF65bVIAntEbkfJXNC7ZKoA2LnKFhvdShhb4XvIEu\n-----END PRIVATE KEY-----"
+	file := filepath.Join(t.TempDir(), "receipt-key.pem")
+	if err := os.WriteFile(file, []byte(pem+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range []string{"EXHAUST_RECEIPT_KEY=" + pem + "\n", "EXHAUST_RECEIPT_KEY_FILE=" + file} {
+		c, err := Load([]string{entry})
+		if err != nil || c.ReceiptKey != pem {
+			t.Errorf("%.30s: got %q, %v", entry, c.ReceiptKey, err)
+		}
+		if got, want := settingOf(c, "EXHAUST_RECEIPT_KEY"), (Setting{"EXHAUST_RECEIPT_KEY", "xxxxx", false}); got != want {
+			t.Errorf("%.30s is shown as %v, want %v", entry, got, want)
+		}
 	}
 }
 

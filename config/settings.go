@@ -14,6 +14,7 @@ import (
 
 	"data-exhaust/blob"
 	"data-exhaust/exhaust"
+	"data-exhaust/receipt"
 	"data-exhaust/registry"
 	"data-exhaust/report"
 	"data-exhaust/telemetry"
@@ -158,6 +159,27 @@ func (c *Config) settings() []setting {
 			value: text(&c.CSVDialect, parseDialect),
 		},
 		{
+			name: "EXHAUST_CSV_BOM", example: "true", preset: "false",
+			about: "`true` begins each file with a byte order mark, by which Excel knows that it is UTF-8.",
+			value: boolean(&c.CSVByteOrderMark),
+		},
+		{
+			name: "EXHAUST_CSV_FORMULA_GUARD", example: "false", preset: "true",
+			about: "`true` puts a `'` before text that a spreadsheet would run as a formula; `false` leaves it as people wrote it.",
+			value: boolean(&c.CSVFormulaGuard),
+		},
+		{
+			name: "EXHAUST_SETTLE_TIME", example: "30m", preset: "10m",
+			about: "How long a telemetry object has to have been left alone before one that does not read whole is called corrupt, `0s` to `24h`.",
+			value: duration(&c.SettleTime, 0, 24*time.Hour),
+		},
+		{
+			name: "EXHAUST_RECEIPT_KEY", example: "kF0y3Zb1mX7cQm0w9m0m1Yb8t3k2mJ5n6Q8r1s2T3u4=",
+			derivation: "a key in `<EXHAUST_DATA_DIR>/receipt.key`, which is made where there is none",
+			about:      "The Ed25519 key that signs receipts: in PEM, as `openssl genpkey -algorithm ed25519` writes it, or the base64 of its 32-byte seed. Only workers need it, all of them the same. Never shown.",
+			value:      text(&c.ReceiptKey, parseReceiptKey), hide: hideAll,
+		},
+		{
 			name: "EXHAUST_TASK_QUEUE", example: "exhaust-blue", preset: "exhaust",
 			about: "The Temporal task queue that API and workers share.",
 			value: pattern(&c.TaskQueue, taskQueueName, "1 to 200 characters of A-Z a-z 0-9 . _ -"),
@@ -220,11 +242,20 @@ func (s setting) fallback() string {
 	return s.preset
 }
 
-func (s setting) fault(value string, err error) error {
+// fault says what is wrong with a value; file is the one that it stands in, or "".
+func (s setting) fault(value, file string, err error) error {
 	if s.hide != nil {
-		return fmt.Errorf("%s is not valid (its value is not shown): %w", s.name, err)
+		return hiddenFault(s.name, file, err)
 	}
 	return fmt.Errorf("%s is %q: %w", s.name, value, err)
+}
+
+// hiddenFault is a fault of a value that is not shown.
+func hiddenFault(name, file string, err error) error {
+	if file != "" {
+		return fmt.Errorf("%s%s is %q, whose content is not valid (it is not shown): %w", name, fileSuffix, file, err)
+	}
+	return fmt.Errorf("%s is not valid (its value is not shown): %w", name, err)
 }
 
 func (s setting) documentedDefault() string {
@@ -426,6 +457,11 @@ func parseDialect(value string) (report.Dialect, error) {
 		return "", fmt.Errorf("it must be %s or %s", report.RFC4180, report.Spark)
 	}
 	return dialect, nil
+}
+
+func parseReceiptKey(value string) (string, error) {
+	_, err := receipt.ParseKey(value)
+	return value, err
 }
 
 func parseWebhookSecret(value string) (string, error) {

@@ -75,6 +75,7 @@ func TestNoSecretIsInTheComposeFile(t *testing.T) {
 		"POSTGRES_PASSWORD":               "sentinelPassword",
 		"UCI_ENCRYPTION_SECRET":           "sentinelSecret",
 		"EXHAUST_WEBHOOK_SECRET":          "sentinelWebhooks",
+		"EXHAUST_RECEIPT_KEY":             "sentinelReceipts",
 		"AZURE_STORAGE_CONNECTION_STRING": "sentinelConnection",
 	}
 	env := exampleEnv(t)

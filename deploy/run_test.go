@@ -88,7 +88,7 @@ func TestTheStackOfTheComposeFileMakesAnExhaust(t *testing.T) {
 	want := s.messages(conversation, channel)
 	slices.Sort(got)
 	if len(want) == 0 || !slices.Equal(got, want) {
-		t.Errorf("the file has %d messages, the telemetry %d", len(got), len(want))
+		t.Errorf("the file has %d rows, the telemetry %d answers, or others", len(got), len(want))
 	}
 
 	s.loseTelemetry()
@@ -576,21 +576,27 @@ func (s *stack) stopServices() {
 	s.refused("api", []string{"starter", "health", "--alive"}, "error: the API does not answer at EXHAUST_ADDR: ")
 }
 
-// messages are the ids of the messages that an exhaust over all telemetry has, found by reading
-// Azurite and PostgreSQL the simple way.
+// messages are the Message IDs of all rows that an exhaust over all telemetry has, found by reading
+// Azurite and PostgreSQL the simple way. All answers of a second share theirs.
 func (s *stack) messages(conversation, channel string) []string {
 	s.t.Helper()
 	known := s.devices()
-	found := map[string]bool{}
+	found := map[identity]bool{}
+	var ids []string
 	for event := range s.events() {
 		inConversation := slices.ContainsFunc(event.Context.CData, func(c correlation) bool {
 			return c.Type == "Conversation" && c.ID == conversation
 		})
-		if event.EID == "ASSESS" && event.Context.Channel == channel && inConversation && known[strings.ToLower(event.Context.DID)] {
-			found[event.MID] = true
+		if event.EID != "ASSESS" || event.Context.Channel != channel || !inConversation || !known[strings.ToLower(event.Context.DID)] {
+			continue
+		}
+		if id := event.identity(s.t); !found[id] {
+			found[id] = true
+			ids = append(ids, event.MID)
 		}
 	}
-	return sortedKeys(found)
+	slices.Sort(ids)
+	return ids
 }
 
 type correlation struct{ ID, Type string }
@@ -598,11 +604,35 @@ type correlation struct{ ID, Type string }
 type event struct {
 	EID     string
 	MID     string
+	ETS     float64 // exact, as sample data has whole milliseconds only
+	EData   json.RawMessage
 	Context struct {
 		Channel string
 		DID     string
 		CData   []correlation
 	}
+}
+
+// identity is what two deliveries of one event share.
+type identity struct {
+	mid, did string
+	ets      float64
+	edata    string
+}
+
+func (e event) identity(t *testing.T) identity {
+	t.Helper()
+	var edata any
+	decoder := json.NewDecoder(bytes.NewReader(e.EData))
+	decoder.UseNumber()
+	if err := decoder.Decode(&edata); err != nil {
+		t.Fatal(err)
+	}
+	canonical, err := json.Marshal(edata)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return identity{e.MID, strings.ToLower(e.Context.DID), e.ETS, string(canonical)}
 }
 
 func (s *stack) events() func(yield func(event) bool) {

@@ -53,8 +53,8 @@ func TestAnswersAreTheContractsEnvelopesWithoutAnyWorker(t *testing.T) {
 				"requestedBy":"user_id","jobStats":{"dtJobSubmitted":%d,"dtJobCompleted":null,"executionTime":null},"status":"SUBMITTED",
 				"dataset":"uci-response-exhaust","requestId":%q,"requestedChannel":%q`,
 				j.JobStats.Submitted, tag, c.channel, j.ExpiresAt, j.JobStats.Submitted, requestID(o, j.JobStats.Submitted), c.channel)
-			info := core + `,"statusMessage":"","progress":{"phase":"FETCHING","bytesTotal":0,"bytesRead":0,"eventsMatched":0,"rowsWritten":0,"percent":0,
-				"linesSkipped":0,"rowsUnknownDevice":0,"undecryptable":0}`
+			info := core + `,"receiptUrl":null,"statusMessage":"","progress":{"phase":"FETCHING","bytesTotal":0,"bytesRead":0,"eventsMatched":0,"repeats":0,
+				"rowsWritten":0,"linesSkipped":0,"rowsUnknownDevice":0,"consentUnreadable":0,"undecryptable":0,"percent":0}`
 			success := func(call, result string) string {
 				return `{"id":"ekstep.analytics.dataset.request.` + call + `","ver":"1.0","params":{"status":"successful","client_key":null},
 					"responseCode":"OK","result":{` + result + `}}`
@@ -568,15 +568,26 @@ func TestSecretsAreInNoLogAndNoHistory(t *testing.T) {
 	})
 }
 
-func TestADatasetConfigOf900KBWorks(t *testing.T) {
+func TestADatasetConfigOf64KiBWorks(t *testing.T) {
 	onEveryStack(t, func(t *testing.T, s *e2etest.Stack) {
 		d := deploy(t, s)
 		bot := d.addBot(t, "Large")
 		want := d.say(t, bot, "Large", "2022-05-01", 1)
-		config := fmt.Sprintf(`{"conversationId":%q,"endDate":"2022-05-01","startDate":"2022-05-01","theirs":%q}`, bot, strings.Repeat("0123456789", 90_000))
+		padded := func(bytes int) string {
+			config := fmt.Sprintf(`{"conversationId":%q,"endDate":"2022-05-01","startDate":"2022-05-01","theirs":""}`, bot)
+			return strings.TrimSuffix(config, `"}`) + strings.Repeat("x", bytes-len(config)) + `"}`
+		}
+		config := padded(64 << 10)
 		o := orderOf(response, bot, "2022-05-01", "2022-05-01")
-		body := fmt.Sprintf(`{"request":{"dataset":%q,"tag":%q,"requestedBy":"tester","datasetConfig":%s}}`, o.Dataset, o.Tag, config)
-		submission := d.Post(t, "submit", channel, body).Job(t)
+		body := func(config string) string {
+			return fmt.Sprintf(`{"request":{"dataset":%q,"tag":%q,"requestedBy":"tester","datasetConfig":%s}}`, o.Dataset, o.Tag, config)
+		}
+		refusal := d.Post(t, "submit", channel, body(padded(64<<10+1)))
+		const want400 = "datasetConfig is 65537 bytes of JSON without white space: at most 65536 are accepted"
+		if got := refusal.Sentence(t); refusal.Status != 400 || got != want400 {
+			t.Errorf("a byte more answered %d: %s", refusal.Status, got)
+		}
+		submission := d.Post(t, "submit", channel, body(config)).Job(t)
 		end := d.Watch(o, submission.RequestID).End(t, time.Minute)
 		sameFile(t, "the exhaust", d.download(t, o, end), want)
 		if string(end.DatasetConfig) != config {

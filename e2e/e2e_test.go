@@ -116,8 +116,8 @@ func (d deployment) produce(t *testing.T, o e2etest.Order) (e2etest.Job, []byte)
 	return j, d.download(t, o, j)
 }
 
-// download gives the file of an exhaust that succeeded, and checks that this is the only thing left of
-// it, under the name that contract section 6 gives it.
+// download gives the file of an exhaust that succeeded, and checks that this and its receipt are the only things left of
+// it, under the names that contract section 6 gives them.
 func (d deployment) download(t *testing.T, o e2etest.Order, j e2etest.Job) []byte {
 	t.Helper()
 	if j.Status != "SUCCESS" || j.StatusMessage != "" {
@@ -131,8 +131,8 @@ func (d deployment) download(t *testing.T, o e2etest.Order, j e2etest.Job) []byt
 	})
 	names := slices.DeleteFunc(d.Reports.Names(t), func(name string) bool { return !strings.Contains(name, j.RequestID) })
 	want := o.ReportName(j.RequestID, j.Completed())
-	if !slices.Equal(names, []string{want}) {
-		t.Errorf("the reports store holds %q of the exhaust, want %q", names, want)
+	if !slices.Equal(names, []string{want, want + ".receipt.json"}) {
+		t.Errorf("the reports store holds %q of the exhaust, want %q and its receipt", names, want)
 	}
 	signed, err := url.Parse(j.DownloadURLs[0])
 	e2etest.Must(t, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +19,8 @@ import (
 
 func TestACorruptObjectEndsTheExhaustAtOnceAndIsNamed(t *testing.T) {
 	onEveryStack(t, func(t *testing.T, s *e2etest.Stack) {
-		d := deploy(t, s)
+		// Else an object that was written just now would be waited for.
+		d := deploy(t, s, "EXHAUST_SETTLE_TIME=0s")
 		bot := d.addBot(t, "Corrupt")
 		event, _ := simpleEvent("ASSESS:1", bot, "2022-05-01T10:00:00Z")
 		whole := packGzip(t, 1, []byte(strings.Repeat(event, 50)))
@@ -31,6 +33,9 @@ func TestACorruptObjectEndsTheExhaustAtOnceAndIsNamed(t *testing.T) {
 			"2022-05-01": {"2022-05-01-cut.json.gz", whole[:len(whole)/2]},
 			"2022-05-02": {"2022-05-02-sum.json.gz", flipped},
 			"2022-05-03": {"2022-05-03-cut.json.zst", packZstd(t, 1, []byte(strings.Repeat(event, 50)))[:40]},
+			"2022-05-04": {"2022-05-04-none.json.gz", nil},
+			"2022-05-05": {"2022-05-05-wide.json", []byte("\xff\xfe{\x00}\x00\n\x00")},
+			"2022-05-06": {"2022-05-06-thrice.gz", packGzip(t, 1, packZstd(t, 1, whole))},
 		} {
 			d.say(t, bot, "Corrupt", day, 1)
 			d.Telemetry.Put(t, c.name, c.content)
@@ -80,43 +85,54 @@ func TestALineOf17MiBIsSkippedAndCounted(t *testing.T) {
 	})
 }
 
-// TestAnObjectThatCannotBeReadIsWaitedFor makes an object unreadable as it happens: in a folder a link
-// whose target is not mounted, in Azure a blob that was moved to the archive.
+// TestAnObjectThatCannotBeReadIsWaitedFor makes an object unreadable as it happens: a link whose target is not mounted.
 func TestAnObjectThatCannotBeReadIsWaitedFor(t *testing.T) {
-	onEveryStack(t, func(t *testing.T, s *e2etest.Stack) {
-		d := deploy(t, s)
-		bot := d.addBot(t, "Heals")
-		want := d.say(t, bot, "Heals", "2022-05-01", 3)
-		const name = "2022-05-01-0.json.gz"
-		var heal func()
-		if s.Blobs == nil {
-			file := d.Telemetry.File(name)
-			e2etest.Must(t, os.Rename(file, file+".away"))
-			e2etest.Must(t, os.Symlink(name+".mounted", file))
-			heal = func() {
-				e2etest.Must(t, os.Rename(file+".away", file+".mounted"))
-			}
-		} else {
-			client := s.Blobs.ServiceClient().NewContainerClient(d.Telemetry.Container).NewBlobClient(d.Telemetry.Prefix + "/" + name)
-			_, err := client.SetTier(t.Context(), blob.AccessTierArchive, nil)
-			e2etest.Must(t, err)
-			heal = func() {
-				_, err := client.SetTier(t.Context(), blob.AccessTierHot, nil)
-				e2etest.Must(t, err)
-			}
+	t.Parallel()
+	s := stacks["embedded"](t)
+	d := deploy(t, s)
+	bot := d.addBot(t, "Heals")
+	want := d.say(t, bot, "Heals", "2022-05-01", 3)
+	file := d.Telemetry.File("2022-05-01-0.json.gz")
+	e2etest.Must(t, os.Rename(file, file+".away"))
+	e2etest.Must(t, os.Symlink(filepath.Base(file)+".mounted", file))
+	w := d.submitAndWatch(t, orderOf(response, bot, "2022-05-01", "2022-05-01"))
+	maxAttempt := func() (attempt int32) {
+		for _, pending := range d.describe(t, w.ID).GetPendingActivities() {
+			attempt = max(attempt, pending.GetAttempt())
 		}
-		w := d.submitAndWatch(t, orderOf(response, bot, "2022-05-01", "2022-05-01"))
-		maxAttempt := func() (attempt int32) {
-			for _, pending := range d.describe(t, w.ID).GetPendingActivities() {
-				attempt = max(attempt, pending.GetAttempt())
-			}
-			return attempt
-		}
-		until(t, w, time.Minute, "it was tried three times", func(j e2etest.Job) bool { return j.Status == "PROCESSING" && maxAttempt() >= 3 })
-		heal()
-		end := w.End(t, time.Minute)
-		sameFile(t, "the exhaust", d.download(t, w.Order, end), want)
-	})
+		return attempt
+	}
+	until(t, w, time.Minute, "it was tried three times", func(j e2etest.Job) bool { return j.Status == "PROCESSING" && maxAttempt() >= 3 })
+	if j := w.Read(t); !strings.HasPrefix(j.Progress.Waiting, "reading the telemetry failed; tried ") {
+		t.Errorf("it waits for %q", j.Progress.Waiting)
+	}
+	e2etest.Must(t, os.Rename(file+".away", file+".mounted"))
+	end := w.End(t, time.Minute)
+	sameFile(t, "the exhaust", d.download(t, w.Order, end), want)
+}
+
+// TestWhatNoWaitingHealsEndsTheExhaustAtOnce: in Azure a blob that was moved to the archive.
+func TestWhatNoWaitingHealsEndsTheExhaustAtOnce(t *testing.T) {
+	t.Parallel()
+	s := stacks["production"](t)
+	d := deploy(t, s)
+	bot := d.addBot(t, "Archived")
+	d.say(t, bot, "Archived", "2022-05-01", 3)
+	const name = "2022-05-01-0.json.gz"
+	_, err := s.Blobs.ServiceClient().NewContainerClient(d.Telemetry.Container).NewBlobClient(d.Telemetry.Prefix+"/"+name).SetTier(t.Context(), blob.AccessTierArchive, nil)
+	e2etest.Must(t, err)
+	j := d.submitAndWatch(t, orderOf(response, bot, "2022-05-01", "2022-05-01")).End(t, time.Minute)
+	const want = `telemetry object "2022-05-01-0.json.gz" cannot be read: it is in the archive tier: rehydrate it first`
+	if j.Status != "FAILED" || j.StatusMessage != want {
+		t.Errorf("%s: %s\nwant %s", j.Status, j.StatusMessage, want)
+	}
+	events, _ := d.history(t, j.RequestID)
+	if got := attempts(events, "FetchTelemetry"); !slices.Equal(got, []int32{1}) {
+		t.Errorf("attempts %v, want one", got)
+	}
+	if names := d.Reports.Names(t); len(names) > 0 {
+		t.Errorf("left in the reports store: %q", names)
+	}
 }
 
 func TestACancelledExhaustStopsAndLeavesNothing(t *testing.T) {

@@ -17,29 +17,91 @@ const (
 	ConsentRefused
 )
 
-// ReadConsent finds the boolean device.consent or data.device.consent in a users.data document.
-// Where the two places differ the refusal holds. Anything but a boolean records nothing.
-func ReadConsent(data []byte) Consent {
+// ReadConsent finds device.consent or data.device.consent in a users.data document (contract section 5). Where either place
+// refuses or cannot be read, consent is refused; else where either gives it, given. readable is false where anything in the
+// way of the two places is not what it should be: that protects the person, and is counted.
+//
+// Of a key that stands twice the last counts, and null is as if nothing stood there. A document that is JSON text within
+// JSON text is decoded once.
+func ReadConsent(data []byte) (c Consent, readable bool) {
+	text := strings.Trim(string(data), jsonSpace)
+	if text == "" {
+		return ConsentUnrecorded, true
+	}
 	// An exhaust may ask for millions of these, so they are not decoded whole.
-	if !gjson.ValidBytes(data) {
-		return ConsentUnrecorded
+	if !gjson.Valid(text) {
+		return ConsentRefused, false
 	}
-	found := ConsentUnrecorded
-	for _, place := range gjson.GetManyBytes(data, "device.consent", "data.device.consent") {
-		switch place.Type {
-		case gjson.False:
-			return ConsentRefused
-		case gjson.True:
-			found = ConsentGiven
+	document := gjson.Parse(text)
+	if document.Type == gjson.String {
+		if text = strings.Trim(document.Str, jsonSpace); text == "" {
+			return ConsentUnrecorded, true
 		}
+		if !gjson.Valid(text) {
+			return ConsentRefused, false
+		}
+		document = gjson.Parse(text)
 	}
-	return found
+	device, nested, ok := lastMembers(document, "device", "data")
+	above, isAboveReadable := readDeviceConsent(device)
+	inner, _, isDataReadable := lastMembers(nested, "device", "")
+	below, isBelowReadable := readDeviceConsent(inner)
+	switch {
+	case !ok || !isAboveReadable || !isDataReadable || !isBelowReadable:
+		return ConsentRefused, false
+	case above == ConsentRefused || below == ConsentRefused:
+		return ConsentRefused, true
+	}
+	return max(above, below), true
+}
+
+// jsonSpace is the white space of JSON, which is less than Unicode's.
+const jsonSpace = " \t\r\n"
+
+// readDeviceConsent reads the consent of a device object.
+func readDeviceConsent(device gjson.Result) (c Consent, readable bool) {
+	consent, _, isObject := lastMembers(device, "consent", "")
+	if !isObject {
+		return ConsentRefused, false
+	}
+	switch {
+	case consent.Type == gjson.Null:
+		return ConsentUnrecorded, true
+	case consent.Type == gjson.True, consent.Type == gjson.String && strings.EqualFold(consent.Str, "true"):
+		return ConsentGiven, true
+	case consent.Type == gjson.False, consent.Type == gjson.String && strings.EqualFold(consent.Str, "false"):
+		return ConsentRefused, true
+	}
+	return ConsentRefused, false
+}
+
+// lastMembers gives the last members of an object with two keys, as null where there are none. It is false where the value
+// is neither an object nor null.
+func lastMembers(object gjson.Result, first, second string) (one, two gjson.Result, isObject bool) {
+	if object.Type == gjson.Null {
+		return gjson.Result{}, gjson.Result{}, true
+	}
+	if !object.IsObject() {
+		return gjson.Result{}, gjson.Result{}, false
+	}
+	object.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case first:
+			one = value
+		case second:
+			two = value
+		}
+		return true
+	})
+	return one, two, true
 }
 
 // Device is a user of a conversation as the registry knows them.
 type Device struct {
 	ID      uuid.UUID
 	Consent Consent
+	// ConsentUnreadable is set where the recorded consent cannot be read and so counts as refused.
+	ConsentUnreadable bool
 	// Username is the encrypted phone number, "" where the device has no identity.
 	Username string
 }
@@ -75,11 +137,13 @@ type PhoneCipher interface {
 // undecryptable is true where a number was due and could not be had.
 func (d Device) Reveal(c PhoneCipher, assumeConsent bool) (visibleID string, undecryptable bool) {
 	agreed := d.Consent == ConsentGiven || d.Consent == ConsentUnrecorded && assumeConsent
-	username := strings.TrimSpace(d.Username)
-	if !agreed || username == "" || c == nil {
+	if none, ok := c.(*Cipher); ok && none == nil {
+		c = nil
+	}
+	if !agreed || d.Username == "" || c == nil {
 		return d.ID.String(), false
 	}
-	if phone, ok := c.Decrypt(username); ok {
+	if phone, ok := c.Decrypt(strings.TrimSpace(d.Username)); ok {
 		return phone, false
 	}
 	return d.ID.String(), true

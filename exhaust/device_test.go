@@ -19,28 +19,74 @@ func TestConsentIsABooleanInOneOfTwoPlaces(t *testing.T) {
 		{"given twice", `{"device":{"consent":true},"data":{"device":{"consent":true}}}`, ConsentGiven},
 		{"given above, refused below: refused", `{"device":{"consent":true},"data":{"device":{"consent":false}}}`, ConsentRefused},
 		{"refused above, given below: refused", `{"device":{"consent":false},"data":{"device":{"consent":true}}}`, ConsentRefused},
-		{"data that is a text, consent above", `{"data":"x","device":{"consent":true}}`, ConsentGiven},
+
+		{"in quotes", `{"device":{"consent":"true"}}`, ConsentGiven},
+		{"in quotes, in capitals", `{"device":{"consent":"TRUE"}}`, ConsentGiven},
+		{"refused in quotes", `{"data":{"device":{"consent":"False"}}}`, ConsentRefused},
+		{"JSON within JSON", `"{\"device\":{\"consent\":true}}"`, ConsentGiven},
+		{"refused in JSON within JSON", `" {\"data\":{\"device\":{\"consent\":\"false\"}}} "`, ConsentRefused},
 
 		{"no document", ``, ConsentUnrecorded},
+		{"white space", " \n\t", ConsentUnrecorded},
+		{"an empty text within JSON", `" "`, ConsentUnrecorded},
 		{"null", `null`, ConsentUnrecorded},
-		{"no object", `[{"device":{"consent":true}}]`, ConsentUnrecorded},
-		{"broken", `{"device":{"consent":true}`, ConsentUnrecorded},
+		{"null within JSON", `"null"`, ConsentUnrecorded},
 		{"empty", `{}`, ConsentUnrecorded},
 		{"device null", `{"device":null}`, ConsentUnrecorded},
-		{"device a list", `{"device":[{"consent":true}]}`, ConsentUnrecorded},
+		{"data null", `{"data":null}`, ConsentUnrecorded},
 		{"consent null", `{"device":{"consent":null}}`, ConsentUnrecorded},
-		{"consent a text", `{"device":{"consent":"true"}}`, ConsentUnrecorded},
-		{"consent a number", `{"device":{"consent":1}}`, ConsentUnrecorded},
+		{"consent null below data", `{"data":{"device":{"consent":null}},"device":{"consent":true}}`, ConsentGiven},
 		{"consent elsewhere", `{"consent":true,"data":{"consent":true}}`, ConsentUnrecorded},
 		{"consent too deep", `{"data":{"data":{"device":{"consent":true}}}}`, ConsentUnrecorded},
 		{"another letter case", `{"Device":{"consent":true},"device":{"Consent":true}}`, ConsentUnrecorded},
-		{"a text hides nothing below data", `{"device":{"consent":"false"},"data":{"device":{"consent":true}}}`, ConsentGiven},
+
+		// Of a key that stands twice the last counts.
+		{"device twice", `{"device":{"consent":true},"device":{"consent":false}}`, ConsentRefused},
+		{"device twice, the other way", `{"device":{"consent":false},"device":{"consent":true}}`, ConsentGiven},
+		{"device twice, then without consent", `{"device":{"consent":true},"device":{}}`, ConsentUnrecorded},
+		{"device twice, then null", `{"device":{"consent":false},"device":null}`, ConsentUnrecorded},
+		{"consent twice", `{"device":{"consent":true,"consent":false}}`, ConsentRefused},
+		{"consent twice, once spelled with an escape", `{"device":{"consent":true,"c\u006fnsent":false}}`, ConsentRefused},
+		{"data twice", `{"data":{"device":{"consent":true}},"data":{"device":{"consent":false}}}`, ConsentRefused},
+		{"device twice, once spelled with an escape", `{"d\u0065vice":{"consent":false},"device":{"consent":true}}`, ConsentGiven},
+		{"what is overruled need not be readable", `{"device":7,"device":{"consent":true}}`, ConsentGiven},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := ReadConsent([]byte(test.data)); got != test.want {
-				t.Errorf("got %d, want %d", got, test.want)
+			if got, readable := ReadConsent([]byte(test.data)); got != test.want || !readable {
+				t.Errorf("got %d, readable %v, want %d", got, readable, test.want)
 			}
 		})
+	}
+}
+
+func TestConsentThatCannotBeReadIsRefused(t *testing.T) {
+	for name, data := range map[string]string{
+		"white space that is none of JSON": "\u00a0{\"device\":{\"consent\":true}}",
+		"only such white space":            "\v",
+		"a list":                           `[{"device":{"consent":true}}]`,
+		"a number":                         `1`,
+		"broken":                           `{"device":{"consent":true}`,
+		"something behind it":              `{"device":{"consent":true}} x`,
+		"text that is no JSON":             `"yes"`,
+		"JSON within JSON within JSON":     `"\"{\\\"device\\\":{\\\"consent\\\":true}}\""`,
+		"a list in JSON within JSON":       `"[]"`,
+		"device a list":                    `{"device":[{"consent":true}]}`,
+		"device a text":                    `{"device":"{\"consent\":true}"}`,
+		"device false":                     `{"device":false}`,
+		"data a text, consent above":       `{"data":"x","device":{"consent":true}}`,
+		"device below data a number":       `{"data":{"device":1},"device":{"consent":true}}`,
+		"consent a number":                 `{"device":{"consent":1}}`,
+		"consent an object":                `{"device":{"consent":{}}}`,
+		"consent another word":             `{"device":{"consent":"yes"}}`,
+		"consent in quotes with a space":   `{"device":{"consent":" true"}}`,
+		"consent an empty text":            `{"device":{"consent":""}}`,
+		"given above, unreadable below":    `{"device":{"consent":true},"data":{"device":{"consent":0}}}`,
+		"unreadable above, given below":    `{"device":{"consent":"?"},"data":{"device":{"consent":true}}}`,
+		"refused above, unreadable below":  `{"device":{"consent":false},"data":[]}`,
+	} {
+		if got, readable := ReadConsent([]byte(data)); got != ConsentRefused || readable {
+			t.Errorf("%s: got %d, readable %v", name, got, readable)
+		}
 	}
 }
 
@@ -70,6 +116,14 @@ func (reversed) Decrypt(username string) (string, bool) {
 	return "decrypted " + username, true
 }
 
+func mustCipher(secret string) *Cipher {
+	c, err := NewCipher(secret)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
 func TestAPhoneNumberIsShownToWhomConsentWasGivenFor(t *testing.T) {
 	const id = "d0000000-0000-4a00-8000-0000000000ab"
 	for _, test := range []struct {
@@ -88,7 +142,8 @@ func TestAPhoneNumberIsShownToWhomConsentWasGivenFor(t *testing.T) {
 		{"never asked", ConsentUnrecorded, "u", reversed{}, false, id, false},
 		{"never asked but assumed", ConsentUnrecorded, "u", reversed{}, true, "decrypted u", false},
 		{"given, no identity", ConsentGiven, "", reversed{}, false, id, false},
-		{"given, blank identity", ConsentGiven, "  ", reversed{}, false, id, false},
+		{"given, blank identity", ConsentGiven, "  ", mustCipher("MDEyMzQ1Njc4OTAxMjM0NQ=="), false, id, true},
+		{"given, no cipher in the interface", ConsentGiven, "u", (*Cipher)(nil), false, id, false},
 		{"given, does not decrypt", ConsentGiven, "!", reversed{}, false, id, true},
 		{"refused, does not decrypt: nobody wanted to know", ConsentRefused, "!", reversed{}, false, id, false},
 		{"given, no secret is set", ConsentGiven, "u", nil, false, id, false},

@@ -77,9 +77,9 @@ func ExampleRequest_ReportName() {
 		Dataset:        exhaust.ResponseExhaust,
 		ConversationID: "helpdesk",
 	}
-	fmt.Println(request.ReportName("2022-04-06"))
+	fmt.Println(request.ReportName(request.ConversationID, "2022-04-06"))
 	request.Dataset = exhaust.PrivateExhaust
-	fmt.Println(request.ReportName("2022-04-07"))
+	fmt.Println(request.ReportName(request.ConversationID, "2022-04-07"))
 	// Output:
 	// uci-response-exhaust/2E7991711EEE45E23E9C8968FDCDE64A/helpdesk_response_20220406.csv
 	// uci-private-exhaust/2E7991711EEE45E23E9C8968FDCDE64A/helpdesk_userinfo_20220407.csv
@@ -93,7 +93,8 @@ func ExampleReadConsent() {
 		`{"data": {"device": {"consent": true}}, "device": {"consent": false}}`,
 		`{"device": {"language": "hi"}}`,
 	} {
-		switch exhaust.ReadConsent([]byte(data)) {
+		consent, _ := exhaust.ReadConsent([]byte(data))
+		switch consent {
 		case exhaust.ConsentGiven:
 			fmt.Println("given:     ", data)
 		case exhaust.ConsentRefused:

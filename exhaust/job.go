@@ -67,7 +67,9 @@ type Job struct {
 	// DownloadURLs are signed, and as good as the files: they go to job_request and to who asks for
 	// them, and never with a job into a workflow's history.
 	DownloadURLs []string `json:"-"`
-	// ExpiresAt is when DownloadURLs stop working.
+	// ReceiptURL is the signed URL of the receipt; "" where there is none.
+	ReceiptURL string `json:"-"`
+	// ExpiresAt is when DownloadURLs and ReceiptURL stop working.
 	ExpiresAt time.Time `json:"-"`
 }
 
@@ -89,6 +91,8 @@ type State struct {
 	ExecutionTime time.Duration `json:"executionTime,omitempty"`
 	// Report is the name of the file in the reports store; "" until there is one.
 	Report string `json:"report,omitempty"`
+	// Receipt is the name of the report's receipt; "" where there is none. Releases before the receipts made none.
+	Receipt string `json:"receipt,omitempty"`
 }
 
 // ExpiryMessage is the message of an exhaust that succeeded and whose report was kept until a time.

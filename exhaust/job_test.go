@@ -26,6 +26,18 @@ func TestResponseCellsStandUnderTheirHeadings(t *testing.T) {
 	}
 }
 
+func TestTheRegistrysColumnsAreText(t *testing.T) {
+	var texts []string
+	for i, column := range ResponseColumns {
+		if RegistryTexts.Has(i) {
+			texts = append(texts, column)
+		}
+	}
+	if want := []string{"Conversation ID", "Conversation Name"}; !reflect.DeepEqual(texts, want) {
+		t.Errorf("got %q, want %q", texts, want)
+	}
+}
+
 func TestHeadingsAreThoseOfTheContract(t *testing.T) {
 	const response = "Message ID,Conversation ID,Conversation Name,Device ID,Session ID,Question Id,Question Type," +
 		"Question Title,Question Description,Question Duration,Question Score,Question Max Score,Question Options," +
@@ -51,7 +63,7 @@ func TestAJobNeverTakesItsURLsIntoJSON(t *testing.T) {
 	}
 	const want = `{"requestId":"1E2A","dataset":"","tag":"","channel":"","requestedBy":"","datasetConfig":{},"outputFormat":"",` +
 		`"conversationId":"","submittedAt":"0001-01-01T00:00:00Z","status":"SUCCESS","attempts":0,` +
-		`"progress":{"phase":"","bytesTotal":0,"bytesRead":0,"eventsMatched":0,"rowsWritten":0,"percent":0,"linesSkipped":0,"rowsUnknownDevice":0,"undecryptable":0},` +
+		`"progress":{"phase":"","bytesTotal":0,"bytesRead":0,"eventsMatched":0,"repeats":0,"rowsWritten":0,"linesSkipped":0,"rowsUnknownDevice":0,"consentUnreadable":0,"undecryptable":0,"percent":0},` +
 		`"updatedAt":"0001-01-01T00:00:00Z","report":"r.csv"}`
 	if string(text) != want {
 		t.Errorf("got  %s\nwant %s", text, want)
@@ -97,7 +109,7 @@ func TestAJobIsItsRequestAndItsStateAndWhatIsInNeither(t *testing.T) {
 	for field := range reflect.TypeFor[Job]().Fields() {
 		fields = append(fields, field.Name)
 	}
-	if want := []string{"Request", "State", "DownloadURLs", "ExpiresAt"}; !reflect.DeepEqual(fields, want) {
+	if want := []string{"Request", "State", "DownloadURLs", "ReceiptURL", "ExpiresAt"}; !reflect.DeepEqual(fields, want) {
 		t.Errorf("the fields are %q, want %q", fields, want)
 	}
 }

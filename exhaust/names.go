@@ -22,7 +22,15 @@ func StagingOf(requestID string) string           { return StagingPrefix + reque
 func StagingOfRun(requestID, runID string) string { return StagingOf(requestID) + runID + "/" }
 
 // SlicesOf begins the names of a conversation's slices.
-func SlicesOf(conversationID string) string { return slicesPrefix + conversationID + "/" }
+func SlicesOf(conversationID string) string { return slicesPrefix + foldUUID(conversationID) + "/" }
+
+// foldUUID spells a uuid in lower case, and leaves alone what is none.
+func foldUUID(id string) string {
+	if _, isUUID := ParseDeviceID(id); isUUID {
+		return strings.ToLower(id)
+	}
+	return id
+}
 
 // ReportsOf begins the names of all reports of a dataset.
 func ReportsOf(d Dataset) string { return string(d) + "/" }
@@ -30,14 +38,18 @@ func ReportsOf(d Dataset) string { return string(d) + "/" }
 // ReportPrefix begins the names of all reports of the exhaust, on whatever day they are completed.
 func (r Request) ReportPrefix() string { return ReportsOf(r.Dataset) + r.ID + "/" }
 
-// ReportName is the name of the exhaust's file when it is completed on day (contract section 6).
-func (r Request) ReportName(completed Day) string {
+// ReportName is the name of the exhaust's file when it is completed on day (contract section 6). conversationID is spelled as
+// the registry has it.
+func (r Request) ReportName(conversationID string, completed Day) string {
 	kind := "response"
 	if r.Dataset == PrivateExhaust {
 		kind = "userinfo"
 	}
-	return fmt.Sprintf("%s%s_%s_%s.csv", r.ReportPrefix(), r.ConversationID, kind, strings.ReplaceAll(string(completed), "-", ""))
+	return fmt.Sprintf("%s%s_%s_%s.csv", r.ReportPrefix(), conversationID, kind, strings.ReplaceAll(string(completed), "-", ""))
 }
+
+// ReceiptName is the name of a report's receipt (contract section 6).
+func ReceiptName(report string) string { return report + ".receipt.json" }
 
 // RequestOf is the requestId in a name that begins with one of the prefixes of all exhausts.
 func RequestOf(name, prefix string) string {
@@ -45,9 +57,13 @@ func RequestOf(name, prefix string) string {
 	return requestID
 }
 
-// IsReportOf returns a test of whether an object of that name is a report of the conversation. The whole last segment
-// counts: a_response_b is another conversation than a.
+// IsReportOf returns a test of whether an object of that name is a report of the conversation, or its receipt. The whole
+// last segment counts: a_response_b is another conversation than a. The letter case of a uuid does not.
 func IsReportOf(conversationID string) func(name string) bool {
-	report := regexp.MustCompile(`^` + regexp.QuoteMeta(conversationID) + `_(response|userinfo)_[0-9]{8}\.(csv|zip)$`)
+	conversation := regexp.QuoteMeta(conversationID)
+	if _, isUUID := ParseDeviceID(conversationID); isUUID {
+		conversation = `(?i:` + conversation + `)`
+	}
+	report := regexp.MustCompile(`^` + conversation + `_(response|userinfo)_[0-9]{8}\.(csv|zip)(\.receipt\.json)?$`)
 	return func(name string) bool { return report.MatchString(path.Base(name)) }
 }

@@ -18,14 +18,21 @@ type Progress struct {
 	BytesTotal    int64 `json:"bytesTotal"`
 	BytesRead     int64 `json:"bytesRead"`
 	EventsMatched int64 `json:"eventsMatched"`
-	RowsWritten   int64 `json:"rowsWritten"`
-	Percent       int   `json:"percent"`
+	// Repeats counts events that were delivered before (contract section 3).
+	Repeats     int64 `json:"repeats"`
+	RowsWritten int64 `json:"rowsWritten"`
 	// LinesSkipped counts lines that were no JSON object or longer than 16 MiB.
 	LinesSkipped int64 `json:"linesSkipped"`
 	// RowsUnknownDevice counts rows left out because the registry does not know their device.
 	RowsUnknownDevice int64 `json:"rowsUnknownDevice"`
+	// ConsentUnreadable counts devices whose recorded consent could not be read and so counts as refused.
+	ConsentUnreadable int64 `json:"consentUnreadable"`
 	// Undecryptable counts devices whose phone number was due and did not decrypt.
 	Undecryptable int64 `json:"undecryptable"`
+	Percent       int   `json:"percent"`
+	// Waiting says what a step that is being tried again waits for, in one sentence without data; "" while none is. It
+	// is read off the running step, never kept.
+	Waiting string `json:"waiting,omitempty"`
 }
 
 // Heartbeat is the progress that a running activity reports of itself.
@@ -60,11 +67,13 @@ func (p *Progress) Raise(other Progress) {
 	p.BytesTotal = max(p.BytesTotal, other.BytesTotal)
 	p.BytesRead = max(p.BytesRead, other.BytesRead)
 	p.EventsMatched = max(p.EventsMatched, other.EventsMatched)
+	p.Repeats = max(p.Repeats, other.Repeats)
 	p.RowsWritten = max(p.RowsWritten, other.RowsWritten)
-	p.Percent = max(p.Percent, other.Percent)
 	p.LinesSkipped = max(p.LinesSkipped, other.LinesSkipped)
 	p.RowsUnknownDevice = max(p.RowsUnknownDevice, other.RowsUnknownDevice)
+	p.ConsentUnreadable = max(p.ConsentUnreadable, other.ConsentUnreadable)
 	p.Undecryptable = max(p.Undecryptable, other.Undecryptable)
+	p.Percent = max(p.Percent, other.Percent)
 }
 
 var phaseOrder = map[Phase]int{Fetching: 1, Joining: 2, Building: 3, Signing: 4, Done: 5}

@@ -114,6 +114,8 @@ func (s Submission) checkNames(r *Request) error {
 		return Invalid("tag %s is not valid: %s", quote(r.Tag), nameRule)
 	case !slices.Contains(Datasets, r.Dataset):
 		return Invalid("dataset %s is unknown: %s or %s is accepted", quote(string(r.Dataset)), ResponseExhaust, PrivateExhaust)
+	case strings.Contains(r.Channel, "|"):
+		return Invalid("channel %s holds a |: 1 to %d printable characters other than | are accepted", quote(r.Channel), maxChannel)
 	case !printable(r.Channel, maxChannel):
 		return Invalid("channel %s is not valid: 1 to %d printable characters are accepted", quote(r.Channel), maxChannel)
 	case r.RequestedBy != "" && !printable(r.RequestedBy, maxRequestedBy):
@@ -147,7 +149,8 @@ func (r *Request) takeConfig(config map[string]any) error {
 	if t := texts["type"]; t != "" && t != string(r.Dataset) {
 		return Invalid("datasetConfig.type %s is not the dataset: %s is accepted", quote(t), quote(string(r.Dataset)))
 	}
-	r.ConversationID = texts["conversationId"]
+	// The letter case of a uuid makes no difference but to the requestId.
+	r.ConversationID = foldUUID(texts["conversationId"])
 	if r.ConversationID == "" {
 		return Invalid("datasetConfig.conversationId is empty: %s", nameRule)
 	}
@@ -261,5 +264,35 @@ func readConfig(raw json.RawMessage) (canonical []byte, config map[string]any, e
 	if err := encoder.Encode(config); err != nil {
 		return nil, nil, Invalid("datasetConfig cannot be read")
 	}
-	return bytes.TrimSpace(out.Bytes()), config, nil
+	canonical = unescapeSeparators(bytes.TrimSpace(out.Bytes()))
+	if len(canonical) > maxConfig {
+		return nil, nil, Invalid("datasetConfig is %d bytes of JSON without white space: at most %d are accepted", len(canonical), maxConfig)
+	}
+	return canonical, config, nil
+}
+
+// maxConfig is how large a datasetConfig may be, in bytes of canonical JSON.
+const maxConfig = 64 << 10
+
+// unescapeSeparators writes U+2028 and U+2029 as they are. encoding/json escapes them, for the sake of old JavaScript.
+func unescapeSeparators(canonical []byte) []byte {
+	if !bytes.Contains(canonical, []byte(`\u202`)) {
+		return canonical
+	}
+	out := canonical[:0:0]
+	for i := 0; i < len(canonical); i++ {
+		if canonical[i] != '\\' {
+			out = append(out, canonical[i])
+			continue
+		}
+		switch rest := canonical[i:]; {
+		case bytes.HasPrefix(rest, []byte(`\u2028`)), bytes.HasPrefix(rest, []byte(`\u2029`)):
+			out = utf8.AppendRune(out, 0x2020+rune(rest[5]-'0'))
+			i += 5
+		default: // an escape of two characters, or the beginning of one of six
+			out = append(out, rest[0], rest[1])
+			i++
+		}
+	}
+	return out
 }

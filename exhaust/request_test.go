@@ -206,6 +206,10 @@ func TestEachFaultOfASubmissionHasItsSentence(t *testing.T) {
 			`dataset "userinfo-exhaust" is unknown: uci-response-exhaust or uci-private-exhaust is accepted`},
 		{"channel with a control character", set(func(s *Submission) { s.Channel = "a\x07" }),
 			`channel "a\a" is not valid: 1 to 150 printable characters are accepted`},
+		{"channel with a separator", set(func(s *Submission) { s.Channel = "a|b" }),
+			`channel "a|b" holds a |: 1 to 150 printable characters other than | are accepted`},
+		{"config of 64 KiB and a byte", set(func(s *Submission) { s.DatasetConfig = config(`,"x":"` + strings.Repeat("y", 65536-63) + `"`) }),
+			"datasetConfig is 65537 bytes of JSON without white space: at most 65536 are accepted"},
 		{"channel of 151", set(func(s *Submission) { s.Channel = strings.Repeat("c", 151) }),
 			`channel "` + strings.Repeat("c", 120) + `…" is not valid: 1 to 150 printable characters are accepted`},
 		{"requestedBy of 256", set(func(s *Submission) { s.RequestedBy = strings.Repeat("u", 256) }),
@@ -275,6 +279,7 @@ func TestTheBoundsOfWhatIsAcceptedAreAccepted(t *testing.T) {
 	for name, s := range map[string]Submission{
 		"tag of 100":            set(func(s *Submission) { s.Tag = strings.Repeat("x", 100) }),
 		"tag of all sorts":      set(func(s *Submission) { s.Tag = "_-aZ09." }),
+		"config of 64 KiB":      set(func(s *Submission) { s.DatasetConfig = config(`,"x":"` + strings.Repeat("y", 65536-64) + `"`) }),
 		"channel of 150":        set(func(s *Submission) { s.Channel = strings.Repeat("c", 150) }),
 		"channel in Hindi":      set(func(s *Submission) { s.Channel = "शिक्षा" }),
 		"no requestedBy":        set(func(s *Submission) { s.RequestedBy = "" }),
@@ -314,8 +319,8 @@ func TestAReportIsNamedAfterExhaustConversationAndDay(t *testing.T) {
 		ResponseExhaust: "uci-response-exhaust/1E2A/conv_response_20220406.csv",
 		PrivateExhaust:  "uci-private-exhaust/1E2A/conv_userinfo_20220406.csv",
 	} {
-		r := Request{ID: "1E2A", Dataset: dataset, ConversationID: "conv"}
-		if got := r.ReportName("2022-04-06"); got != want {
+		r := Request{ID: "1E2A", Dataset: dataset, ConversationID: "other"}
+		if got := r.ReportName("conv", "2022-04-06"); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		if !strings.HasPrefix(want, r.ReportPrefix()) || !strings.HasSuffix(r.ReportPrefix(), "/1E2A/") {

@@ -46,14 +46,14 @@ func (j *Jobs) Save(ctx context.Context, job exhaust.Job) error {
 }
 
 // SaveURLs replaces the signed URLs of an exhaust that has SUCCEEDED; ErrNoJob where there is none.
-func (j *Jobs) SaveURLs(ctx context.Context, requestID string, urls []string, expiresAt time.Time) error {
+func (j *Jobs) SaveURLs(ctx context.Context, requestID string, urls []string, receiptURL string, expiresAt time.Time) error {
 	list, err := json.Marshal(urls)
 	if err != nil {
 		return fmt.Errorf("job %s: %w", requestID, err)
 	}
 	result, err := j.db.Exec(ctx,
-		`UPDATE job_request SET download_urls = $1, dt_urls_expire = $2 WHERE request_id = $3 AND status = 'SUCCESS'`,
-		string(list), instant(expiresAt), requestID)
+		`UPDATE job_request SET download_urls = $1, receipt_url = $2, dt_urls_expire = $3 WHERE request_id = $4 AND status = 'SUCCESS'`,
+		string(list), receiptURL, instant(expiresAt), requestID)
 	if err != nil {
 		return j.failed("save the URLs of job "+requestID+" in", err)
 	}
@@ -104,7 +104,8 @@ func (j *Jobs) Search(ctx context.Context, s Search) ([]exhaust.Job, error) {
 
 const jobColumns = `request_id, tag, job_id, status, request_data, requested_by, requested_channel,
 	output_format, conversation_id, start_date, end_date, allow_empty, dt_job_submitted, dt_job_updated,
-	dt_job_completed, execution_time, iteration, err_message, may_heal, progress, report, download_urls, dt_urls_expire`
+	dt_job_completed, execution_time, iteration, err_message, may_heal, progress, report, receipt,
+	download_urls, receipt_url, dt_urls_expire`
 
 const newestFirst = ` ORDER BY dt_job_submitted DESC, request_id `
 
@@ -201,8 +202,10 @@ func (j *Jobs) query(ctx context.Context, doing, query string, args []any) ([]ex
 	return jobs, nil
 }
 
-func (j *Jobs) failed(doing string, err error) error {
-	return fmt.Errorf("%s table job_request of %s: %w", doing, j.db, err)
+func (j *Jobs) failed(doing string, err error) error { return j.failedIn("job_request", doing, err) }
+
+func (j *Jobs) failedIn(table, doing string, err error) error {
+	return fmt.Errorf("%s table %s of %s: %w", doing, table, j.db, err)
 }
 
 // jobRow is a row of job_request.
@@ -228,7 +231,9 @@ type jobRow struct {
 	Retryable      bool          `db:"may_heal"`
 	Progress       string        `db:"progress"`
 	Report         string        `db:"report"`
+	Receipt        string        `db:"receipt"`
 	DownloadURLs   string        `db:"download_urls"`
+	ReceiptURL     string        `db:"receipt_url"`
 	ExpiresAt      instant       `db:"dt_urls_expire"`
 }
 
@@ -264,7 +269,9 @@ func rowOf(job exhaust.Job) (jobRow, error) {
 		Retryable:      job.Retryable,
 		Progress:       string(progress),
 		Report:         job.Report,
+		Receipt:        job.Receipt,
 		DownloadURLs:   string(urls),
+		ReceiptURL:     job.ReceiptURL,
 		ExpiresAt:      instant(job.ExpiresAt),
 	}, nil
 }
@@ -294,8 +301,10 @@ func (r jobRow) job() (exhaust.Job, error) {
 			CompletedAt:   time.Time(r.CompletedAt),
 			ExecutionTime: time.Duration(r.ExecutionTime.Int64) * time.Millisecond,
 			Report:        r.Report,
+			Receipt:       r.Receipt,
 		},
-		ExpiresAt: time.Time(r.ExpiresAt),
+		ReceiptURL: r.ReceiptURL,
+		ExpiresAt:  time.Time(r.ExpiresAt),
 	}
 	if err := json.Unmarshal([]byte(r.Progress), &job.Progress); err != nil {
 		return exhaust.Job{}, errors.New("column progress is no JSON of an exhaust's progress")

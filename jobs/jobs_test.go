@@ -64,10 +64,11 @@ func processing(job exhaust.Job) exhaust.Job {
 func succeeded(job exhaust.Job) exhaust.Job {
 	job.Status, job.UpdatedAt, job.CompletedAt = exhaust.Success, morning.Add(time.Minute), morning.Add(time.Minute)
 	job.ExecutionTime = 59_001 * time.Millisecond
-	job.Progress = exhaust.Progress{Phase: exhaust.Done, BytesTotal: 1 << 50, BytesRead: 1 << 50, EventsMatched: 3, RowsWritten: 2,
-		Percent: 100, LinesSkipped: 1, RowsUnknownDevice: 1, Undecryptable: 4}
+	job.Progress = exhaust.Progress{Phase: exhaust.Done, BytesTotal: 1 << 50, BytesRead: 1 << 50, EventsMatched: 8, Repeats: 5, RowsWritten: 2,
+		Percent: 100, LinesSkipped: 1, RowsUnknownDevice: 1, ConsentUnreadable: 6, Undecryptable: 4}
 	job.Report = "uci-response-exhaust/" + job.ID + "/c_response_20220406.csv"
-	job.DownloadURLs = []string{"https://store/a?sig=1&x=\"", "https://store/b"}
+	job.Receipt = job.Report + ".receipt.json"
+	job.DownloadURLs, job.ReceiptURL = []string{"https://store/a?sig=1&x=\"", "https://store/b"}, "https://store/a.receipt.json?sig=1"
 	job.ExpiresAt = morning.Add(24 * time.Hour)
 	return job
 }
@@ -178,14 +179,14 @@ func TestURLsAreReplacedOnASucceededJobOnly(t *testing.T) {
 		save(t, jobs, succeeded(submitted("A")))
 		save(t, jobs, processing(submitted("B")))
 		urls, expires := []string{"https://store/a?sig=2"}, morning.Add(48*time.Hour)
-		if err := jobs.SaveURLs(ctx, "A", urls, expires); err != nil {
+		if err := jobs.SaveURLs(ctx, "A", urls, "https://store/a.receipt.json?sig=2", expires); err != nil {
 			t.Fatal(err)
 		}
 		want := succeeded(submitted("A"))
-		want.DownloadURLs, want.ExpiresAt = urls, expires
+		want.DownloadURLs, want.ReceiptURL, want.ExpiresAt = urls, "https://store/a.receipt.json?sig=2", expires
 		wantJob(t, jobs, want)
 		for _, id := range []string{"B", "C"} {
-			if err := jobs.SaveURLs(ctx, id, urls, expires); !errors.Is(err, ErrNoJob) {
+			if err := jobs.SaveURLs(ctx, id, urls, "", expires); !errors.Is(err, ErrNoJob) {
 				t.Errorf("job %s: got %v, want ErrNoJob", id, err)
 			}
 		}
@@ -310,7 +311,7 @@ func TestManyProcessesMayMigrateAtOnce(t *testing.T) {
 			if err := db.Pool().Select(&versions, `SELECT version_id FROM `+migrationsTable+` ORDER BY id`); err != nil {
 				t.Fatal(err)
 			}
-			if want := []int64{0, 1}; !reflect.DeepEqual(versions, want) {
+			if want := []int64{0, 1, 2}; !reflect.DeepEqual(versions, want) {
 				t.Errorf("the migrations done are %v, want each once: %v", versions, want)
 			}
 			save(t, New(db), submitted("A"))

@@ -94,6 +94,6 @@ func fillJobs(t testing.TB, db *database.DB, count int) {
 		CASE n/3%2 WHEN 0 THEN 'uci-response-exhaust' ELSE 'uci-private-exhaust' END,
 		CASE n%1000 WHEN 1 THEN 'FAILED' ELSE 'SUCCESS' END,
 		'{"type":"uci-response-exhaust","conversationId":"c63b6faa-11a9-4259-b941-11cd2f8446c6"}', 'user_id', 'channel-' || (n%2),
-		'csv', 'c63b6faa-11a9-4259-b941-11cd2f8446c6', '', '', false, `+at+`, `+at+`, `+at+`, 1000, 0, '', false, '{}', 'report', '["https://store/a?sig=1"]', `+at+` FROM numbers`)
+		'csv', 'c63b6faa-11a9-4259-b941-11cd2f8446c6', '', '', false, `+at+`, `+at+`, `+at+`, 1000, 0, '', false, '{}', 'report', 'receipt', '["https://store/a?sig=1"]', '', `+at+` FROM numbers`)
 	dbtest.Exec(t, db, `ANALYZE`)
 }

@@ -67,7 +67,10 @@ func (s Selection) query() (query string, args []any, err error) {
 		and("tag = $%d || ':' || requested_channel", s.Tag)
 	}
 	if s.ConversationID != "" {
-		and("conversation_id = $%d", s.ConversationID)
+		and("lower(conversation_id) = lower($%d)", s.ConversationID)
+		if _, isUUID := exhaust.ParseDeviceID(s.ConversationID); !isUUID {
+			and("conversation_id = $%d", s.ConversationID) // the index is of those in lower case
+		}
 	}
 	if !s.From.IsZero() {
 		and("dt_job_submitted >= $%d", instant(s.From))
@@ -98,10 +101,10 @@ func (j *Jobs) WithReport(ctx context.Context, endedBefore time.Time, limit int)
 	return j.query(ctx, "select jobs with a report in", withReportQuery, []any{instant(endedBefore), atMost(limit)})
 }
 
-// DropReport records that the report of an exhaust, under the name that it had, is deleted, and why.
+// DropReport records that the report of an exhaust, under the name that it had, is deleted with its receipt, and why.
 func (j *Jobs) DropReport(ctx context.Context, requestID, report, why string) error {
 	_, err := j.db.Exec(ctx,
-		`UPDATE job_request SET report = '', download_urls = '[]', dt_urls_expire = NULL, err_message = $1
+		`UPDATE job_request SET report = '', receipt = '', download_urls = '[]', receipt_url = '', dt_urls_expire = NULL, err_message = $1
 		WHERE request_id = $2 AND report = $3`, why, requestID, report)
 	if err != nil {
 		return j.failed("drop the report of job "+requestID+" in", err)

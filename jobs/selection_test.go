@@ -161,7 +161,8 @@ func TestADroppedReportLeavesTheJobWithTheReason(t *testing.T) {
 		if err := jobs.DropReport(context.Background(), "A", job.Report, "report expired on 2022-05-06"); err != nil {
 			t.Fatal(err)
 		}
-		job.Report, job.DownloadURLs, job.ExpiresAt, job.Message = "", []string{}, time.Time{}, "report expired on 2022-05-06"
+		job.Report, job.Receipt, job.DownloadURLs, job.ReceiptURL = "", "", []string{}, ""
+		job.ExpiresAt, job.Message = time.Time{}, "report expired on 2022-05-06"
 		wantJob(t, jobs, job)
 		wantJob(t, jobs, other)
 		if kept, err := jobs.WithReport(context.Background(), morning.Add(time.Hour), 10); err != nil || len(kept) != 1 || kept[0].ID != "B" {
@@ -259,6 +260,27 @@ func TestTheLookUpsOfAConversationGoThroughItsIndex(t *testing.T) {
 		}
 		if !strings.Contains(plan, "job_request_of_conversation") {
 			t.Errorf("the plan is\n%s", plan)
+		}
+	})
+}
+
+func TestAConversationIsSelectedInAnyLetterCaseOfItsUUID(t *testing.T) {
+	const lower = "c63b6faa-11a9-4259-b941-11cd2f8446c6"
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		for id, conversation := range map[string]string{"A": lower, "B": strings.ToUpper(lower), "C": "Bot", "D": "bot"} {
+			job := succeeded(submitted(id))
+			job.ConversationID = conversation
+			save(t, jobs, job)
+		}
+		for conversation, want := range map[string]string{lower: "AB", strings.ToUpper(lower): "AB", "Bot": "C", "bot": "D", "BOT": ""} {
+			var got string
+			selected, err := jobs.Select(context.Background(), Selection{Status: exhaust.Success, ConversationID: conversation})
+			for _, job := range selected {
+				got += job.ID
+			}
+			if err != nil || got != want {
+				t.Errorf("%s: %s, %v; want %s", conversation, got, err, want)
+			}
 		}
 	})
 }

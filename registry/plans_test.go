@@ -50,7 +50,7 @@ func TestNoLookUpInUCIReadsABigTableWhole(t *testing.T) {
 		for i := range lookupBatch {
 			ids = append(ids, device(1+i*rows/lookupBatch))
 		}
-		list, err := idList(p.db.Dialect(), ids)
+		list, err := tables.users.columns["id"].list(p.db.Dialect(), ids)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,11 +58,11 @@ func TestNoLookUpInUCIReadsABigTableWhole(t *testing.T) {
 			query string
 			args  []any
 		}{
-			"conversation":    {tables.conversationQuery(p.db.Dialect()), []any{conversationID}},
+			"conversation":    {tables.conversationQuery(p.db.Dialect()), spellings(conversationID)},
 			"users":           {tables.usersQuery(p.db.Dialect()), []any{list}},
 			"identities":      {tables.identitiesQuery(p.db.Dialect()), []any{list}},
-			"first page":      {tables.registeredQuery(p.db.Dialect()), []any{conversationID, uuid.UUID{}.String(), 1000}},
-			"page in between": {tables.registeredQuery(p.db.Dialect()), []any{conversationID, device(rows / 2).String(), 1000}},
+			"first page":      {tables.registeredQuery(p.db.Dialect()), append(spellings(conversationID), uuid.UUID{}.String(), 1000)},
+			"page in between": {tables.registeredQuery(p.db.Dialect()), append(spellings(conversationID), device(rows/2).String(), 1000)},
 		} {
 			var scans []string
 			err := p.db.Read(ctx, func(tx *sqlx.Tx) (err error) {

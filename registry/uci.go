@@ -85,38 +85,51 @@ func (u *UCI) Check(ctx context.Context) error {
 	return err
 }
 
-// Conversation is the conversation of that id, in either letter case, where the channel owns it;
-// ErrNoConversation otherwise, also for an id that is no uuid. Its ID is in lower case.
+// Conversation is the conversation of that id, in any letter case, where the channel owns it; ErrNoConversation otherwise,
+// also for an id that is no uuid. Its ID and Channel are spelled as the registry has them, which telemetry is matched with.
+// Where the ids are texts, one that the registry spells in both letter cases at once is found only as it stands there.
 func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Conversation, error) {
-	wanted, ok := exhaust.ParseDeviceID(id)
-	if !ok {
+	if _, ok := exhaust.ParseDeviceID(id); !ok {
 		return exhaust.Conversation{}, ErrNoConversation
 	}
 	t, err := u.find(ctx)
 	if err != nil {
 		return exhaust.Conversation{}, err
 	}
-	var row conversationRow
+	var rows []conversationRow
 	err = u.conversations.Read(ctx, func(tx *sqlx.Tx) error {
-		return tx.GetContext(ctx, &row, t.conversationQuery(u.conversations.Dialect()), wanted.String())
+		return tx.SelectContext(ctx, &rows, t.conversationQuery(u.conversations.Dialect()), spellings(id)...)
 	})
-	owner := t.conversations.columns["ownerOrgID"]
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return exhaust.Conversation{}, ErrNoConversation
-	case err != nil:
-		return exhaust.Conversation{}, u.failed("conversation "+wanted.String(), t.conversations, err)
-	case channel == "" || row.Owner.String != channel && !(owner.kind == "uuid" && strings.EqualFold(row.Owner.String, channel)):
-		return exhaust.Conversation{}, ErrNoConversation
+	if err != nil {
+		return exhaust.Conversation{}, u.failed("conversation "+id, t.conversations, err)
 	}
-	conversation := exhaust.Conversation{ID: wanted.String(), Name: row.Name.String, Channel: channel}
-	if conversation.StartDate, err = u.day(t, "startDate", row.Start); err != nil {
-		return exhaust.Conversation{}, fmt.Errorf("conversation %s: %w", wanted, err)
+	for _, row := range rows {
+		if channel == "" || !isSameChannel(row.Owner.String, channel) {
+			continue
+		}
+		conversation := exhaust.Conversation{ID: row.ID, Name: row.Name.String, Channel: row.Owner.String}
+		if conversation.StartDate, err = u.day(t, "startDate", row.Start); err != nil {
+			return exhaust.Conversation{}, fmt.Errorf("conversation %s: %w", id, err)
+		}
+		if conversation.EndDate, err = u.day(t, "endDate", row.End); err != nil {
+			return exhaust.Conversation{}, fmt.Errorf("conversation %s: %w", id, err)
+		}
+		return conversation, nil
 	}
-	if conversation.EndDate, err = u.day(t, "endDate", row.End); err != nil {
-		return exhaust.Conversation{}, fmt.Errorf("conversation %s: %w", wanted, err)
+	return exhaust.Conversation{}, ErrNoConversation
+}
+
+// spellings are the ways in which a text column may spell a uuid so that its index finds it.
+func spellings(id string) []any { return []any{id, strings.ToLower(id), strings.ToUpper(id)} }
+
+// isSameChannel compares an owner with a channel. Those that are uuids have no letter case.
+func isSameChannel(owner, channel string) bool {
+	if owner == channel {
+		return true
 	}
-	return conversation, nil
+	a, isOwnerUUID := exhaust.ParseDeviceID(owner)
+	b, isChannelUUID := exhaust.ParseDeviceID(channel)
+	return isOwnerUUID && isChannelUUID && a == b
 }
 
 // Devices is what the registry knows of these ids, ascending, each once. Ids without a row in
@@ -142,16 +155,14 @@ func (u *UCI) Devices(ctx context.Context, ids []uuid.UUID, withUsername bool) (
 	return kept, nil
 }
 
-// Registered is a page of the devices registered to a conversation, with their usernames: up to
-// limit of those behind the cursor after ("" is the beginning), ascending, each once, and the cursor
-// of the next page, "" after the last. A registered device without a row in users has recorded no
-// consent; a registration of an id that is no uuid is nobody's.
-func (u *UCI) Registered(ctx context.Context, conversationID, after string, limit int) (devices []exhaust.Device, next string, err error) {
+// Registered is a page of the ids registered to a conversation, as the registry spells them: up to limit of those behind
+// the cursor after ("" is the beginning), each once, and the cursor of the next page, "" after the last. Which of them are
+// uuids, and which have a row in users, is not looked at.
+func (u *UCI) Registered(ctx context.Context, conversationID, after string, limit int) (ids []string, next string, err error) {
 	if limit < 1 {
 		return nil, "", fmt.Errorf("a page of %d registered devices: the limit is at least 1", limit)
 	}
-	wanted, ok := exhaust.ParseDeviceID(conversationID)
-	if !ok {
+	if _, ok := exhaust.ParseDeviceID(conversationID); !ok {
 		return nil, "", nil
 	}
 	t, err := u.find(ctx)
@@ -161,25 +172,16 @@ func (u *UCI) Registered(ctx context.Context, conversationID, after string, limi
 	if after == "" && t.registrations.columns["users_id"].kind == "uuid" {
 		after = uuid.Nil.String()
 	}
-	var registered []string
 	err = u.fusionAuth.Read(ctx, func(tx *sqlx.Tx) error {
-		return tx.SelectContext(ctx, &registered, t.registeredQuery(u.fusionAuth.Dialect()), wanted.String(), after, limit)
+		return tx.SelectContext(ctx, &ids, t.registeredQuery(u.fusionAuth.Dialect()), append(spellings(conversationID), after, limit)...)
 	})
 	if err != nil {
-		return nil, "", u.failed("devices registered to conversation "+wanted.String(), t.registrations, err)
+		return nil, "", u.failed("devices registered to conversation "+conversationID, t.registrations, err)
 	}
-	if len(registered) == limit {
-		next = registered[limit-1]
+	if len(ids) == limit {
+		next = ids[limit-1]
 	}
-	ids := make([]uuid.UUID, 0, len(registered))
-	for _, text := range registered {
-		if id, ok := exhaust.ParseDeviceID(text); ok {
-			ids = append(ids, id)
-		}
-	}
-	slices.SortFunc(ids, compareIDs)
-	devices, _, err = u.lookUp(ctx, t, slices.Compact(ids), true)
-	return devices, next, err
+	return ids, next, nil
 }
 
 // find looks the tables up once; failed makes the next call look again.
@@ -220,6 +222,7 @@ func (u *UCI) failed(what string, t *table, err error) error {
 }
 
 type conversationRow struct {
+	ID    string         `db:"id"`
 	Name  sql.NullString `db:"name"`
 	Owner sql.NullString `db:"owner"`
 	Start any            `db:"start_date"`
@@ -228,9 +231,18 @@ type conversationRow struct {
 
 func (t *uciTables) conversationQuery(d database.Dialect) string {
 	c := t.conversations.columns
-	return fmt.Sprintf(`SELECT CAST(%s AS text) AS name, CAST(%s AS text) AS owner, %s AS start_date, %s AS end_date FROM %s WHERE %s = %s`,
-		c["name"].name, c["ownerOrgID"].name, c["startDate"].name, c["endDate"].name,
-		t.conversations.name, c["id"].name, c["id"].parameter("$1", d))
+	return fmt.Sprintf(`SELECT CAST(%[1]s AS text) AS id, CAST(%[2]s AS text) AS name, CAST(%[3]s AS text) AS owner, %[4]s AS start_date, %[5]s AS end_date
+		FROM %[6]s WHERE %[7]s ORDER BY CAST(%[1]s AS text) <> CAST($1 AS text), CAST(%[1]s AS text) <> CAST($2 AS text)`,
+		c["id"].name, c["name"].name, c["ownerOrgID"].name, c["startDate"].name, c["endDate"].name,
+		t.conversations.name, c["id"].isOneOf(d, "$1", "$2", "$3"))
+}
+
+// isOneOf is the condition that the column is one of some placeholders.
+func (c column) isOneOf(d database.Dialect, placeholders ...string) string {
+	for i, p := range placeholders {
+		placeholders[i] = c.parameter(p, d)
+	}
+	return c.name + " IN (" + strings.Join(placeholders, ", ") + ")"
 }
 
 // day reads a date, a timestamp, or a text that starts with yyyy-MM-dd.
@@ -262,9 +274,8 @@ func (u *UCI) day(t *uciTables, name string, value any) (exhaust.Day, error) {
 
 func (t *uciTables) registeredQuery(d database.Dialect) string {
 	c := t.registrations.columns
-	return fmt.Sprintf(`SELECT DISTINCT %[2]s FROM %[1]s WHERE %[3]s = %[4]s AND %[2]s > %[5]s ORDER BY %[2]s LIMIT $3`,
-		t.registrations.name, c["users_id"].name, c["applications_id"].name,
-		c["applications_id"].parameter("$1", d), c["users_id"].parameter("$2", d))
+	return fmt.Sprintf(`SELECT DISTINCT %[2]s FROM %[1]s WHERE %[3]s AND %[2]s > %[4]s ORDER BY %[2]s LIMIT $5`,
+		t.registrations.name, c["users_id"].name, c["applications_id"].isOneOf(d, "$1", "$2", "$3"), c["users_id"].parameter("$4", d))
 }
 
 // lookUp reads consent and, if wanted, the smallest username of ascending ids, some batches of them
@@ -295,23 +306,30 @@ func (u *UCI) lookUpBatch(ctx context.Context, t *uciTables, ids []uuid.UUID, de
 		i, _ := slices.BinarySearchFunc(ids, id, compareIDs)
 		return i
 	}
-	list, err := idList(u.fusionAuth.Dialect(), ids)
-	if err != nil {
-		return err
-	}
 	reading := t.users
-	err = u.fusionAuth.Read(ctx, func(tx *sqlx.Tx) error {
-		err := eachRow(ctx, tx, t.usersQuery(u.fusionAuth.Dialect()), list, func(id uuid.UUID, data []byte) {
+	err := u.fusionAuth.Read(ctx, func(tx *sqlx.Tx) error {
+		list, err := t.users.columns["id"].list(u.fusionAuth.Dialect(), ids)
+		if err != nil {
+			return err
+		}
+		err = eachRow(ctx, tx, t.usersQuery(u.fusionAuth.Dialect()), list, func(id uuid.UUID, data []byte) {
 			i := at(id)
-			known[i], devices[i].Consent = true, exhaust.ReadConsent(data)
+			consent, readable := exhaust.ReadConsent(data)
+			if devices[i].Consent != exhaust.ConsentRefused {
+				devices[i].Consent = consent // a second row of one user, in other letters, takes no refusal back
+			}
+			known[i], devices[i].ConsentUnreadable = true, devices[i].ConsentUnreadable || !readable
 		})
 		if err != nil || !withUsername {
 			return err
 		}
 		reading = t.identities
+		if list, err = t.identities.columns["users_id"].list(u.fusionAuth.Dialect(), ids); err != nil {
+			return err
+		}
 		return eachRow(ctx, tx, t.identitiesQuery(u.fusionAuth.Dialect()), list, func(id uuid.UUID, username []byte) {
 			d := &devices[at(id)]
-			if len(bytes.TrimSpace(username)) > 0 && (d.Username == "" || string(username) < d.Username) {
+			if len(username) > 0 && (d.Username == "" || string(username) < d.Username) {
 				d.Username = string(username)
 			}
 		})
@@ -354,15 +372,19 @@ func (c column) amongIDs(d database.Dialect) string {
 	return c.name + " = ANY (CAST($1 AS text[]))"
 }
 
-// idList is any number of ids as one parameter.
-func idList(d database.Dialect, ids []uuid.UUID) (any, error) {
-	if d == database.SQLite {
-		list, err := json.Marshal(ids)
-		return string(list), err
+// list is any number of ids as one parameter. A text column may hold them in capitals.
+func (c column) list(d database.Dialect, ids []uuid.UUID) (any, error) {
+	texts := make([]string, 0, 2*len(ids))
+	for _, id := range ids {
+		text := id.String()
+		texts = append(texts, text)
+		if upper := strings.ToUpper(text); (c.kind != "uuid" || d == database.SQLite) && upper != text {
+			texts = append(texts, upper)
+		}
 	}
-	texts := make([]string, len(ids))
-	for i, id := range ids {
-		texts[i] = id.String()
+	if d == database.SQLite {
+		list, err := json.Marshal(texts)
+		return string(list), err
 	}
 	return pq.Array(texts), nil
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"data-exhaust/exhaust"
 )
 
 // Dialect is how a CSV file writes what needs quoting (contract section 6).
@@ -29,34 +31,54 @@ func ParseDialect(s string) (Dialect, error) {
 	return "", fmt.Errorf("%q is no CSV dialect: rfc4180 and spark are", s)
 }
 
-// CSVWriter writes records in UTF-8 that end in LF. Only cells that need it are quoted: those with
-// a comma, a quote or a line break, those that begin or end in a space or tab (programs would trim
-// them), and the empty cell of a record that has no other (it would be an empty line, which is no
-// record). It buffers: Flush it in the end.
+// Options say how a CSV file is written.
+type Options struct {
+	Dialect Dialect
+	// ByteOrderMark begins the file with one, by which Excel knows UTF-8.
+	ByteOrderMark bool
+	// FormulaGuard puts a ' before a cell of text that a spreadsheet would run.
+	FormulaGuard bool
+}
+
+// CSVWriter writes records in UTF-8 that end in LF. Only cells that need it are quoted: those with a comma, a quote, CR or
+// LF, and the empty cell of a record that has no other (it would be an empty line, which is no record). It buffers: Flush
+// it in the end.
 type CSVWriter struct {
 	w       io.Writer
-	dialect Dialect
+	options Options
 	buf     []byte
+	records int64
 	err     error
 }
 
 // csvBuffer is how many bytes gather before they are written out.
 const csvBuffer = 64 << 10
 
-// NewCSVWriter writes records in the dialect to w.
-func NewCSVWriter(w io.Writer, d Dialect) *CSVWriter {
-	return &CSVWriter{w: w, dialect: d, buf: make([]byte, 0, csvBuffer)}
+// NewCSVWriter writes records to w.
+func NewCSVWriter(w io.Writer, o Options) *CSVWriter {
+	c := &CSVWriter{w: w, options: o, buf: make([]byte, 0, csvBuffer)}
+	if o.ByteOrderMark {
+		c.buf = append(c.buf, "\ufeff"...)
+	}
+	return c
 }
 
-// Write adds a record. The first error of the underlying writer is returned by this and by every
-// later call.
-func (w *CSVWriter) Write(cells []string) error {
+// Records counts the records that were written, a header among them.
+func (w *CSVWriter) Records() int64 { return w.records }
+
+// Write adds a record; texts are the columns that hold text, rather than numbers or JSON. The first error of the
+// underlying writer is returned by this and by every later call.
+func (w *CSVWriter) Write(cells []string, texts exhaust.ColumnSet) error {
 	if w.err != nil {
 		return w.err
 	}
+	w.records++
 	for i, cell := range cells {
 		if i > 0 {
 			w.buf = append(w.buf, ',')
+		}
+		if w.options.FormulaGuard && texts.Has(i) && isFormula(cell) {
+			cell = "'" + cell
 		}
 		w.cell(cell)
 	}
@@ -89,7 +111,7 @@ func (w *CSVWriter) cell(cell string) {
 	}
 	w.buf = append(w.buf[:start], '"')
 	special, escape := `"`, byte('"')
-	if w.dialect == Spark {
+	if w.options.Dialect == Spark {
 		special, escape = `"\`, '\\'
 	}
 	for {
@@ -105,13 +127,19 @@ func (w *CSVWriter) cell(cell string) {
 	w.buf = append(w.buf, '"')
 }
 
-func needsQuotes(cell []byte) bool {
-	if len(cell) == 0 {
+// isFormula tells whether a spreadsheet takes a text for something to run, by its first character.
+func isFormula(cell string) bool {
+	if cell == "" {
 		return false
 	}
-	if blank(cell[0]) || blank(cell[len(cell)-1]) {
+	switch cell[0] {
+	case '=', '+', '-', '@', '\t', '\r':
 		return true
 	}
+	return false
+}
+
+func needsQuotes(cell []byte) bool {
 	for len(cell) >= 8 {
 		word := binary.LittleEndian.Uint64(cell)
 		if hasByte(word, ',')|hasByte(word, '"')|hasByte(word, '\n')|hasByte(word, '\r') != 0 {
@@ -126,8 +154,6 @@ func needsQuotes(cell []byte) bool {
 	}
 	return false
 }
-
-func blank(b byte) bool { return b == ' ' || b == '\t' }
 
 // hasByte is not zero where one of the word's bytes is b: the well-known test for a zero byte, of
 // the word's difference from b everywhere.

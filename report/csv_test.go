@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"data-exhaust/exhaust"
 )
 
 func TestCSVWritesTheseLines(t *testing.T) {
@@ -28,9 +30,9 @@ func TestCSVWritesTheseLines(t *testing.T) {
 		{"a line feed", []string{"a\nb"}, "\"a\nb\"\n", "\"a\nb\"\n"},
 		{"a carriage return", []string{"a\rb"}, "\"a\rb\"\n", "\"a\rb\"\n"},
 		{"both line breaks", []string{"a\r\nb"}, "\"a\r\nb\"\n", "\"a\r\nb\"\n"},
-		{"a space in front", []string{" a", "a b"}, "\" a\",a b\n", "\" a\",a b\n"},
-		{"a space behind", []string{"a "}, "\"a \"\n", "\"a \"\n"},
-		{"a tab in front, a tab inside", []string{"\ta", "a\tb"}, "\"\ta\",a\tb\n", "\"\ta\",a\tb\n"},
+		{"a space in front", []string{" a", "a b"}, " a,a b\n", " a,a b\n"},
+		{"a space behind", []string{"a "}, "a \n", "a \n"},
+		{"a tab in front, a tab inside", []string{"\ta", "a\tb"}, "\ta,a\tb\n", "\ta,a\tb\n"},
 		{"only an empty cell", []string{""}, "\"\"\n", "\"\"\n"},
 		{"two empty cells", []string{"", ""}, ",\n", ",\n"},
 		{"a backslash without quotes around", []string{`C:\temp`}, `C:\temp` + "\n", `C:\temp` + "\n"},
@@ -43,6 +45,43 @@ func TestCSVWritesTheseLines(t *testing.T) {
 				t.Errorf("%s in %s:\n got %q\nwant %q", c.what, dialect, got, want)
 			}
 		}
+	}
+}
+
+func TestATextThatASpreadsheetWouldRunIsGuarded(t *testing.T) {
+	const texts = exhaust.ColumnSet(0b0111)
+	for _, c := range []struct{ cell, want string }{
+		{"=1+1", "'=1+1"}, {"+91 98", "'+91 98"}, {"-5", "'-5"}, {"@me", "'@me"}, {"\tx", "'\tx"}, {"\rx", "\"'\rx\""},
+		{`=HYPERLINK("x","y")`, `"'=HYPERLINK(""x"",""y"")"`}, {"=", "'="},
+		{"", ""}, {" =1", " =1"}, {"'=1", "'=1"}, {"a=1", "a=1"}, {"\n=1", "\"\n=1\""}, {"\ufffd=1", "\ufffd=1"}, {"हाँ", "हाँ"},
+	} {
+		for _, guard := range []bool{true, false} {
+			var got bytes.Buffer
+			w := NewCSVWriter(&got, Options{Dialect: RFC4180, FormulaGuard: guard})
+			// The last cell is a number or JSON, whatever it begins with.
+			if err := errors.Join(w.Write([]string{"a", c.cell, "b", c.cell}, texts), w.Flush()); err != nil {
+				t.Fatal(err)
+			}
+			plain := strings.TrimSuffix(writeCSV(t, RFC4180, []string{c.cell, ""}), ",\n")
+			want := c.want
+			if !guard {
+				want = plain
+			}
+			if want = "a," + want + ",b," + plain + "\n"; got.String() != want {
+				t.Errorf("%q, guard %v:\n got %q\nwant %q", c.cell, guard, got.String(), want)
+			}
+		}
+	}
+}
+
+func TestAByteOrderMarkBeginsTheFileOnce(t *testing.T) {
+	var got bytes.Buffer
+	w := NewCSVWriter(&got, Options{Dialect: RFC4180, ByteOrderMark: true})
+	if err := errors.Join(w.Write([]string{"a", "b"}, 0), w.Flush(), w.Write([]string{"c", "d"}, 0), w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\xef\xbb\xbfa,b\nc,d\n"; got.String() != want || w.Records() != 2 {
+		t.Errorf("%d records, %q; want 2, %q", w.Records(), got.String(), want)
 	}
 }
 
@@ -74,9 +113,9 @@ func TestCSVQuotesNoOtherByte(t *testing.T) {
 func TestCSVWritesManyRecordsInOrderAndOnce(t *testing.T) {
 	var got bytes.Buffer
 	var want strings.Builder
-	w := NewCSVWriter(&got, RFC4180)
+	w := NewCSVWriter(&got, Options{Dialect: RFC4180})
 	for i := range 20_000 {
-		if err := w.Write([]string{fmt.Sprint(i), "a record of the file"}); err != nil {
+		if err := w.Write([]string{fmt.Sprint(i), "a record of the file"}, 0); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(&want, "%d,a record of the file\n", i)
@@ -91,14 +130,14 @@ func TestCSVWritesManyRecordsInOrderAndOnce(t *testing.T) {
 
 func TestCSVReturnsTheWritersErrorFromThenOn(t *testing.T) {
 	full := errors.New("no space left")
-	w := NewCSVWriter(writerFunc(func(p []byte) (int, error) { return 0, full }), RFC4180)
-	if err := w.Write([]string{"small"}); err != nil {
+	w := NewCSVWriter(writerFunc(func(p []byte) (int, error) { return 0, full }), Options{Dialect: RFC4180})
+	if err := w.Write([]string{"small"}, 0); err != nil {
 		t.Errorf("before the buffer is full: %v", err)
 	}
-	if err := w.Write([]string{strings.Repeat("x", csvBuffer)}); err != full {
+	if err := w.Write([]string{strings.Repeat("x", csvBuffer)}, 0); err != full {
 		t.Errorf("Write: got %v, want %v", err, full)
 	}
-	if err := w.Write([]string{"small"}); err != full {
+	if err := w.Write([]string{"small"}, 0); err != full {
 		t.Errorf("the next Write: got %v, want %v", err, full)
 	}
 	if err := w.Flush(); err != full {
@@ -178,11 +217,11 @@ func BenchmarkCSV(b *testing.B) {
 	}
 	size := int64(len(strings.Join(row, ",")))
 	b.Run("exhaust", func(b *testing.B) {
-		w := NewCSVWriter(io.Discard, RFC4180)
+		w := NewCSVWriter(io.Discard, Options{Dialect: RFC4180, FormulaGuard: true})
 		b.SetBytes(size)
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := w.Write(row); err != nil {
+			if err := w.Write(row, 1<<17-1); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -202,8 +241,8 @@ func BenchmarkCSV(b *testing.B) {
 func writeCSV(t *testing.T, d Dialect, cells []string) string {
 	t.Helper()
 	var out bytes.Buffer
-	w := NewCSVWriter(&out, d)
-	if err := errors.Join(w.Write(cells), w.Flush()); err != nil {
+	w := NewCSVWriter(&out, Options{Dialect: d})
+	if err := errors.Join(w.Write(cells, 0), w.Flush()); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()

@@ -1,10 +1,12 @@
 package report_test
 
 import (
+	"bytes"
 	"fmt"
 	"log"
 	"os"
 
+	"data-exhaust/exhaust"
 	"data-exhaust/report"
 )
 
@@ -18,9 +20,9 @@ var answers = [][]string{
 
 // By RFC 4180 a quote inside a cell is doubled. A cell without a special character has no quotes around it.
 func ExampleCSVWriter() {
-	writer := report.NewCSVWriter(os.Stdout, report.RFC4180)
+	writer := report.NewCSVWriter(os.Stdout, report.Options{Dialect: report.RFC4180})
 	for _, row := range answers {
-		if err := writer.Write(row); err != nil {
+		if err := writer.Write(row, 0); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -41,9 +43,9 @@ func ExampleCSVWriter_spark() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	writer := report.NewCSVWriter(os.Stdout, dialect)
+	writer := report.NewCSVWriter(os.Stdout, report.Options{Dialect: dialect})
 	for _, row := range answers {
-		if err := writer.Write(row); err != nil {
+		if err := writer.Write(row, 0); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -56,6 +58,30 @@ func ExampleCSVWriter_spark() {
 	// d-2,"the sign says \"closed\"",
 	// d-3,"first line
 	// second line",true
+}
+
+// For spreadsheets: a byte order mark tells Excel that the file is UTF-8, and text that it would run as a formula gets a '
+// in front (EXHAUST_CSV_BOM, EXHAUST_CSV_FORMULA_GUARD). Numbers are left alone.
+func ExampleOptions() {
+	var file bytes.Buffer
+	writer := report.NewCSVWriter(&file, report.Options{Dialect: report.RFC4180, ByteOrderMark: true, FormulaGuard: true})
+	const texts exhaust.ColumnSet = 1 << 0 // the first column
+	for _, row := range [][]string{{"Question Title", "Question Score"}, {"=1+1", "-1"}, {"आपका नाम?", "0.5"}} {
+		if err := writer.Write(row, texts); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := writer.Flush(); err != nil {
+		log.Fatal(err)
+	}
+	mark, rest, _ := bytes.Cut(file.Bytes(), []byte("Question Title"))
+	fmt.Printf("% X\nQuestion Title%s%d records\n", mark, rest, writer.Records())
+	// Output:
+	// EF BB BF
+	// Question Title,Question Score
+	// '=1+1,-1
+	// आपका नाम?,0.5
+	// 3 records
 }
 
 // A dialect that is misspelt is an error that names those there are.

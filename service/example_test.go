@@ -3,6 +3,7 @@ package service_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -175,7 +176,8 @@ func startService() (exhausts *service.Exhausts, stop func()) {
 			Reports:   reports,
 		},
 		activities.Settings{
-			Layout: must(telemetry.ParseLayout("{yyyy}-{MM}-{dd}")), Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour, Dialect: report.RFC4180,
+			Layout: must(telemetry.ParseLayout("{yyyy}-{MM}-{dd}")), Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour,
+			CSV: report.Options{Dialect: report.RFC4180}, ReceiptKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)),
 		},
 	))
 	check(w.Start())

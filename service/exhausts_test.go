@@ -3,6 +3,7 @@ package service
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,7 +134,7 @@ func (s *service) work() {
 	w.RegisterWorkflow(workflows.Exhaust)
 	w.RegisterActivity(activities.New(
 		activities.Dependencies{UCI: uci, Jobs: s.jobs, Telemetry: none, Reports: s.reports},
-		activities.Settings{Layout: layout, Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour, Dialect: report.RFC4180},
+		activities.Settings{Layout: layout, Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour, CSV: report.Options{Dialect: report.RFC4180}, ReceiptKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))},
 	))
 	if err := w.Start(); err != nil {
 		s.t.Fatal(err)
@@ -350,12 +351,12 @@ func TestURLsAreSignedAfreshWhenLessThanHalfOfTheirTimeIsLeft(t *testing.T) {
 	}
 	keep := func(left time.Duration) {
 		t.Helper()
-		if err := s.jobs.SaveURLs(t.Context(), job.ID, []string{"http://exhaust.example/kept"}, time.Now().Add(left)); err != nil {
+		if err := s.jobs.SaveURLs(t.Context(), job.ID, []string{"http://exhaust.example/kept"}, "http://exhaust.example/receipt", time.Now().Add(left)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	keep(12*time.Hour + time.Minute)
-	if got := read(); got.DownloadURLs[0] != "http://exhaust.example/kept" {
+	if got := read(); got.DownloadURLs[0] != "http://exhaust.example/kept" || got.ReceiptURL != "http://exhaust.example/receipt" {
 		t.Errorf("with 12h01m left it is signed afresh")
 	}
 	keep(12*time.Hour - time.Minute)

@@ -16,7 +16,8 @@ import (
 type Jobs interface {
 	Submit(ctx context.Context, job exhaust.Job) error
 	Save(ctx context.Context, job exhaust.Job) error
-	SaveURLs(ctx context.Context, requestID string, urls []string, expiresAt time.Time) error
+	SaveURLs(ctx context.Context, requestID string, urls []string, receiptURL string, expiresAt time.Time) error
+	ReceiptKeys(ctx context.Context) ([]jobs.ReceiptKey, error)
 	Job(ctx context.Context, requestID string) (exhaust.Job, error)
 	List(ctx context.Context, tag, channel string, limit int) ([]exhaust.Job, error)
 	Search(ctx context.Context, search jobs.Search) ([]exhaust.Job, error)
@@ -99,10 +100,10 @@ func (s *Exhausts) withURLs(ctx context.Context, job exhaust.Job) (exhaust.Job, 
 	}
 	now := time.Now()
 	if until := job.CompletedAt.Add(s.settings.ReportRetention); job.Report != "" && now.After(until) {
-		job.Report, job.Message = "", exhaust.ExpiryMessage(until.In(s.settings.Timezone))
+		job.Report, job.Receipt, job.Message = "", "", exhaust.ExpiryMessage(until.In(s.settings.Timezone))
 	}
 	if job.Report == "" {
-		job.DownloadURLs = nil
+		job.DownloadURLs, job.ReceiptURL = nil, ""
 		return job, nil
 	}
 	if len(job.DownloadURLs) > 0 && job.ExpiresAt.Sub(now) >= s.settings.URLTTL/2 {
@@ -114,7 +115,12 @@ func (s *Exhausts) withURLs(ctx context.Context, job exhaust.Job) (exhaust.Job, 
 		return exhaust.Job{}, &UnavailableError{ReportsDependency, err}
 	}
 	job.DownloadURLs = []string{url}
-	if err := s.jobs.SaveURLs(ctx, job.ID, job.DownloadURLs, job.ExpiresAt); err != nil && !errors.Is(err, jobs.ErrNoJob) {
+	if job.Receipt != "" {
+		if job.ReceiptURL, err = s.reports.SignURL(ctx, job.Receipt, job.ExpiresAt); err != nil {
+			return exhaust.Job{}, &UnavailableError{ReportsDependency, err}
+		}
+	}
+	if err := s.jobs.SaveURLs(ctx, job.ID, job.DownloadURLs, job.ReceiptURL, job.ExpiresAt); err != nil && !errors.Is(err, jobs.ErrNoJob) {
 		return exhaust.Job{}, &UnavailableError{DatabaseDependency, err}
 	}
 	return job, nil
@@ -161,4 +167,13 @@ func (s *Exhausts) refresh(ctx context.Context, found []exhaust.Job) ([]exhaust.
 		})
 	}
 	return found, group.Wait()
+}
+
+// ReceiptKeys are the public keys that receipts were signed with, the oldest first.
+func (s *Exhausts) ReceiptKeys(ctx context.Context) ([]jobs.ReceiptKey, error) {
+	keys, err := s.jobs.ReceiptKeys(ctx)
+	if err != nil {
+		return nil, &UnavailableError{DatabaseDependency, err}
+	}
+	return keys, nil
 }

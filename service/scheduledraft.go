@@ -44,6 +44,9 @@ func (s *Schedules) check(draft ScheduleDraft) (exhaust.Schedule, error) {
 	}
 	schedule.Dataset, schedule.Tag, schedule.Channel = request.Dataset, request.Tag, request.Channel
 	schedule.RequestedBy, schedule.Config, schedule.ConversationID = request.RequestedBy, request.Config, request.ConversationID
+	if err := s.checkFiring(schedule); err != nil {
+		return exhaust.Schedule{}, err
+	}
 	if schedule.Cron, err = checkCron(draft.Cron); err != nil {
 		return exhaust.Schedule{}, err
 	}
@@ -60,6 +63,17 @@ func (s *Schedules) check(draft ScheduleDraft) (exhaust.Schedule, error) {
 		return exhaust.Schedule{}, err
 	}
 	return schedule, checkNote(draft.Note)
+}
+
+// checkFiring says what would be wrong with every exhaust that a schedule asks for: the days make its datasetConfig longer.
+func (s *Schedules) checkFiring(schedule exhaust.Schedule) error {
+	today := exhaust.DayOf(time.Now().In(s.settings.Timezone))
+	submission, err := schedule.Submission(exhaust.Window{From: today, To: today})
+	if err != nil {
+		return exhaust.Invalid("datasetConfig cannot be read")
+	}
+	_, err = submission.Check(exhaust.Rules{Now: time.Now().In(s.settings.Timezone), MaxDays: s.settings.MaxDays})
+	return err
 }
 
 // checkWindows finds out from Temporal whether the schedule fires at all and whether an exhaust can be

@@ -92,6 +92,7 @@ func addHeartbeats(p *exhaust.Progress, d *workflowservice.DescribeWorkflowExecu
 		p.Add(beat)
 	}
 	p.RaisePercent()
+	p.Waiting = waitingFor(d.GetPendingActivities(), time.Now())
 }
 
 func readMemo(memo *commonpb.Memo, name string, value any) error {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,6 +143,7 @@ type job struct {
 	RequestedChannel string           `json:"requestedChannel"`
 	DatasetConfig    json.RawMessage  `json:"datasetConfig"`
 	DownloadURLs     []string         `json:"downloadUrls"`
+	ReceiptURL       string           `json:"receiptUrl"`
 	ExpiresAt        int64            `json:"expiresAt"`
 	Progress         exhaust.Progress `json:"progress"`
 	JobStats         struct {
@@ -161,13 +163,17 @@ func (j job) state() string {
 	return string(j.Status)
 }
 
-// download stores the files of a job in a folder, each whole or not at all, and returns their paths.
+// download stores the files of a job and their receipt in a folder, each whole or not at all, and returns their paths.
 func download(ctx context.Context, j job, folder string) ([]string, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
 	var files []string
-	for _, link := range j.DownloadURLs {
+	links := j.DownloadURLs
+	if j.ReceiptURL != "" {
+		links = append(slices.Clone(links), j.ReceiptURL)
+	}
+	for _, link := range links {
 		file, err := downloadOne(ctx, link, folder)
 		if err != nil {
 			return files, err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -173,10 +174,31 @@ func playExhaust(ctx context.Context, cfg config.Config, set *sample.Set, datase
 	if err != nil {
 		return "", err
 	}
-	if len(files) != 1 {
-		return "", fmt.Errorf("the exhaust has %d files instead of one", len(files))
+	if len(files) != 2 {
+		return "", fmt.Errorf("the exhaust has %d files instead of a report and its receipt", len(files))
 	}
-	return files[0], showFirstRows(files[0], out)
+	if err := showFirstRows(files[0], out); err != nil {
+		return "", err
+	}
+	return files[0], verifyDemo(ctx, client, files[0], files[1], out)
+}
+
+// verifyDemo shows what the report's receipt says.
+func verifyDemo(ctx context.Context, client apiClient, report, receiptFile string, out io.Writer) error {
+	answer, err := client.call(ctx, http.MethodGet, receiptKeysPath, nil, nil)
+	if err != nil {
+		return err
+	}
+	keys, err := keysOf(answer.raw)
+	if err != nil {
+		return err
+	}
+	verified, err := verify(report, receiptFile, keys)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nstarter verify %s\n→ %s\n", filepath.Base(report), describeReceipt(&verified))
+	return nil
 }
 
 // showFirstRows shows the columns and the first rows of a CSV file, narrow enough for a terminal.

@@ -90,7 +90,7 @@ Exit codes: 0 done, 1 error, 2 wrong use, 3 the exhaust FAILED, 4 it was CANCELL
 	root.AddCommand(
 		newDev(), newDemo(), newMigrate(), newSetup(), newHealth(), newGen(),
 		newSubmit(), newRead(), newList(), newWait(), newDownload(), newCancel(), newRetry(),
-		newReplay(), newRun(), newErase(), newSchedule(),
+		newVerify(), newReplay(), newRun(), newErase(), newSchedule(),
 	)
 	wrapArgs(root.Commands())
 	return root

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -102,6 +103,7 @@ type meter struct {
 	bar     *progressbar.ProgressBar
 	phase   exhaust.Phase
 	percent int
+	waiting string
 }
 
 func newMeter(w io.Writer) *meter {
@@ -113,8 +115,17 @@ func (m *meter) show(j job) {
 	p := j.Progress
 	if m.bar != nil {
 		m.bar.Describe(fmt.Sprintf("%-9s %9d events %9d rows", p.Phase, p.EventsMatched, p.RowsWritten))
+		if p.Waiting != "" {
+			m.bar.Describe(p.Waiting)
+		}
 		_ = m.bar.Set(p.Percent) // a bar that cannot be drawn is no reason to stop waiting
 		return
+	}
+	// Not the seconds to the next try, which change all the time.
+	if waiting, _, _ := strings.Cut(p.Waiting, ", next in"); waiting != m.waiting {
+		if m.waiting = waiting; waiting != "" && !j.Status.HasEnded() {
+			fmt.Fprintln(m.w, "waiting:", waiting)
+		}
 	}
 	if p.Phase == m.phase && p.Percent < m.percent+10 && !j.Status.HasEnded() {
 		return

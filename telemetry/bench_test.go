@@ -31,7 +31,7 @@ func BenchmarkScan(b *testing.B) {
 				b.SetBytes(int64(len(raw)))
 				b.ReportAllocs()
 				for b.Loop() {
-					_, err := s.Scan(context.Background(), bytes.NewReader(object.data), func(*Event) error { return nil })
+					_, err := s.Scan(context.Background(), "2022-03-01.json", bytes.NewReader(object.data), func(*Event) error { return nil })
 					if err != nil {
 						b.Fatal(err)
 					}

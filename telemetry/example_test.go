@@ -29,20 +29,22 @@ func ExampleScanner_Scan() {
 		log.Fatal(err)
 	}
 
+	var rows telemetry.RowReader
+	var row exhaust.ResponseRow
 	scanner := telemetry.NewScanner(telemetry.Filter{Channel: "acme", ConversationID: "weather"})
-	counts, err := scanner.Scan(context.Background(), &compressed, func(event *telemetry.Event) error {
-		row := event.Row
+	counts, err := scanner.Scan(context.Background(), "2022-03-01/part-0.json.gz", &compressed, func(event *telemetry.Event) error {
+		rows.Read(event.Line, &row)
 		fmt.Println(row.MessageID, row.DeviceID, row.Title, row.Duration, row.Response, row.Timestamp)
 		return nil
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("events:", counts.Matched, "lines skipped:", counts.Skipped)
+	fmt.Println("lines:", counts.Lines, "skipped:", counts.Skipped, "events:", counts.Matched)
 	// Output:
 	// m-1 d-1 Will it rain? 3 [{"1":{"text":"Yes"}}] 2022-03-01T00:00:00.123Z
 	// m-4 d-2 Will it rain? 4 [{"2":{"text":"No"}}] 2022-03-01T00:00:03.000Z
-	// events: 2 lines skipped: 1
+	// lines: 4 skipped: 1 events: 2
 }
 
 func ExampleParseLayout() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -50,7 +51,7 @@ func liveHeap() uint64 {
 func scanRepeatedly(tb testing.TB, part []byte, times int) (Counts, uint64) {
 	r := &repeater{part: part, times: times}
 	r.base = liveHeap()
-	counts, err := NewScanner(sampleFilter).Scan(context.Background(), r, func(*Event) error { return nil })
+	counts, err := NewScanner(sampleFilter).Scan(context.Background(), "2022-03-01.json", r, func(*Event) error { return nil })
 	if err != nil || r.times != 0 {
 		tb.Fatalf("%d copies were not read, %v", r.times, err)
 	}
@@ -65,8 +66,11 @@ func TestALargeObjectTakesNoMoreMemoryThanASmallOne(t *testing.T) {
 	if err != nil || once.Matched == 0 || once.Skipped != 1 {
 		t.Fatal(once, err)
 	}
-	want := Counts{Skipped: times * once.Skipped, Matched: times * once.Matched}
-	for name, part := range map[string][]byte{"plain": raw, "gzip": compressGzip(raw), "zstd": compressZstdWithWindow(raw)} {
+	want := Counts{Lines: times * once.Lines, Skipped: times * once.Skipped, Matched: times * once.Matched}
+	for name, part := range map[string][]byte{
+		"plain": raw, "gzip": compressGzip(raw), "zstd": compressZstdWithWindow(raw),
+		"gzip in gzip": compressGzip(compressGzip(raw)), "zstd in zstd": compressZstdWithWindow(compressZstdWithWindow(raw)),
+	} {
 		counts, peak := scanRepeatedly(t, part, times)
 		if counts != want {
 			t.Errorf("%s: %+v, want %+v", name, counts, want)
@@ -79,10 +83,16 @@ func TestALargeObjectTakesNoMoreMemoryThanASmallOne(t *testing.T) {
 
 func TestAScannerKeepsLittleMemory(t *testing.T) {
 	raw := sampleTelemetry(4<<20, 1)
-	objects := [][]byte{compressGzip(raw), compressZstdWithWindow(raw), raw}
+	// The largest events make the buffers larger, but not for good.
+	large := strings.Replace(belonging, `"mid":"m"`, `"mid":"`+strings.Repeat("m", 4<<20)+`","edata":{"a":[`+strings.Repeat(`{"":0},`, 1<<20)+`1]}`, 1)
+	objects := [][]byte{compressGzip(raw), compressZstdWithWindow(raw), compressGzip(compressGzip(raw)), compressZstdWithWindow(compressZstdWithWindow(raw)), []byte(large), raw}
 	before := liveHeap()
 	s := NewScanner(sampleFilter)
 	for _, object := range objects {
+		s.filter = sampleFilter
+		if bytes.HasPrefix(object, []byte(large[:20])) {
+			s.filter = filter
+		}
 		if _, _, err := scanWith(s, bytes.NewReader(object)); err != nil {
 			t.Fatal(err)
 		}
@@ -92,6 +102,35 @@ func TestAScannerKeepsLittleMemory(t *testing.T) {
 	}
 	runtime.KeepAlive(s)
 	runtime.KeepAlive(objects)
+}
+
+func TestTheLargestEventTakesBoundedMemory(t *testing.T) {
+	head, tail, _ := strings.Cut(strings.Replace(belonging, `"mid":"m"`, `"mid":"m","edata":|`, 1), "|")
+	fill := func(first, part, last string) string {
+		return head + first + strings.Repeat(part, (MaxLine-len(head)-len(first)-len(last)-len(tail))/len(part)) + last + tail
+	}
+	for name, line := range map[string]string{
+		"a long text":    fill(`"`, `x`, `"`),
+		"escapes":        fill(`"`, `\u0001`, `"`),
+		"many objects":   fill(`[`, `{"":0},`, `1]`),
+		"many members":   fill(`{`, `"":0,`, `"a":1}`),
+		"empty objects":  fill(`[`, `{},`, `1]`),
+		"a long number":  fill(``, `1`, ``),
+		"a long mid":     fill(`1,"mid":"`, `m`, `"`),
+		"a long instant": fill(`1,"ets":"2022-03-01T00:00:00.`, `1`, `"`),
+	} {
+		before, held := liveHeap(), uint64(0)
+		counts, err := NewScanner(filter).Scan(t.Context(), "2022-03-01.json", strings.NewReader(line), func(*Event) error {
+			held = liveHeap()
+			return nil
+		})
+		if err != nil || counts != (Counts{Lines: 1, Matched: 1}) {
+			t.Fatalf("%s: %+v, %v", name, counts, err)
+		}
+		if held -= min(before, held); held > 160<<20 {
+			t.Errorf("%s: an event of 16 MiB takes %d MiB", name, held>>20)
+		}
+	}
 }
 
 // compressZstdWithWindow compresses as the zstd command does by default, with a window of 2 MiB.

@@ -77,15 +77,20 @@ func parseDecimal(number, digits []byte) decimal {
 	return d
 }
 
-// parseExponent reads what follows the e. Beyond a billion all exponents are alike: no line holds as many digits.
+// parseExponent reads what follows the e. Beyond 10^18 all exponents are alike: an int holds no more, and the digits of a
+// line do not make up for it.
 func parseExponent(text []byte) int {
 	isNegative := text[0] == '-'
 	if isNegative || text[0] == '+' {
 		text = text[1:]
 	}
+	const most = 1_000_000_000_000_000_000
 	exponent := 0
 	for _, c := range text {
-		exponent = min(exponent*10+int(c-'0'), 1_000_000_000)
+		if exponent = exponent*10 + int(c-'0'); exponent >= most {
+			exponent = most
+			break
+		}
 	}
 	if isNegative {
 		return -exponent

@@ -6,14 +6,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
-// CorruptError says that a telemetry object ends early, fails its checksum or is damaged. It is not retryable: reading
-// the same bytes again ends with it again. Problem is a sentence without the object's name and without anything of its
-// content.
+// CorruptError says that a telemetry object ends early, fails its checksum, is damaged, or is in a form that is not read.
+// It is not retryable: reading the same bytes again ends with it again. Problem is a sentence without the object's name
+// and without anything of its content.
 type CorruptError struct{ Problem string }
 
 func (e *CorruptError) Error() string { return e.Problem }
@@ -26,39 +27,134 @@ const (
 
 // opener decompresses one object after the other with the same decoders.
 type opener struct {
+	layers [maxLayers]layer
+	text   *bufio.Reader // what the last layer holds, when it is looked at for another one
+}
+
+// maxLayers is how often an object may be compressed. Some pipelines compress what is compressed already.
+const maxLayers = 2
+
+// layer is one compression of an object.
+type layer struct {
 	in   *bufio.Reader
 	gzip gzipReader
 	zstd zstdReader
+	err  error // what reading the layer ended with, but io.EOF
 }
 
 const sourceBuffer = 64 << 10
 
-func newOpener() opener { return opener{in: bufio.NewReaderSize(nil, sourceBuffer)} }
+func newOpener() opener {
+	o := opener{text: bufio.NewReaderSize(nil, len(zstdMark))}
+	for i := range o.layers {
+		o.layers[i].in = bufio.NewReaderSize(nil, sourceBuffer)
+	}
+	return o
+}
 
-// open tells gzip, zstd and plain apart by the first bytes. It takes an object that holds no more than the beginning of
-// gzip's or zstd's mark for one that was cut there.
-func (o *opener) open(source io.Reader) (io.Reader, error) {
-	o.in.Reset(source)
-	first, err := o.in.Peek(4)
+// open tells gzip, zstd and plain apart by the first bytes, of the object and of what it holds unpacked. It takes what
+// holds no more than the beginning of gzip's or zstd's mark for gzip or zstd that was cut there, and what holds nothing
+// at all for an empty object, unless its name says that it is compressed.
+func (o *opener) open(name string, source io.Reader) (io.Reader, error) {
+	for i := range o.layers {
+		o.layers[i].err = nil
+	}
+	for i := range o.layers {
+		l := &o.layers[i]
+		l.in.Reset(source)
+		first, err := l.in.Peek(len(zstdMark))
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		if i == 0 && len(first) == 0 {
+			return l.in, explainEmpty(name)
+		}
+		compression := tellCompression(first)
+		if compression == nil {
+			return l.in, nil
+		}
+		if source, err = compression(l); err != nil {
+			return nil, err
+		}
+	}
+	o.text.Reset(source)
+	first, err := o.text.Peek(len(zstdMark))
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	switch {
-	case len(first) == 0:
-		return o.in, nil
-	case beginsWith(first, gzipMark):
-		o.gzip.reset(o.in)
-		return &o.gzip, nil
-	case beginsWith(first, zstdMark), isSkippableFrame(first):
-		return &o.zstd, o.zstd.reset(o.in)
+	if tellCompression(first) != nil {
+		return nil, &CorruptError{"it is compressed more than twice; what is compressed once or twice is accepted"}
 	}
-	return o.in, nil
+	return o.text, nil
+}
+
+// explainEmpty gives the problem of an object of no bytes: an upload that was broken off at once leaves one behind.
+func explainEmpty(name string) error {
+	switch {
+	case strings.HasSuffix(name, ".gz"):
+		return explainGzip(io.ErrUnexpectedEOF)
+	case strings.HasSuffix(name, ".zst"):
+		return explainZstd(io.ErrUnexpectedEOF)
+	}
+	return nil
+}
+
+// damage is what the outermost layer that could not be read ended with. The layer within may have taken that for
+// something else.
+func (o *opener) damage() error {
+	for i := range o.layers {
+		if err := o.layers[i].err; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // release drops the object.
 func (o *opener) release() {
-	o.in.Reset(nil)
-	o.zstd.release()
+	for i := range o.layers {
+		o.layers[i].in.Reset(nil)
+		o.layers[i].zstd.release()
+	}
+	o.text.Reset(nil)
+}
+
+// tellCompression gives what opens a layer that begins with first, nil for plain text.
+func tellCompression(first []byte) func(*layer) (io.Reader, error) {
+	switch {
+	case len(first) == 0:
+		return nil
+	case beginsWith(first, gzipMark):
+		return (*layer).openGzip
+	case beginsWith(first, zstdMark), isSkippableFrame(first):
+		return (*layer).openZstd
+	}
+	return nil
+}
+
+func (l *layer) openGzip() (io.Reader, error) {
+	l.gzip.reset(l.in)
+	return layerReader{l, &l.gzip}, nil
+}
+
+func (l *layer) openZstd() (io.Reader, error) {
+	err := l.zstd.reset(l.in)
+	l.err = err
+	return layerReader{l, &l.zstd}, err
+}
+
+// layerReader keeps the error of a layer's decoder.
+type layerReader struct {
+	layer   *layer
+	decoder io.Reader
+}
+
+func (r layerReader) Read(p []byte) (int, error) {
+	n, err := r.decoder.Read(p)
+	if err != nil && err != io.EOF {
+		r.layer.err = err
+	}
+	return n, err
 }
 
 var (
@@ -238,14 +334,3 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 }
 
 const maxEmptyReads = 100
-
-// explain gives the error to report where reading ended with err.
-func (s *sourceReader) explain(err error) error {
-	if ctxErr := s.ctx.Err(); ctxErr != nil {
-		return ctxErr
-	}
-	if s.err != nil {
-		return s.err
-	}
-	return err
-}

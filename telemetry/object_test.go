@@ -61,7 +61,7 @@ func compressZstdInBlocks(data string) []byte {
 func decompress(t *testing.T, object []byte) string {
 	t.Helper()
 	o := newOpener()
-	r, err := o.open(bytes.NewReader(object))
+	r, err := o.open("2022-03-01.json", bytes.NewReader(object))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,6 +101,206 @@ func TestAnObjectCutAnywhereIsCorruptUnlessAMemberEndsThere(t *testing.T) {
 		events, counts, err := scan(filter, bytes.NewReader(object.data))
 		if err != nil || len(events) != 4 || counts.Matched != 4 || decompress(t, object.data) != strings.Repeat(line, 4) {
 			t.Errorf("%s: %d events, %+v, %v; want the 4 events of all parts", name, len(events), counts, err)
+		}
+	}
+}
+
+func TestAnObjectOfNoBytesHasEndedEarlyIfItsNameSaysThatItIsCompressed(t *testing.T) {
+	s := NewScanner(filter)
+	for name, problem := range map[string]string{
+		"2022-03-01-0.json.gz":  "its gzip data ends early",
+		"2022-03-01/0.zst":      "its zstd data ends early",
+		"2022-03-01-0.json":     "",
+		"2022-03-01-0.jsonl":    "",
+		"2022-03-01-0.log":      "",
+		"2022-03-01.gz/0.json":  "",
+		"2022-03-01-0.gz.json":  "",
+		"2022-03-01-0.zst.json": "",
+	} {
+		_, err := s.Scan(t.Context(), name, strings.NewReader(""), nil)
+		var corrupt *CorruptError
+		if problem == "" && err != nil || problem != "" && (!errors.As(err, &corrupt) || corrupt.Problem != problem) {
+			t.Errorf("%s of no bytes: %v, want %q", name, err, problem)
+		}
+		// What holds something is told by its first bytes, whatever its name.
+		for _, object := range []string{"\n", belonging, string(compressGzip(nil)), string(compressZstd([]byte(belonging)))} {
+			if _, err := s.Scan(t.Context(), name, strings.NewReader(object), func(*Event) error { return nil }); err != nil {
+				t.Errorf("%s, %.10q: %v", name, object, err)
+			}
+		}
+		lost := errors.New("connection reset by peer")
+		if _, err := s.Scan(t.Context(), name, &failingReader{strings.NewReader(""), lost}, nil); err != lost {
+			t.Errorf("%s, the connection is lost before the first byte: %v", name, err)
+		}
+	}
+}
+
+// twice is the content compressed twice, in all four ways.
+func twice(content string) map[string][]byte {
+	once := map[string][]byte{"gzip": compressGzip([]byte(content)), "zstd": compressZstd([]byte(content))}
+	return map[string][]byte{
+		"gzip in gzip": compressGzip(once["gzip"]), "gzip in zstd": compressZstd(once["gzip"]),
+		"zstd in gzip": compressGzip(once["zstd"]), "zstd in zstd": compressZstd(once["zstd"]),
+	}
+}
+
+func TestAnObjectThatIsCompressedTwiceIsUnwrappedTwice(t *testing.T) {
+	raw := string(append(sampleTelemetry(1<<20, 10), "no JSON\n"...))
+	s := NewScanner(sampleFilter)
+	want, counts, err := scanWith(s, strings.NewReader(raw))
+	if err != nil || counts.Matched == 0 || counts.Skipped != 1 {
+		t.Fatal(counts, err)
+	}
+	for round := range 2 { // the second time with the decoders of the first
+		for name, object := range twice(raw) {
+			got, again, err := scanWith(s, bytes.NewReader(object))
+			if err != nil || again != counts || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s, round %d: %d events, %+v, %v; want %+v", name, round, len(got), again, err, counts)
+			}
+		}
+	}
+	parts := strings.SplitAfterN(raw, "\n", 3)
+	for name, object := range map[string][]byte{
+		"members of members":         slices.Concat(compressGzip(slices.Concat(compressGzip([]byte(parts[0])), compressGzip([]byte(parts[1])))), compressGzip(compressGzip([]byte(parts[2])))),
+		"a member cut in two":        slices.Concat(compressGzip(compressGzip([]byte(raw))[:777]), compressGzip(compressGzip([]byte(raw))[777:])),
+		"padding within and without": slices.Concat(compressGzip(slices.Concat(compressGzip([]byte(raw)), make([]byte, 1000))), make([]byte, 1000)),
+	} {
+		got, again, err := scanWith(s, bytes.NewReader(object))
+		if err != nil || again != counts || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %d events, %+v, %v; want %+v", name, len(got), again, err, counts)
+		}
+	}
+	for name, object := range twice("") {
+		if got, counts, err := scanWith(s, bytes.NewReader(object)); err != nil || counts != (Counts{}) || len(got) != 0 {
+			t.Errorf("%s of nothing: %+v, %v", name, counts, err)
+		}
+	}
+}
+
+func TestAnObjectThatIsCompressedThreeTimesIsCorrupt(t *testing.T) {
+	const problem = "it is compressed more than twice; what is compressed once or twice is accepted"
+	s := NewScanner(filter)
+	for name, object := range twice(belonging) {
+		for outer, compress := range map[string]func([]byte) []byte{"gzip": compressGzip, "zstd": compressZstd} {
+			_, counts, err := scanWith(s, bytes.NewReader(compress(object)))
+			var corrupt *CorruptError
+			if !errors.As(err, &corrupt) || corrupt.Problem != problem || counts != (Counts{}) {
+				t.Errorf("%s in %s: %+v, %v", name, outer, counts, err)
+			}
+		}
+	}
+}
+
+func TestAnObjectThatIsCompressedTwiceIsCorruptWhereverItIsCut(t *testing.T) {
+	line := belonging + "\n"
+	s := NewScanner(filter)
+	check := func(name string, object []byte, problems ...string) {
+		t.Helper()
+		for kind, r := range map[string]io.Reader{"whole": bytes.NewReader(object), "byte by byte": oneByteReader{bytes.NewReader(object)}} {
+			_, _, err := scanWith(s, r)
+			var corrupt *CorruptError
+			if !errors.As(err, &corrupt) || !slices.Contains(problems, corrupt.Problem) {
+				t.Errorf("%s, %s: %v, want one of %q", name, kind, err, problems)
+			}
+		}
+	}
+	compress := map[string]func([]byte) []byte{"gzip": compressGzip, "zstd": compressZstd}
+	for inner := range compress {
+		within := compress[inner]([]byte(line))
+		for outer := range compress {
+			object := compress[outer](within)
+			for cut := 1; cut < len(object); cut++ {
+				check(fmt.Sprintf("%s in %s, cut at %d", inner, outer, cut), object[:cut], "its "+outer+" data ends early")
+			}
+			for cut := 1; cut < len(within); cut++ {
+				check(fmt.Sprintf("%s cut at %d, in %s", inner, cut, outer), compress[outer](within[:cut]), "its "+inner+" data ends early")
+			}
+			flipped := slices.Clone(object)
+			flipped[len(flipped)-1-4*strings.Count(outer, "gzip")] ^= 1
+			check(inner+" in "+outer+" with another checksum", flipped, "its "+outer+" data does not match its checksum")
+			broken := slices.Clone(within)
+			broken[len(broken)-1-4*strings.Count(inner, "gzip")] ^= 1
+			check(inner+" with another checksum, in "+outer, compress[outer](broken), "its "+inner+" data does not match its checksum")
+		}
+	}
+	check("text behind gzip, in zstd", compressZstd(slices.Concat(compressGzip([]byte(line)), []byte(line))),
+		"bytes that are neither gzip nor zero padding follow its last gzip member")
+	// The scanner that found all this damage still reads what is whole.
+	if events, counts, err := scanWith(s, strings.NewReader(line)); err != nil || len(events) != 1 {
+		t.Errorf("%+v, %v", counts, err)
+	}
+}
+
+// inUTF16 encodes ASCII.
+func inUTF16(text string, isBig bool) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		if isBig {
+			b.Write([]byte{0, c})
+		} else {
+			b.Write([]byte{c, 0})
+		}
+	}
+	return b.String()
+}
+
+func TestUTF16EndsTheScan(t *testing.T) {
+	little, big := inUTF16(belonging+"\r\n"+belonging, false), inUTF16(belonging+"\r\n"+belonging, true)
+	utf8 := belonging + "\n"
+	long := strings.Replace(belonging, `"mid":"m"`, `"mid":"`+strings.Repeat("m", 9<<20)+`"`, 1)
+	for _, c := range []struct {
+		name, object string
+		matched      int64
+	}{
+		{"little endian with a mark", "\xff\xfe" + little, 0},
+		{"big endian with a mark", "\xfe\xff" + big, 0},
+		{"little endian", little, 0},
+		{"big endian", big, 0},
+		{"a mark alone", "\xff\xfe", 0},
+		{"a big endian mark alone", "\xfe\xff", 0},
+		{"a mark and no ASCII", "\xff\xfe\x15\x09", 0},
+		{"a big endian mark and no ASCII", "\xfe\xff\x09\x15", 0},
+		{"a mark and an empty line", "\xfe\xff\x00\r\x00\n" + big, 0},
+		{"no mark and an empty line", "\r\x00\n\x00" + little, 0},
+		{"behind UTF-8", utf8 + little, 1},
+		{"big endian behind UTF-8", utf8 + utf8 + big, 2},
+		{"with a mark behind UTF-8", utf8 + "\xff\xfe" + little, 1},
+		{"big endian with a mark behind UTF-8", utf8 + "\xfe\xff" + big, 1},
+		{"one line behind UTF-8 without its end", belonging + "\xff\xfe" + inUTF16(belonging, false), 0},
+		{"one big endian line behind UTF-8 without its end", belonging + "\xfe\xff" + inUTF16(belonging, true), 0},
+		{"braces on lines of their own", utf8 + inUTF16("{\r\n\"eid\":1\r\n}", false), 1},
+		{"braces on lines of their own, big endian", utf8 + inUTF16("{\r\n\"eid\":1\r\n}", true), 1},
+		{"an empty object", utf8 + inUTF16("{}", false), 1},
+		{"white space before", utf8 + inUTF16(`  {"a":1}`, true), 1},
+		{"behind NULs", "\x00\x00\x00" + little, 0},
+		{"a line of 18 MiB", utf8 + inUTF16(long, false), 1},
+		{"a big endian line of 18 MiB with a mark", "\xfe\xff" + inUTF16(long, true), 0},
+	} {
+		for compression, object := range map[string][]byte{"plain": []byte(c.object), "gzip": compressGzip([]byte(c.object))} {
+			events, counts, err := scan(filter, bytes.NewReader(object))
+			var corrupt *CorruptError
+			if !errors.As(err, &corrupt) || corrupt.Problem != "it is UTF-16; telemetry is accepted in UTF-8" {
+				t.Errorf("%s, %s: %+v, %v", c.name, compression, counts, err)
+			}
+			if counts.Matched != c.matched || int64(len(events)) != c.matched {
+				t.Errorf("%s, %s: %d events before it, want %d", c.name, compression, len(events), c.matched)
+			}
+		}
+	}
+}
+
+func TestLinesThatAreNoUTF16AreSkipped(t *testing.T) {
+	object := strings.Join([]string{"{}", "\xff\xfe", "\xfe\xffx", "\xff\xfe\x00\x00", "{\x00\x00\x00", "{\x00", "{\x00\"", "{\x00\xe0\x00", "a\x00b\x00", "\xff{\x00", belonging}, "\n")
+	_, counts, err := scan(filter, strings.NewReader(object))
+	if err != nil || counts != (Counts{Lines: 11, Skipped: 9, Matched: 1}) {
+		t.Errorf("%+v, %v", counts, err)
+	}
+	// What would be a byte order mark at the beginning is none behind a first line of any kind.
+	for name, first := range map[string]string{"short": "{}", "empty": "", "too long": strings.Repeat("x", 17<<20), "with NULs": "{}" + strings.Repeat("\x00", 1<<20)} {
+		for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
+			if _, counts, err := scan(filter, strings.NewReader(first+"\n"+mark)); err != nil || counts.Skipped == 0 {
+				t.Errorf("% x behind a first line that is %s: %+v, %v", mark, name, counts, err)
+			}
 		}
 	}
 }
@@ -191,7 +391,7 @@ func TestZeroPaddingBehindGzipIsNoDamage(t *testing.T) {
 func TestAZstdObjectMayBeginWithASkippableFrame(t *testing.T) {
 	object := slices.Concat([]byte{0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4}, compressZstd([]byte(belonging)))
 	events, counts, err := scan(filter, bytes.NewReader(object))
-	if err != nil || len(events) != 1 || counts != (Counts{Matched: 1}) {
+	if err != nil || len(events) != 1 || counts != (Counts{Lines: 1, Matched: 1}) {
 		t.Errorf("%d events, %+v, %v", len(events), counts, err)
 	}
 }
@@ -200,7 +400,7 @@ func TestEventsBeforeTheDamageAreEmittedAndCounted(t *testing.T) {
 	// The last line is counted, so the counts prove that everything before the damage was read.
 	raw := append(sampleTelemetry(1<<20, 10), "no JSON\n"...)
 	want, whole, err := scan(sampleFilter, bytes.NewReader(raw))
-	if err != nil || whole.Matched == 0 || whole.Skipped != 1 {
+	if err != nil || whole.Matched == 0 || whole.Skipped != 1 || whole.Lines < whole.Matched+1 {
 		t.Fatal(whole, err)
 	}
 	object := compressGzip(raw)
@@ -257,11 +457,11 @@ func TestTheErrorOfEmitEndsTheScan(t *testing.T) {
 	full := errors.New("the disk is full")
 	calls := 0
 	object := belonging + "\nno JSON\n" + belonging
-	counts, err := NewScanner(filter).Scan(context.Background(), strings.NewReader(object), func(*Event) error {
+	counts, err := NewScanner(filter).Scan(context.Background(), "2022-03-01.json", strings.NewReader(object), func(*Event) error {
 		calls++
 		return full
 	})
-	if err != full || calls != 1 || counts != (Counts{Matched: 1}) {
+	if err != full || calls != 1 || counts != (Counts{Lines: 1, Matched: 1}) {
 		t.Errorf("%d calls, %+v, %v; want one call and its error", calls, counts, err)
 	}
 }
@@ -272,7 +472,7 @@ func TestACancelledScanEndsWithTheContextsError(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		calls := 0
 		source := bytes.NewReader(object)
-		counts, err := NewScanner(sampleFilter).Scan(ctx, source, func(*Event) error {
+		counts, err := NewScanner(sampleFilter).Scan(ctx, "2022-03-01.json", source, func(*Event) error {
 			calls++
 			cancel()
 			return nil
@@ -280,13 +480,13 @@ func TestACancelledScanEndsWithTheContextsError(t *testing.T) {
 		if err != context.Canceled || source.Len() == 0 || calls == 0 {
 			t.Errorf("%s, cancelled by the first event: %d events, %+v, %v", name, calls, counts, err)
 		}
-		if _, err := NewScanner(sampleFilter).Scan(ctx, bytes.NewReader(object), nil); err != context.Canceled {
+		if _, err := NewScanner(sampleFilter).Scan(ctx, "2022-03-01.json", bytes.NewReader(object), nil); err != context.Canceled {
 			t.Errorf("%s, cancelled before: %v", name, err)
 		}
 		// A reader that notices first may fail with whatever it likes.
 		ctx, cancel = context.WithCancel(context.Background())
 		r := &failingReader{bytes.NewReader(object[:len(object)/2]), errors.New("use of closed network connection")}
-		_, err = NewScanner(sampleFilter).Scan(ctx, readerFunc(func(p []byte) (int, error) {
+		_, err = NewScanner(sampleFilter).Scan(ctx, "2022-03-01.json", readerFunc(func(p []byte) (int, error) {
 			n, err := r.Read(p)
 			if err != nil {
 				cancel()
@@ -306,7 +506,7 @@ func TestACancelledScanEndsAlsoBehindTheLastByteOfASmallObject(t *testing.T) {
 		t.Fatalf("the object has %d bytes, too many to be read at once", len(object))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	counts, err := NewScanner(filter).Scan(ctx, bytes.NewReader(object), func(*Event) error { cancel(); return nil })
+	counts, err := NewScanner(filter).Scan(ctx, "2022-03-01.json", bytes.NewReader(object), func(*Event) error { cancel(); return nil })
 	if err != context.Canceled || counts.Matched > lines/2 {
 		t.Errorf("%+v, %v; want the scan to end at once", counts, err)
 	}

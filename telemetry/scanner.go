@@ -3,8 +3,6 @@ package telemetry
 import (
 	"context"
 	"io"
-
-	"data-exhaust/exhaust"
 )
 
 // Filter says which events belong to an exhaust (docs/telemetry.md).
@@ -14,26 +12,15 @@ type Filter struct {
 	PdataID        string // "" takes the events of any producer
 }
 
-// Event is one event that belongs to the exhaust.
-type Event struct {
-	// Time orders events: the instant of @timestamp, else of ets, in nanoseconds since the epoch. It is
-	// math.MinInt64, and so sorts first, where neither can be read. Instants beyond the years 1678 to 2262
-	// are kept at the end of that range.
-	Time int64
-	// MessageID is mid as text, "" where it is missing or null.
-	MessageID string
-	// DeviceID is context.did as it stands.
-	DeviceID string
-	Row      exhaust.ResponseRow
-}
-
 // Counts is what a scan saw, also when it ended with an error.
 type Counts struct {
-	Skipped int64 // lines that are no JSON object, or longer than MaxLine; not those of white space
+	Lines   int64 // lines that are not empty: those that hold a JSON object, and those that were skipped
+	Skipped int64 // lines that are no JSON object, or longer than MaxLine
 	Matched int64 // events that emit got
 }
 
-// MaxLine is the longest line that is read, in bytes without its line end. A longer one is skipped and counted.
+// MaxLine is the longest line that is read, in bytes without its line end and without byte order marks and NULs around
+// it. A longer one is skipped and counted.
 const MaxLine = 16 << 20
 
 // Scanner finds the events of one exhaust in telemetry objects. It keeps its buffers from object to object and is
@@ -52,60 +39,74 @@ func NewScanner(f Filter) *Scanner {
 	return &Scanner{filter: f, hasPlainID: isPlainID(f.ConversationID), opener: newOpener()}
 }
 
-// Scan reads one object, gzip (several members), zstd (several frames) or plain, and calls emit with each event
-// that belongs, in the object's order. The Event is valid during the call only; its strings may be kept, and share
-// one block of memory an event.
+// Scan reads one object, plain or compressed once or twice with gzip (several members) or zstd (several frames), and
+// calls emit with each event that belongs, in the object's order. name is the object's: one of no bytes has ended early
+// if its name says that it is compressed.
 //
-// An object that ends early, fails its checksum or is damaged gives a *CorruptError; events that stood before the
-// damage have been emitted by then. An error of r or of emit is returned as it is, and ctx's own once it is done.
-func (s *Scanner) Scan(ctx context.Context, r io.Reader, emit func(*Event) error) (Counts, error) {
+// An object that ends early, fails its checksum, is damaged or is UTF-16 gives a *CorruptError; events that stood before
+// the damage have been emitted by then. An error of r or of emit is returned as it is, and ctx's own once it is done.
+func (s *Scanner) Scan(ctx context.Context, name string, r io.Reader, emit func(*Event) error) (Counts, error) {
 	source := &sourceReader{ctx: ctx, r: r}
 	defer s.opener.release()
 	defer s.lines.release()
+	defer s.extractor.release()
 
 	var counts Counts
-	object, err := s.opener.open(source)
+	object, err := s.opener.open(name, source)
 	if err != nil {
-		return counts, source.explain(err)
+		return counts, s.explain(source, err)
 	}
-	if err := s.lines.reset(ctx, object); err != nil {
-		return counts, source.explain(err)
-	}
-	var event Event
+	s.lines.reset(object)
 	for {
 		line, err := s.lines.next(ctx)
-		if err == io.EOF {
-			// A decoder can take a failure of the source between two frames for the object's end.
-			return counts, source.err
-		}
 		if err == errLineTooLong {
+			counts.Lines++
 			counts.Skipped++
 			continue
+		}
+		if err == io.EOF {
+			// A decoder can take a failure of its source between two frames for the object's end.
+			return counts, s.explain(source, nil)
 		}
 		if err != nil {
-			return counts, source.explain(err)
+			return counts, s.explain(source, err)
 		}
-		start := skipSpace(line.bytes, 0, line.size)
-		if start == line.size {
-			continue
+		isValid, mayHoldID := false, false
+		if line.bytes[0] == '{' {
+			isValid, mayHoldID = s.validator.check(line, s.filter.ConversationID)
 		}
-		if line.bytes[start] != '{' {
-			counts.Skipped++
-			continue
+		if !isValid && s.lines.isUTF16() {
+			return counts, errUTF16
 		}
-		isValid, mayHoldID := s.validator.check(line, s.filter.ConversationID)
+		counts.Lines++
 		if !isValid {
 			counts.Skipped++
 			continue
 		}
-		if s.hasPlainID && !mayHoldID || !s.extractor.extract(line.text(), &s.filter, &event) {
+		if s.hasPlainID && !mayHoldID || !s.extractor.extract(line.text(), &s.filter) {
 			continue
 		}
 		counts.Matched++
-		if err := emit(&event); err != nil {
+		if err := emit(&s.extractor.event); err != nil {
 			return counts, err
 		}
 	}
+}
+
+var errUTF16 = &CorruptError{"it is UTF-16; telemetry is accepted in UTF-8"}
+
+// explain gives the error to report where reading ended with err, nil for the object's end.
+func (s *Scanner) explain(source *sourceReader, err error) error {
+	if err != nil && source.ctx.Err() != nil {
+		return source.ctx.Err()
+	}
+	if source.err != nil {
+		return source.err
+	}
+	if damage := s.opener.damage(); damage != nil {
+		return damage
+	}
+	return err
 }
 
 // isPlainID tells whether a JSON string that equals id can spell it in two ways only: byte for byte, or with at

@@ -5,7 +5,6 @@ package workflows
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -74,7 +73,8 @@ type exhaustRun struct {
 	deadline  time.Time
 	startedAt time.Time
 	staging   string
-	report    string // the file's name, "" until it is written
+	// report and receipt are the names of the file and of its receipt, "" until they are written.
+	report, receipt string
 	// publicStatus is the one in the search attribute.
 	publicStatus exhaust.Status
 	// processingRecord is the record of PROCESSING, stagingRemoval the removal of what was staged.
@@ -135,9 +135,7 @@ func (e *exhaustRun) run(ctx workflow.Context) error {
 		return err
 	}
 	err = e.produce(ctx, resolved)
-	if isOfType(err, activities.StagingGone) {
-		// Somebody reset the workflow to a point after its staging was removed, or cleared the store. The exhaust
-		// stages everything anew, once.
+	for stagings := 1; isOfType(err, activities.StagingGone) && e.mayStageAgain(ctx, stagings); stagings++ {
 		err = e.produce(ctx, resolved)
 	}
 	if err != nil {
@@ -146,20 +144,37 @@ func (e *exhaustRun) run(ctx workflow.Context) error {
 	return e.finish(ctx)
 }
 
+// maxStagings bounds how often an exhaust stages everything.
+const maxStagings = 8
+
+// mayStageAgain tells whether an exhaust whose staged files are gone makes them again: somebody reset the workflow to a
+// point after its staging was removed, or cleared the store; or workers of two releases, which do not read each other's
+// segments, share the queue while they are replaced. Then it waits for that to be over.
+func (e *exhaustRun) mayStageAgain(ctx workflow.Context, stagings int) bool {
+	if stagings == 1 {
+		return true
+	}
+	// Releases before staged anew once.
+	if stagings == maxStagings || workflow.GetVersion(ctx, "stage anew again", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return false
+	}
+	return workflow.Sleep(ctx, time.Duration(stagings)*5*time.Second) == nil
+}
+
 // produce fetches, joins and builds: all that works on staged files.
 func (e *exhaustRun) produce(ctx workflow.Context, resolved activities.Resolved) error {
-	var staged []activities.SegmentRange
+	var staged stagedTelemetry
 	if e.job.UsesTelemetry() {
 		var err error
 		if staged, err = e.fetch(ctx, resolved); err != nil {
 			return err
 		}
 	}
-	joined, err := e.join(ctx, staged)
+	joined, err := e.join(ctx, resolved.Conversation, staged)
 	if err != nil {
 		return err
 	}
-	return e.build(ctx, resolved.Conversation, staged, joined.RepeatSegments)
+	return e.build(ctx, resolved, staged, joined)
 }
 
 // publishProcessing publishes that the exhaust is being worked on. job_request learns it while the first step works.
@@ -181,27 +196,37 @@ func (e *exhaustRun) resolve(ctx workflow.Context) (resolved activities.Resolved
 // fetchAtOnce bounds how many parts of one exhaust are read at a time, over all workers.
 const fetchAtOnce = 16
 
-// fetch reads the telemetry, a part an activity, and returns what was staged.
-func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) ([]activities.SegmentRange, error) {
+// stagedTelemetry is what was staged of the telemetry, and counted meanwhile.
+type stagedTelemetry struct {
+	segments, read []activities.SegmentRange
+	counts         activities.Counts
+	listedAt       time.Time
+}
+
+// fetch reads the telemetry, a part an activity.
+func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (staged stagedTelemetry, err error) {
 	var parts []activities.Part
-	err := workflow.ExecuteActivity(e.longStep(ctx, fmt.Sprintf("list %s to %s", resolved.StartDate, resolved.EndDate)),
-		a.PlanFetch, resolved.StartDate, resolved.EndDate).Get(ctx, &parts)
+	err = workflow.ExecuteActivity(e.longStep(ctx, fmt.Sprintf("list %s to %s", resolved.StartDate, resolved.EndDate)),
+		a.PlanFetch, resolved.StartDate, resolved.EndDate, e.staging).Get(ctx, &parts)
 	if err != nil {
-		return nil, err
+		return staged, err
 	}
 	progress := &e.job.Progress
 	*progress = exhaust.Progress{Phase: exhaust.Fetching, Percent: progress.Percent}
+	staged.listedAt = workflow.Now(ctx) // of telemetry that has no objects
 	for _, part := range parts {
 		progress.BytesTotal += part.Bytes
+		staged.counts.ObjectsListed += part.Objects
+		staged.listedAt = part.ListedAt
 	}
 	if err := e.publishState(ctx, fmt.Sprintf("reading telemetry: %d parts, %s to %s", len(parts), resolved.StartDate, resolved.EndDate)); err != nil {
-		return nil, err
+		return staged, err
 	}
 
 	fetchCtx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	var (
-		staged  = make([][]activities.SegmentRange, len(parts))
+		read    = make([]activities.Fetched, len(parts))
 		slots   = workflow.NewSemaphore(ctx, fetchAtOnce)
 		failure error
 		fetches = workflow.NewWaitGroup(ctx)
@@ -221,13 +246,13 @@ func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (
 			var fetched activities.Fetched
 			err := workflow.ExecuteActivity(e.longStep(ctx, summarize(part)), a.FetchTelemetry, activities.FetchInput{
 				Dataset:        e.job.Dataset,
-				Channel:        e.job.Channel,
-				ConversationID: e.job.ConversationID,
+				Channel:        resolved.Conversation.Channel,
+				ConversationID: resolved.Conversation.ID,
 				Staging:        e.staging,
 				Part:           part,
 			}).Get(ctx, &fetched)
 			if err == nil {
-				staged[part.Number] = fetched.Segments
+				read[part.Number] = fetched
 				err = e.count(ctx, fetched)
 			}
 			if err != nil {
@@ -243,12 +268,25 @@ func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (
 	// waiting: the activities end by it.
 	fetches.Wait(ctx)
 	if failure != nil {
-		return nil, failure
+		return staged, failure
 	}
 	if progress.EventsMatched == 0 && !e.job.AllowEmpty {
-		return nil, noData()
+		return staged, noData()
 	}
-	return slices.Concat(staged...), nil
+	for _, fetched := range read {
+		staged.add(fetched)
+	}
+	return staged, nil
+}
+
+func (s *stagedTelemetry) add(part activities.Fetched) {
+	s.segments = append(s.segments, part.Segments...)
+	s.read = append(s.read, part.Read...)
+	s.counts.ObjectsRead += part.Objects
+	s.counts.BytesListed += part.BytesListed
+	s.counts.BytesRead += part.BytesRead
+	s.counts.EventsMatched += part.EventsMatched
+	s.counts.LinesSkipped += part.LinesSkipped
 }
 
 // count adds what a part held to the progress.
@@ -285,56 +323,70 @@ func (e *exhaustRun) countHeartbeat(err error) {
 }
 
 func summarize(part activities.Part) string {
-	days := string(part.Begin.Day)
-	if part.End.Day != part.Begin.Day {
-		days += " to " + string(part.End.Day)
+	days := string(part.FirstDay)
+	if part.LastDay != part.FirstDay {
+		days += " to " + string(part.LastDay)
 	}
 	return fmt.Sprintf("%s: %d objects, %.1f MB", days, part.Objects, float64(part.Bytes)/1e6)
 }
 
-func (e *exhaustRun) join(ctx workflow.Context, staged []activities.SegmentRange) (joined activities.Joined, err error) {
+func (e *exhaustRun) join(ctx workflow.Context, conversation exhaust.Conversation, staged stagedTelemetry) (joined activities.Joined, err error) {
 	e.job.Progress.Phase = exhaust.Joining
 	if err := e.publishState(ctx, "looking up devices"); err != nil {
 		return joined, err
 	}
 	err = workflow.ExecuteActivity(e.longStep(ctx, "devices"), a.JoinDevices, activities.JoinInput{
 		Dataset:        e.job.Dataset,
-		ConversationID: e.job.ConversationID,
+		ConversationID: conversation.ID,
 		Staging:        e.staging,
-		Segments:       staged,
+		Segments:       staged.segments,
 		FromRegistry:   !e.job.UsesTelemetry(),
 	}).Get(ctx, &joined)
 	if err != nil {
 		return joined, err
 	}
-	if !e.job.UsesTelemetry() && joined.Known == 0 && !e.job.AllowEmpty {
+	if !e.job.UsesTelemetry() && joined.Known+joined.Unknown == 0 && !e.job.AllowEmpty {
 		return joined, noData()
 	}
+	e.job.Progress.Repeats = joined.Repeats
+	e.job.Progress.ConsentUnreadable = joined.ConsentUnreadable
 	if e.job.Dataset == exhaust.PrivateExhaust {
 		e.job.Progress.RowsUnknownDevice = joined.Unknown
 	}
 	return joined, nil
 }
 
-func (e *exhaustRun) build(ctx workflow.Context, conversation exhaust.Conversation, staged []activities.SegmentRange, repeatSegments int) error {
+func (e *exhaustRun) build(ctx workflow.Context, resolved activities.Resolved, staged stagedTelemetry, joined activities.Joined) error {
 	e.job.Progress.Phase = exhaust.Building
 	if err := e.publishState(ctx, "writing the CSV"); err != nil {
 		return err
 	}
+	counts := staged.counts
+	counts.EventsIndexed, counts.Repeats, counts.RepeatSegments = joined.Events, joined.Repeats, joined.RepeatSegments
+	counts.Devices, counts.Unknown, counts.ConsentUnreadable = joined.Devices, joined.Unknown, joined.ConsentUnreadable
+	listedAt := staged.listedAt
+	if !e.job.UsesTelemetry() {
+		listedAt = joined.ListedAt
+	}
 	var built activities.Built
 	err := workflow.ExecuteActivity(e.longStep(ctx, "CSV"), a.BuildCSV, activities.BuildInput{
-		Request:        e.job.Request,
-		Conversation:   conversation,
-		Staging:        e.staging,
-		Segments:       staged,
-		RepeatSegments: repeatSegments,
-		Completed:      workflow.Now(ctx),
+		Request:      e.job.Request,
+		Conversation: resolved.Conversation,
+		StartDate:    resolved.StartDate,
+		EndDate:      resolved.EndDate,
+		Staging:      e.staging,
+		Segments:     staged.segments,
+		Read:         staged.read,
+		Counts:       counts,
+		Attempts:     e.job.Attempts,
+		ListedAt:     listedAt,
+		Completed:    workflow.Now(ctx),
 	}).Get(ctx, &built)
 	if err != nil {
 		e.countHeartbeat(err)
 		return err
 	}
-	e.report = built.Report
+	e.report, e.receipt = built.Report, built.Receipt
 	progress := &e.job.Progress
 	progress.RowsWritten = built.RowsWritten
 	progress.RowsUnknownDevice += built.RowsUnknownDevice
@@ -357,7 +409,7 @@ func (e *exhaustRun) finish(ctx workflow.Context) error {
 	success := e.finalJob(ctx, exhaust.Success, "")
 	success.Progress.Phase = exhaust.Done
 	success.Progress.RaisePercent()
-	success.Report = e.report
+	success.Report, success.Receipt = e.report, e.receipt
 	if err := workflow.ExecuteActivity(e.shortStep(ctx, "signed URL, record SUCCESS"), a.SignURLs, success).Get(ctx, nil); err != nil {
 		return err
 	}
@@ -459,10 +511,12 @@ func rootMessage(err error) string {
 	return err.Error()
 }
 
-// isRetryable reports whether another attempt may succeed. It stages anew the files that were gone.
+// isRetryable reports whether another attempt may succeed. It stages anew the files that were gone, and reads what was still
+// being written.
 func isRetryable(cause error) bool {
 	var application *temporal.ApplicationError
-	return !errors.As(cause, &application) || !application.NonRetryable() || application.Type() == activities.StagingGone
+	return !errors.As(cause, &application) || !application.NonRetryable() ||
+		application.Type() == activities.StagingGone || application.Type() == activities.StillWritten
 }
 
 func noData() error {

@@ -253,6 +253,11 @@ func TestAFailedExhaustSaysWhyAndLeavesNoFiles(t *testing.T) {
 			}
 			return fetched(in), nil
 		}}, "CorruptTelemetry", corrupt, exhaust.Fetching},
+		{"an object that is still being written", days, &standIn{parts: threeParts(), fetch: func(ctx context.Context, _ activities.FetchInput) (activities.Fetched, error) {
+			return activities.Fetched{}, final(activities.StillWritten, "still being written")(ctx)
+		}}, "StillWritten", "still being written", exhaust.Fetching},
+		{"counts that do not balance", days, &standIn{parts: threeParts(), build: final(activities.Unbalanced, "counts do not balance: 1, 2")},
+			"Unbalanced", "counts do not balance: 1, 2", exhaust.Building},
 		{"joining", days, &standIn{parts: threeParts(), join: final("Test", "joining is wrong")}, "Test", "joining is wrong", exhaust.Joining},
 		{"building", days, &standIn{parts: threeParts(), build: final("Test", "building is wrong")}, "Test", "building is wrong", exhaust.Building},
 		{"signing", none, &standIn{sign: final("Test", "signing is wrong")}, "Test", "signing is wrong", exhaust.Signing},
@@ -272,6 +277,10 @@ func TestAFailedExhaustSaysWhyAndLeavesNoFiles(t *testing.T) {
 				t.Errorf("statuses %v, want %v", e.statuses, want)
 			}
 			told := e.states[len(e.states)-1]
+			// The night tries again what may be whole by then.
+			if told.Retryable != (test.kind == activities.StillWritten) {
+				t.Errorf("retryable: %v", told.Retryable)
+			}
 			if told.Status != exhaust.Failed || told.Message != test.sentence || told.Progress.Phase != test.phase || told.Report != "" || told.Progress.Percent == 100 {
 				t.Errorf("told %+v", told)
 			}
@@ -372,7 +381,21 @@ func TestStagedFilesThatAreGoneAreFetchedAnewOnce(t *testing.T) {
 			}
 		})
 	}
-	t.Run("and not twice", func(t *testing.T) {
+	t.Run("and again, while workers of two releases are there", func(t *testing.T) {
+		var builds int
+		s := &standIn{parts: threeParts(), build: func(ctx context.Context) error {
+			if builds++; builds <= 3 {
+				return gone(ctx)
+			}
+			return nil
+		}}
+		e := newTrial(s)
+		e.run(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"))
+		if err := e.GetWorkflowError(); err != nil || s.count("BuildCSV") != 4 || s.last().Status != exhaust.Success {
+			t.Errorf("error %v, calls %v, recorded %+v", err, s.names(), s.last())
+		}
+	})
+	t.Run("but not for ever", func(t *testing.T) {
 		s := &standIn{parts: threeParts(), build: gone}
 		e := newTrial(s)
 		e.run(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"))
@@ -380,7 +403,7 @@ func TestStagedFilesThatAreGoneAreFetchedAnewOnce(t *testing.T) {
 		if err := e.GetWorkflowError(); !errors.As(err, &failure) || failure.Message() != "reading staged x: there is no such object" {
 			t.Errorf("error %v", err)
 		}
-		if s.count("BuildCSV") != 2 || s.last().Status != exhaust.Failed {
+		if s.count("BuildCSV") != 8 || s.last().Status != exhaust.Failed {
 			t.Errorf("calls %v, recorded %+v", s.names(), s.last())
 		}
 	})

@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -215,7 +216,7 @@ type hanging struct {
 	there chan struct{}
 }
 
-func (h hanging) Open(ctx context.Context, _ string) (io.ReadCloser, error) {
+func (h hanging) OpenVersion(ctx context.Context, _ blob.Object) (io.ReadCloser, error) {
 	h.there <- struct{}{}
 	<-ctx.Done()
 	return nil, ctx.Err()
@@ -327,7 +328,8 @@ func newRecorder(t *testing.T) *recorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.settings = activities.Settings{Layout: layout, Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour, Dialect: report.RFC4180, Cipher: cipher}
+	r.settings = activities.Settings{Layout: layout, Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour, CSV: report.Options{Dialect: report.RFC4180}, Cipher: cipher,
+		ReceiptKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), Version: "v1.2.3"}
 	telemetryDir := t.TempDir()
 	for name, text := range map[string]string{
 		"2022-03-01-0.json": fmt.Sprintf(`{"eid":"ASSESS","mid":"m1","@timestamp":"2022-03-01T10:00:00Z","context":{"channel":%q,"did":%q,`+

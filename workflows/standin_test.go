@@ -55,7 +55,7 @@ func partsOf(n int) []activities.Part {
 	parts := make([]activities.Part, n)
 	for i := range parts {
 		day := exhaust.Day("2022-03-01").Add(i)
-		parts[i] = activities.Part{Number: i, Begin: activities.Position{Day: day}, End: activities.Position{Day: day}, Objects: 2, Bytes: 100}
+		parts[i] = activities.Part{Number: i, Listings: []string{string(day)}, ListedAt: submitted, FirstDay: day, LastDay: day, Objects: 2, Bytes: 100}
 	}
 	return parts
 }
@@ -128,8 +128,8 @@ func (s *standIn) BuildCSV(ctx context.Context, in activities.BuildInput) (activ
 	s.mu.Lock()
 	s.built = append(s.built, in)
 	s.mu.Unlock()
-	name := in.Request.ReportName(exhaust.DayOf(in.Completed))
-	return activities.Built{Report: name, RowsWritten: 5, RowsUnknownDevice: 1, Undecryptable: 2}, s.called(ctx, "BuildCSV", s.build)
+	name := in.Request.ReportName(in.Conversation.ID, exhaust.DayOf(in.Completed))
+	return activities.Built{Report: name, Receipt: exhaust.ReceiptName(name), RowsWritten: 5, RowsUnknownDevice: 1, Undecryptable: 2}, s.called(ctx, "BuildCSV", s.build)
 }
 
 func (s *standIn) SignURLs(ctx context.Context, job exhaust.Job) error {

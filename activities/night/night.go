@@ -185,8 +185,11 @@ func (n *Activities) deleteExpired(ctx context.Context, now time.Time) (cleaned 
 			return cleaned, err
 		}
 		for _, job := range expired {
-			if err := n.reports.Delete(ctx, job.Report); err != nil {
-				return cleaned, fmt.Errorf("deleting expired report %s: %w", job.Report, err)
+			// The receipt goes first: its report is what says that there is one.
+			for _, name := range []string{exhaust.ReceiptName(job.Report), job.Report} {
+				if err := n.reports.Delete(ctx, name); err != nil {
+					return cleaned, fmt.Errorf("deleting expired report %s: %w", name, err)
+				}
 			}
 			why := exhaust.ExpiryMessage(job.CompletedAt.Add(n.retention).In(n.timezone))
 			if err := n.jobs.DropReport(ctx, job.ID, job.Report, why); err != nil {
@@ -256,7 +259,7 @@ func (n *Activities) deleteUnnamed(ctx context.Context, now time.Time) (cleaned 
 			case err != nil && !unrecorded:
 				return cleaned, err
 			case unrecorded && object.Modified.After(now.Add(-n.retention)),
-				!unrecorded && (!job.Status.HasEnded() || job.Report == object.Name):
+				!unrecorded && (!job.Status.HasEnded() || job.Report == object.Name || exhaust.ReceiptName(job.Report) == object.Name):
 				continue
 			}
 			if err := n.reports.Delete(ctx, object.Name); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"time"
 
 	"data-exhaust/activities/segments"
 	"data-exhaust/blob"
@@ -46,26 +45,21 @@ func ExampleMerge() {
 	// quince
 }
 
-// A record sorts by its bytes, so it begins with its key: here the time of an answer, then the device that gave it. What
-// the record carries besides comes last.
-func ExampleAppendTime() {
+// A record sorts by its bytes, so it begins with its key: here the device that gave an answer, then the question. What the
+// record carries besides comes last.
+func ExampleAppendText() {
 	store, remove := temporaryStore()
 	defer remove()
 	ctx := context.Background()
 
-	noon := time.Date(2022, 3, 1, 12, 0, 0, 0, time.UTC)
 	var buffer segments.Buffer
-	for _, answer := range []struct {
-		at           time.Time
-		device, text string
-	}{
-		{noon.Add(time.Nanosecond), "d-1", "two"},
-		{noon, "d-2", "yes"},
-		{noon, "d-1", "one"},
-		{time.Date(1969, 12, 31, 23, 0, 0, 0, time.UTC), "d-3", "its clock is wrong"},
+	for _, answer := range []struct{ device, question, text string }{
+		{"d-10", "q1", "two"},
+		{"d-1", "q2", "yes"},
+		{"d-1", "q1", "one"},
 	} {
-		record := segments.AppendTime(nil, answer.at.UnixNano())
-		record = segments.AppendText(record, answer.device)
+		record := segments.AppendText(nil, []byte(answer.device))
+		record = segments.AppendText(record, []byte(answer.question))
 		record = segments.AppendCell(record, answer.text)
 		buffer.Add(record)
 	}
@@ -74,11 +68,11 @@ func ExampleAppendTime() {
 	}
 
 	err := segments.Read(ctx, store, "segment", func(record []byte) error {
-		at, rest, err := segments.Time(record)
+		device, rest, err := segments.Text(record, nil)
 		if err != nil {
 			return err
 		}
-		device, rest, err := segments.Text(rest, nil)
+		question, rest, err := segments.Text(rest, nil)
 		if err != nil {
 			return err
 		}
@@ -86,17 +80,16 @@ func ExampleAppendTime() {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%s %s: %s\n", time.Unix(0, at).UTC().Format(time.RFC3339Nano), device, text)
+		fmt.Printf("%s %s: %s\n", device, question, text)
 		return nil
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
 	// Output:
-	// 1969-12-31T23:00:00Z d-3: its clock is wrong
-	// 2022-03-01T12:00:00Z d-1: one
-	// 2022-03-01T12:00:00Z d-2: yes
-	// 2022-03-01T12:00:00.000000001Z d-1: two
+	// d-1 q1: one
+	// d-1 q2: yes
+	// d-10 q1: two
 }
 
 func temporaryStore() (store *blob.Local, remove func()) {

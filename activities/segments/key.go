@@ -8,20 +8,18 @@ import (
 
 // Keys are spelled so that comparing records byte by byte compares their keys one after another.
 
-// AppendTime appends an instant (ns since the epoch); later ones compare greater.
-func AppendTime(record []byte, t int64) []byte {
-	return binary.BigEndian.AppendUint64(record, uint64(t)^1<<63)
-}
-
 // AppendText appends a text of any bytes. A text compares less than every text that it begins.
-func AppendText(record []byte, text string) []byte {
-	for i := 0; i < len(text); i++ {
-		record = append(record, text[i])
-		if text[i] == 0 {
-			record = append(record, 0xff)
+func AppendText(record, text []byte) []byte {
+	for {
+		zero := bytes.IndexByte(text, 0)
+		if zero < 0 {
+			record = append(record, text...)
+			return append(record, 0, 1)
 		}
+		record = append(record, text[:zero+1]...)
+		record = append(record, 0xff)
+		text = text[zero+1:]
 	}
-	return append(record, 0, 1)
 }
 
 // AppendCell appends a text that is carried along: nothing is sorted by it, but equal texts give equal bytes.
@@ -31,14 +29,6 @@ func AppendCell(record []byte, text string) []byte {
 }
 
 var errRecord = errors.New("a staged record is damaged")
-
-// Time reads what AppendTime wrote and gives the rest of the record.
-func Time(record []byte) (int64, []byte, error) {
-	if len(record) < 8 {
-		return 0, nil, errRecord
-	}
-	return int64(binary.BigEndian.Uint64(record) ^ 1<<63), record[8:], nil
-}
 
 // Text reads what AppendText wrote, appending it to scratch, whose memory it uses, and returns the rest of the record.
 func Text(record, scratch []byte) (text, rest []byte, err error) {

@@ -43,6 +43,8 @@ const (
 	cancelID = idPrefix + ".cancel"
 	retryID  = idPrefix + ".retry"
 	healthID = "ekstep.analytics.health"
+	// receiptKeysID is of no call about requests.
+	receiptKeysID = "ekstep.analytics.dataset.receipt-keys"
 )
 
 // timestamp is how ts is written: UTC with milliseconds and +00:00.
@@ -155,6 +157,8 @@ type jobStats struct {
 // jobInfo is jobResult with what read, list, search and cancel add.
 type jobInfo struct {
 	jobResult
+	// ReceiptURL is null where there is no receipt.
+	ReceiptURL    *string          `json:"receiptUrl"`
 	StatusMessage string           `json:"statusMessage"`
 	Progress      exhaust.Progress `json:"progress"`
 }
@@ -189,7 +193,11 @@ func (s *Server) jobResult(job exhaust.Job) jobResult {
 }
 
 func (s *Server) jobInfo(job exhaust.Job) jobInfo {
-	return jobInfo{jobResult: s.jobResult(job), StatusMessage: job.Message, Progress: job.Progress}
+	info := jobInfo{jobResult: s.jobResult(job), StatusMessage: job.Message, Progress: job.Progress}
+	if job.ReceiptURL != "" {
+		info.ReceiptURL = &job.ReceiptURL
+	}
+	return info
 }
 
 // result and info show a job in the answer of a call.

@@ -204,9 +204,9 @@ func (a *api) keep(digit string, edit func(*exhaust.Job)) exhaust.Job {
 		State: exhaust.State{
 			Status: exhaust.Success, UpdatedAt: now, CompletedAt: now, ExecutionTime: 1500 * time.Millisecond,
 			Progress: exhaust.Progress{Phase: exhaust.Done, BytesTotal: 10, BytesRead: 10, EventsMatched: 4, RowsWritten: 3, Percent: 100, LinesSkipped: 1, RowsUnknownDevice: 1},
-			Report:   "report.csv",
+			Report:   "report.csv", Receipt: "report.csv.receipt.json",
 		},
-		DownloadURLs: []string{"http://exhaust.example/a?b=1&c=2"}, ExpiresAt: now.Add(20 * time.Hour),
+		DownloadURLs: []string{"http://exhaust.example/a?b=1&c=2"}, ReceiptURL: "http://exhaust.example/r?b=1&c=2", ExpiresAt: now.Add(20 * time.Hour),
 	}
 	edit(&job)
 	if err := a.jobs.Save(a.t.Context(), job); err != nil {
@@ -224,11 +224,15 @@ func shown(job exhaust.Job, status, message, urls string, expires int64) string 
 		panic(err)
 	}
 	ended := job.CompletedAt.UnixMilli()
+	receiptURL := "null"
+	if job.ReceiptURL != "" {
+		receiptURL = `"` + job.ReceiptURL + `"`
+	}
 	return fmt.Sprintf(`{"attempts":%d,"lastUpdated":%d,"tag":"tag:%s","expiresAt":%d,`+
 		`"datasetConfig":{"type":"uci-response-exhaust","conversationId":"%s","note":"<a & b>"},"downloadUrls":%s,"requestedBy":"user_id",`+
 		`"jobStats":{"dtJobSubmitted":1649237520065,"dtJobCompleted":%d,"executionTime":1500},"status":%q,"dataset":"uci-response-exhaust",`+
-		`"requestId":%q,"requestedChannel":"%s","statusMessage":%q,"progress":%s}`,
-		job.Attempts, job.UpdatedAt.UnixMilli(), channel, expires, conversation, urls, ended, status, job.ID, channel, message, progress)
+		`"requestId":%q,"requestedChannel":"%s","receiptUrl":%s,"statusMessage":%q,"progress":%s}`,
+		job.Attempts, job.UpdatedAt.UnixMilli(), channel, expires, conversation, urls, ended, status, job.ID, channel, receiptURL, message, progress)
 }
 
 func success(id, result string) string {
@@ -240,6 +244,7 @@ func TestReadAnswersTheContractsEnvelope(t *testing.T) {
 	made := a.keep("A", unchanged)
 	failed := a.keep("B", func(j *exhaust.Job) {
 		j.Status, j.Message, j.Attempts, j.Report, j.DownloadURLs = exhaust.Failed, "No data found", 2, "", nil
+		j.Receipt, j.ReceiptURL = "", ""
 		j.Progress = exhaust.Progress{Phase: exhaust.Fetching}
 	})
 	a.wants(a.call("GET", "/dataset/v1/request/read/tag?requestId="+made.ID, channel, ""), 200,
@@ -257,6 +262,7 @@ func TestListAndSearchAnswerCountAndJobs(t *testing.T) {
 	made := a.keep("A", unchanged)
 	older := a.keep("B", func(j *exhaust.Job) {
 		j.SubmittedAt, j.Status, j.Message, j.Report, j.DownloadURLs = submitted.Add(-time.Hour), exhaust.Cancelled, "cancelled on request", "", nil
+		j.Receipt, j.ReceiptURL = "", ""
 	})
 	a.keep("C", func(j *exhaust.Job) { j.Channel = "other" })
 	a.keep("D", func(j *exhaust.Job) { j.Tag = "other" })

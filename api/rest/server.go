@@ -63,6 +63,7 @@ func NewHandler(o Options) http.Handler {
 	router.Handle(requests+"/cancel/{tag}", s.answer(cancelID, s.one(s.exhausts.Cancel, s.info))).Methods(http.MethodPost)
 	router.Handle(requests+"/retry/{tag}", s.answer(retryID, s.one(s.exhausts.Retry, s.result))).Methods(http.MethodPost)
 	router.Handle(requests+"/replay", s.answer(replayID, s.replay)).Methods(http.MethodPost)
+	router.Handle("/dataset/v1/receipt-keys", s.answer(receiptKeysID, s.receiptKeys)).Methods(http.MethodGet)
 	s.routeSchedules(router)
 	router.HandleFunc("/health", s.health).Methods(http.MethodGet)
 	if s.files != nil {

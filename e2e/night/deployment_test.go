@@ -42,8 +42,8 @@ func prepare(t *testing.T, settings ...string) deployment {
 	s.Registry.AddConversation(t, bot, "Helpdesk", channel, "", "")
 	s.Registry.AddConversation(t, silent, "Silent", channel, "", "")
 	s.Registry.Exec(t, `INSERT INTO users VALUES ($1, '{"device":{"consent":true}}')`, device)
-	// The night comes when a test triggers it.
-	d := deployment{e2etest.NewDeployment(s, append([]string{"EXHAUST_NIGHTLY_CRON=0 0 29 2 *"}, settings...)...)}
+	// The night comes when a test triggers it. The corrupt object is as young as the test, and not waited for.
+	d := deployment{e2etest.NewDeployment(s, append([]string{"EXHAUST_NIGHTLY_CRON=0 0 29 2 *", "EXHAUST_SETTLE_TIME=0s"}, settings...)...)}
 	d.Telemetry.Put(t, day+"-0.jsonl", []byte(event(1)+"\n"+event(2)+"\n"))
 	d.Telemetry.Put(t, badDay+"-0.json.gz", []byte("\x1f\x8b\x08\x00this is no gzip"))
 	return d

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,10 +70,16 @@ func (d deployment) wantNight(t *testing.T, s summary, ids map[string]string) {
 	}
 	d.wantOneRunEach(t, ids)
 	files := d.Reports.Names(t)
-	if len(files) != good {
-		t.Errorf("the store holds %d files, want %d", len(files), good)
+	if len(files) != 2*good {
+		t.Errorf("the store holds %d files, want %d and as many receipts", len(files), good)
 	}
 	for _, name := range files {
+		if isReceipt := strings.HasSuffix(name, ".receipt.json"); isReceipt {
+			if !slices.Contains(files, strings.TrimSuffix(name, ".receipt.json")) {
+				t.Errorf("%s is the receipt of nothing", name)
+			}
+			continue
+		}
 		if got := d.report(t, name); got != report {
 			t.Fatalf("%s is\n%s", name, got)
 		}

@@ -15,6 +15,9 @@ func reportName(j e2etest.Job) string {
 	return order(j.Tag, bot, day, "").ReportName(j.RequestID, j.Completed())
 }
 
+// receiptOf is contract section 6's, too.
+func receiptOf(report string) string { return report + ".receipt.json" }
+
 // backdate moves the time at which an exhaust was completed and its file's name with it, as if all had
 // happened then.
 func (d deployment) backdate(t *testing.T, j e2etest.Job, by time.Duration) (until time.Time, name string) {
@@ -22,8 +25,9 @@ func (d deployment) backdate(t *testing.T, j e2etest.Job, by time.Duration) (unt
 	at := time.Now().Add(-by)
 	name = order(j.Tag, bot, day, "").ReportName(j.RequestID, at)
 	e2etest.Must(t, os.Rename(d.Reports.File(reportName(j)), d.Reports.File(name)))
-	d.exec(t, `UPDATE job_request SET dt_job_completed = $1, report = $2 WHERE request_id = $3`,
-		at.UTC().Format("2006-01-02 15:04:05.000"), name, j.RequestID)
+	e2etest.Must(t, os.Rename(d.Reports.File(receiptOf(reportName(j))), d.Reports.File(receiptOf(name))))
+	d.exec(t, `UPDATE job_request SET dt_job_completed = $1, report = $2, receipt = $3 WHERE request_id = $4`,
+		at.UTC().Format("2006-01-02 15:04:05.000"), name, receiptOf(name), j.RequestID)
 	return at.Add(720 * time.Hour), name
 }
 
@@ -38,7 +42,7 @@ func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
 	wantExpired := func(when string) {
 		t.Helper()
 		got := d.read(t, "expired", expired.RequestID)
-		if got.Status != "SUCCESS" || got.StatusMessage != sentence || got.DownloadURLs == nil || len(got.DownloadURLs) != 0 {
+		if got.Status != "SUCCESS" || got.StatusMessage != sentence || got.DownloadURLs == nil || len(got.DownloadURLs) != 0 || got.ReceiptURL != nil {
 			t.Errorf("%s it reads %+v, want %q and no URL", when, got, sentence)
 		}
 		list := d.Get(t, "list/expired", channel)
@@ -61,12 +65,12 @@ func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
 	if s := d.night(t); s.Deleted.Reports != 1 || s.Ran != 0 || len(s.Problems) != 0 {
 		t.Errorf("the summary is %+v", s)
 	}
-	want := []string{keptName, reportName(again)}
+	want := []string{keptName, receiptOf(keptName), reportName(again), receiptOf(reportName(again))}
 	slices.Sort(want)
 	if got := d.Reports.Names(t); !slices.Equal(got, want) {
 		t.Errorf("the store holds\n%q, want\n%q without %s and %s", got, want, name, retriedName)
 	}
-	if got := d.read(t, "kept", kept.RequestID); got.StatusMessage != "" || len(got.DownloadURLs) != 1 {
+	if got := d.read(t, "kept", kept.RequestID); got.StatusMessage != "" || len(got.DownloadURLs) != 1 || got.ReceiptURL == nil {
 		t.Errorf("what is not due yet reads %+v", got)
 	}
 	wantExpired("after the night")
@@ -124,8 +128,9 @@ func TestANightDeletesStagedAndUnnamedFilesThatAreADayOldUnlessTheirExhaustRuns(
 	const month = 30 * 24 * time.Hour
 	report(success.RequestID, old) // it names another
 	report("NOBODYS", month+time.Hour)
+	d.age(t, receiptOf(reportName(success)), old) // the report names it
 	kept := []string{
-		staged(runs.RequestID, old), staged("YOUNG", young), reportName(success),
+		staged(runs.RequestID, old), staged("YOUNG", young), reportName(success), receiptOf(reportName(success)),
 		report(runs.RequestID, old), report(waited.RequestID, young), report("UNRECORDED", month-time.Hour),
 	}
 
@@ -164,7 +169,7 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 		names = append(names, order(o.tag, o.conversation, day, "").ReportName(j.RequestID, j.Completed()))
 	}
 	kept := []string{
-		names[2], "staging/" + ids[2] + "/a-run/part", "slices/" + silent + "/2022-03-01-0.jsonl.zst",
+		names[2], receiptOf(names[2]), "staging/" + ids[2] + "/a-run/part", "slices/" + silent + "/2022-03-01-0.jsonl.zst",
 		// Of a conversation whose name begins like a report of the one to erase.
 		"slices/" + bot + "_response_b/2022-03-01-0.jsonl.zst",
 		"uci-response-exhaust/OTHERS/" + bot + "_response_b_response_20210101.csv",
@@ -173,7 +178,7 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 		"staging/" + ids[0] + "/a-run/part", "slices/" + bot + "/2022-03-01-0.jsonl.zst",
 		"uci-response-exhaust/FORGOTTEN/" + bot + "_response_20210101.csv",
 		"uci-private-exhaust/FORGOTTEN/" + bot + "_userinfo_20210101.csv",
-	}, kept[1:]...) {
+	}, kept[2:]...) {
 		d.Reports.Put(t, name, []byte("x"))
 	}
 	slices.Sort(kept)
@@ -199,7 +204,7 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 	for _, name := range removed {
 		wantLines = append(wantLines, "removed "+name)
 	}
-	if got.Code != 0 || got.Stderr != "6 files removed\n" || !slices.Equal(lines, wantLines) {
+	if got.Code != 0 || got.Stderr != "8 files removed\n" || !slices.Equal(lines, wantLines) {
 		t.Errorf("it ended with %d and said\n%s%s, want\n%s", got.Code, got.Stdout, got.Stderr, strings.Join(wantLines, "\n"))
 	}
 	if got := d.Reports.Names(t); !slices.Equal(got, kept) {

@@ -15,6 +15,7 @@ import (
 	"data-exhaust/config"
 	"data-exhaust/exhaust"
 	"data-exhaust/registry"
+	"data-exhaust/report"
 	"data-exhaust/service"
 	"data-exhaust/telemetry"
 	"data-exhaust/workflows"
@@ -113,7 +114,14 @@ func newActivities(cfg config.Config, c *connections) (*activities.Activities, e
 		MaxDays:       cfg.MaxDays,
 		URLTTL:        cfg.URLTTL,
 		AssumeConsent: cfg.AssumeConsent,
-		Dialect:       cfg.CSVDialect,
+		CSV:           report.Options{Dialect: cfg.CSVDialect, ByteOrderMark: cfg.CSVByteOrderMark, FormulaGuard: cfg.CSVFormulaGuard},
+		SettleTime:    cfg.SettleTime,
+	}
+	if settings.ReceiptKey, err = receiptKey(cfg); err != nil {
+		return nil, err
+	}
+	if settings.Version, err = buildVersion(); err != nil {
+		return nil, err
 	}
 	if cfg.EncryptionSecret != "" {
 		cipher, err := exhaust.NewCipher(cfg.EncryptionSecret)

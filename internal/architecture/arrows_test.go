@@ -18,7 +18,7 @@ const module = "data-exhaust/"
 // floors are the packages from the ground up. A package may import those of the floors below its own.
 var floors = [][]string{
 	{"exhaust"},
-	{"database", "report", "telemetry", "blob"},
+	{"database", "report", "telemetry", "blob", "receipt"},
 	{"jobs", "registry"},
 	{"activities/segments"},
 	{"activities"},
@@ -35,13 +35,14 @@ var floors = [][]string{
 var exact = map[string][]string{
 	"exhaust":                    nil,
 	"database":                   nil,
-	"report":                     nil,
+	"report":                     {"exhaust"},
 	"blob":                       nil,
+	"receipt":                    nil,
 	"telemetry":                  {"exhaust"},
-	"jobs":                       {"database", "exhaust"},
+	"jobs":                       {"database", "exhaust", "receipt"},
 	"registry":                   {"database", "exhaust"},
 	"api/rest":                   {"exhaust", "jobs", "service"},
-	"service":                    {"exhaust", "jobs", "workflows"},
+	"service":                    {"activities", "exhaust", "jobs", "workflows"},
 	"activities/segments":        {"blob"},
 	"workflows":                  {"activities", "activities/night", "activities/recurring", "exhaust"},
 	"internal/devstack":          nil,

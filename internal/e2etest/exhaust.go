@@ -72,6 +72,7 @@ type Job struct {
 	ExpiresAt     int64           `json:"expiresAt"`
 	DatasetConfig json.RawMessage `json:"datasetConfig"`
 	DownloadURLs  []string        `json:"downloadUrls"`
+	ReceiptURL    *string         `json:"receiptUrl"`
 	JobStats      struct {
 		Submitted     int64  `json:"dtJobSubmitted"`
 		Completed     *int64 `json:"dtJobCompleted"`
@@ -97,11 +98,14 @@ type Progress struct {
 	BytesTotal        int64  `json:"bytesTotal"`
 	BytesRead         int64  `json:"bytesRead"`
 	EventsMatched     int64  `json:"eventsMatched"`
+	Repeats           int64  `json:"repeats"`
 	RowsWritten       int64  `json:"rowsWritten"`
 	Percent           int64  `json:"percent"`
 	LinesSkipped      int64  `json:"linesSkipped"`
 	RowsUnknownDevice int64  `json:"rowsUnknownDevice"`
+	ConsentUnreadable int64  `json:"consentUnreadable"`
 	Undecryptable     int64  `json:"undecryptable"`
+	Waiting           string `json:"waiting"`
 }
 
 // isBehind reports whether anything is less than it was.
@@ -109,7 +113,8 @@ func (p Progress) isBehind(before Progress) bool {
 	numbers := func(p Progress) []int64 {
 		phase := slices.Index([]string{"", "FETCHING", "JOINING", "BUILDING", "SIGNING", "DONE"}, p.Phase)
 		return []int64{
-			int64(phase), p.BytesTotal, p.BytesRead, p.EventsMatched, p.RowsWritten, p.Percent, p.LinesSkipped, p.RowsUnknownDevice, p.Undecryptable,
+			int64(phase), p.BytesTotal, p.BytesRead, p.EventsMatched, p.Repeats, p.RowsWritten, p.Percent, p.LinesSkipped,
+			p.RowsUnknownDevice, p.ConsentUnreadable, p.Undecryptable,
 		}
 	}
 	earlier := numbers(before)

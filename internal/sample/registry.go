@@ -33,18 +33,24 @@ func (s *Set) users() iter.Seq[user] {
 	}
 }
 
-// pickDevice picks a device that talks to the conversation. One in thirty-three is unknown to the
-// registry, and may be no uuid at all.
-func (e *encoder) pickDevice(r *random, conversation int) string {
+// pickDevice picks a device that talks to the conversation, and the number of one of the conversation's own, which it
+// is where the registry knows it. One in thirty-three is unknown to the registry, and may be no uuid at all.
+func (e *encoder) pickDevice(r *random, conversation int) (device string, number int) {
+	number = r.below(e.Devices)
 	switch r.below(66) {
 	case 0:
-		return r.uuid()
+		return r.uuid(), number
 	case 1:
-		return e.portalDevices[r.below(len(e.portalDevices))]
+		return e.portalDevices[r.below(len(e.portalDevices))], number
 	}
+	return e.device(conversation, number), number
+}
+
+// device is one of the conversation's own. Numbers beyond the last begin again with the first.
+func (e *encoder) device(conversation, number int) string {
 	n := len(e.conversations)
 	own := (e.Devices - conversation%e.Devices + n - 1) / n
-	return e.devices[(conversation+n*r.below(own))%e.Devices]
+	return e.devices[(conversation+n*(number%own))%e.Devices]
 }
 
 func (s *Set) registrations(device int) []string {

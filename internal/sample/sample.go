@@ -8,11 +8,17 @@
 //	20  answers to the other conversations (to the demo's where there is no other); in one of them
 //	    the demo's id stands elsewhere in the event
 //	 8  answers in other channels, one of them naming the demo's conversation
-//	 1  repeats a line of the demo's from another object of the day: the same mid, received later
-//	63  START, END, INTERACT and IMPRESSION events of portals, one of them about the demo's conversation
+//	 3  deliver an answer to the demo's again: from another object of the day, received later; with the same
+//	    bytes, in the same object; from another object, with did in capitals and ets as a double, received later
+//	61  START, END, INTERACT and IMPRESSION events of portals, one of them about the demo's conversation
 //
 // Of an answer's devices a few are unknown to the registry; the known ones have given consent,
 // refused it, or never been asked.
+//
+// Answers to conversations are as UCI writes them: mid is made from the clock's second, sid is empty and the session
+// is rollup.l5. Other releases of UCI, told apart by pdata.ver, write a quarter of the 28: four have the
+// message's own id for mid, three have a sid, and all seven have an ets that is a float. Of every four hundred lines the
+// second hundred holds a burst: five of the demo's answers are of three devices within one second.
 package sample
 
 import (
@@ -54,7 +60,7 @@ type Options struct {
 type Set struct {
 	Options
 	conversations []exhaust.Conversation
-	mix           []kind
+	mix           []slot
 	banks         [][]question
 	channels      []string
 	portalDevices []string

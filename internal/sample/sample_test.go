@@ -3,12 +3,14 @@ package sample
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"math/big"
 	"reflect"
 	"regexp"
 	"slices"
@@ -85,15 +87,15 @@ func TestObjectsAreNamedAsTheirLayoutSays(t *testing.T) {
 // event is what the tests look at of a line.
 type event struct {
 	EID     string `json:"eid"`
-	ETS     int64  `json:"ets"`
+	ETS     ets    `json:"ets"`
 	MID     string `json:"mid"`
 	Context struct {
 		Channel string `json:"channel"`
-		PData   struct{ ID string }
+		PData   struct{ PID, Ver string }
 		DID     string `json:"did"`
 		SID     string `json:"sid"`
 		CData   []struct{ Type, ID string }
-		Rollup  struct{ L1, L2, L3, L4 string }
+		Rollup  struct{ L1, L2, L3, L4, L5 string }
 	} `json:"context"`
 	EData struct {
 		Item struct {
@@ -107,6 +109,55 @@ type event struct {
 	Object    struct{ ID string } `json:"object"`
 	SyncTS    int64               `json:"syncts"`
 	Timestamp string              `json:"@timestamp"`
+	// line is the event as it stands in the object.
+	line string
+}
+
+// ets is the number as it is spelled, and its value.
+type ets struct {
+	text   string
+	millis int64
+}
+
+func (e *ets) UnmarshalJSON(number []byte) error {
+	e.text = string(number)
+	value, ok := new(big.Rat).SetString(e.text)
+	if !ok || !value.IsInt() {
+		return fmt.Errorf("ets %s is no whole number", number)
+	}
+	e.millis = value.Num().Int64()
+	return nil
+}
+
+// identity is what two deliveries of one event share, by the contract's words.
+type identity struct{ mid, did, ets, edata string }
+
+func (e event) identity(t *testing.T) identity {
+	t.Helper()
+	var whole struct{ EData any }
+	decoder := json.NewDecoder(strings.NewReader(e.line))
+	decoder.UseNumber()
+	if err := decoder.Decode(&whole); err != nil {
+		t.Fatal(err)
+	}
+	edata, err := json.Marshal(whole.EData) // sorts the keys, drops white space, spells escapes alike
+	if err != nil {
+		t.Fatal(err)
+	}
+	return identity{e.MID, strings.ToLower(e.Context.DID), fmt.Sprint(e.ETS.millis), string(edata)}
+}
+
+// differences names the parts of two identities that differ.
+func (i identity) differences(other identity) string {
+	var parts []string
+	for _, part := range []struct{ name, a, b string }{
+		{"mid", i.mid, other.mid}, {"did", i.did, other.did}, {"ets", i.ets, other.ets}, {"edata", i.edata, other.edata},
+	} {
+		if part.a != part.b {
+			parts = append(parts, part.name)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (e event) conversation() string {
@@ -128,7 +179,7 @@ func TestADayHoldsTheMixThatThePackagePromises(t *testing.T) {
 			own := e.Context.Channel == s.Channel
 			switch answer := e.EID == "ASSESS"; {
 			case answer && own && e.conversation() == demo:
-				got["demo's answers, with the repeated"]++
+				got["demo's answers, with those delivered again"]++
 			case answer && own && e.Object.ID == demo:
 				got["answers that name the demo elsewhere"]++
 			case answer && own:
@@ -144,36 +195,177 @@ func TestADayHoldsTheMixThatThePackagePromises(t *testing.T) {
 			}
 		}
 		want := map[string]int{
-			"demo's answers, with the repeated": 540, "other conversations' answers": 1140, "answers that name the demo elsewhere": 60,
+			"demo's answers, with those delivered again": 660, "other conversations' answers": 1140, "answers that name the demo elsewhere": 60,
 			"foreign answers": 420, "foreign answers about the demo": 60, "other events about the demo": 60,
 		}
 		if !maps.Equal(got, want) {
 			t.Errorf("%d objects:\n got %v\nwant %v", objects, got, want)
 		}
-		if want := map[string]int{"START": 600, "END": 600, "INTERACT": 1620, "IMPRESSION": 900}; !maps.Equal(kinds, want) {
+		if want := map[string]int{"START": 600, "END": 600, "INTERACT": 1560, "IMPRESSION": 840}; !maps.Equal(kinds, want) {
 			t.Errorf("%d objects:\n got %v\nwant %v", objects, kinds, want)
 		}
 	}
 }
 
-func TestOneLineOfAHundredRepeatsAnAnswerOfAnotherObjectAndWasReceivedLater(t *testing.T) {
-	s := New(Options{Until: "2022-03-01", EventsPerDay: 6000, ObjectsPerDay: 3})
-	first := map[string]event{}
-	object := map[string]int{}
-	repeats := 0
-	for i := range 3 {
-		for _, e := range lines(t, s, "2022-03-01", i) {
-			if before, ok := first[e.MID]; ok {
-				repeats++
-				if object[e.MID] == i || before.ETS != e.ETS || before.SyncTS == e.SyncTS || before.Context.DID != e.Context.DID {
-					t.Errorf("%s is no repetition: %+v, %+v", e.MID, before, e)
-				}
-			}
-			first[e.MID], object[e.MID] = e, i
+func TestThreeLinesOfAHundredDeliverAnAnswerAgain(t *testing.T) {
+	type delivery struct {
+		event
+		object int
+	}
+	s := New(Options{Until: "2022-03-01", EventsPerDay: 6000, ObjectsPerDay: 3, Devices: 600})
+	deliveries := map[identity][]delivery{}
+	for object := range 3 {
+		for _, e := range lines(t, s, "2022-03-01", object) {
+			id := e.identity(t)
+			deliveries[id] = append(deliveries[id], delivery{e, object})
 		}
 	}
-	if repeats != 60 {
-		t.Errorf("got %d repetitions, want 60", repeats)
+	got := map[string]int{}
+	for _, all := range deliveries {
+		if len(all) == 1 {
+			continue
+		}
+		if len(all) > 2 {
+			t.Fatalf("%s was delivered %d times", all[0].MID, len(all))
+		}
+		first, again := all[0], all[1]
+		if first.SyncTS > again.SyncTS {
+			first, again = again, first
+		}
+		sort := "in the same object"
+		if first.object != again.object {
+			sort = "in another object"
+		}
+		switch {
+		case first.line == again.line:
+			sort += ", with the same bytes"
+		case first.SyncTS == again.SyncTS:
+			t.Errorf("both were received at once:\n%s\n%s", first.line, again.line)
+		case first.Context.DID == again.Context.DID && first.ETS.text == again.ETS.text:
+			sort += ", later"
+		case strings.ToUpper(first.Context.DID) == again.Context.DID:
+			sort += ", later, in capitals, from " + etsForm(first.ETS.text) + " to " + etsForm(again.ETS.text)
+		}
+		got[sort]++
+	}
+	want := map[string]int{
+		"in another object, later":                                        60,
+		"in the same object, with the same bytes":                         60,
+		"in another object, later, in capitals, from digits to as Java's": 60,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("\n got %v\nwant %v", got, want)
+	}
+}
+
+// etsForm names the ways in which ets is spelled.
+func etsForm(number string) string {
+	for form, pattern := range map[string]string{"digits": `^\d{13}$`, "with .0": `^\d{13}\.0$`, "as Java's": `^1\.\d{1,12}E12$`} {
+		if regexp.MustCompile(pattern).MatchString(number) {
+			return form
+		}
+	}
+	return number
+}
+
+func TestReleasesOfUCIWriteTheirAnswersDifferently(t *testing.T) {
+	s := New(Options{Until: "2022-03-01", EventsPerDay: 6000, ObjectsPerDay: 3})
+	got := map[string]int{}
+	messageIDs := map[string]bool{}
+	for _, e := range day(t, s, "2022-03-01") {
+		if e.Context.PData.PID != "uci-transport" {
+			if e.Context.SID == "" || etsForm(e.ETS.text) != "digits" {
+				t.Fatalf("an event of a portal has no sid, or ets is no whole number: %s", e.line)
+			}
+			continue
+		}
+		mid := "of the second"
+		if sum := md5.Sum([]byte(time.UnixMilli(e.ETS.millis).UTC().Format(time.RFC3339))); e.MID != fmt.Sprintf("ASSESS:%x", sum) {
+			mid = "of the message"
+			messageIDs[e.MID] = true
+		}
+		session := "in both or neither"
+		switch {
+		case e.Context.SID == "" && e.Context.Rollup.L5 != "":
+			session = "in rollup.l5"
+		case e.Context.SID != "" && e.Context.Rollup.L5 == "":
+			session = "in sid"
+		}
+		if !strings.Contains(e.line, `"sid":"`) {
+			t.Fatalf("sid is missing, where UCI leaves it empty: %s", e.line)
+		}
+		got[fmt.Sprintf("%s: mid %s, session %s, ets %s", e.Context.PData.Ver, mid, session, etsForm(e.ETS.text))]++
+	}
+	// Of a hundred lines 28 are answers to the conversations, 1 is to the demo's in another channel, and 3 are delivered
+	// again, of which one with another ets.
+	want := map[string]int{
+		"4.2.0: mid of the second, session in rollup.l5, ets digits":    60 * (28 - 7 + 1 + 2),
+		"4.2.0: mid of the second, session in rollup.l5, ets as Java's": 60,
+		"4.1.0: mid of the message, session in rollup.l5, ets with .0":  60 * 4,
+		"4.0.0: mid of the second, session in sid, ets as Java's":       60 * 3,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("\n got %v\nwant %v", got, want)
+	}
+	if len(messageIDs) != 60*4 {
+		t.Errorf("%d ids of messages, want %d", len(messageIDs), 60*4)
+	}
+}
+
+// The sums are those of printf %s 2022-03-01T10:00:00Z | md5sum, and of 10:00:01.
+func TestAllEventsOfASecondShareTheMidOfUCI(t *testing.T) {
+	const ten = 10 * 60 * 60 * 1000
+	e := &encoder{day: 1646092800000}
+	for at, want := range map[int]string{
+		ten: "18f16d0318138c5264f5a6133fb1e289", ten + 175: "18f16d0318138c5264f5a6133fb1e289", ten + 999: "18f16d0318138c5264f5a6133fb1e289",
+		ten + 1000: "06ca85f2c87e352bbe2729640f0a2b0f",
+	} {
+		if got := e.secondID(at); got != want {
+			t.Errorf("%d: got %s, want %s", at, got, want)
+		}
+	}
+}
+
+func TestADoubleIsPrintedAsJavaDoes(t *testing.T) {
+	for at, want := range map[int]string{
+		1646092800000: "1.6460928E12", 1646092812345: "1.646092812345E12", 1646092812340: "1.64609281234E12", 2000000000000: "2.0E12",
+	} {
+		if got := new(encoder).millisAsDouble(at); got != want {
+			t.Errorf("%d: got %s, want %s", at, got, want)
+		}
+	}
+}
+
+func TestABurstHoldsAnswersOfOneSecondThatDifferInOnePartOnly(t *testing.T) {
+	// Of the twenty hundreds of an object of 2,000 lines the second, and every fourth after it, has a burst.
+	s := New(Options{Until: "2022-03-01", EventsPerDay: 6000, ObjectsPerDay: 3, Seed: 5})
+	for object := range 3 {
+		events := lines(t, s, "2022-03-01", object)
+		for _, begin := range []int{105, 505, 905, 1305, 1705} {
+			first := events[begin]
+			devices := map[string]bool{}
+			var differences []string
+			for _, e := range events[begin : begin+5] {
+				if e.conversation() != s.Conversations()[0].ID || e.ETS.millis/1000 != first.ETS.millis/1000 {
+					t.Errorf("object %d, line %d: the burst has an answer of another conversation or second: %s", object, begin, e.line)
+				}
+				devices[e.Context.DID] = true
+				differences = append(differences, first.identity(t).differences(e.identity(t)))
+			}
+			if len(devices) != 3 {
+				t.Errorf("object %d, line %d: the burst has %d devices, want 3", object, begin, len(devices))
+			}
+			if events[begin+3].EData.Item.ID == first.EData.Item.ID {
+				t.Errorf("object %d, line %d: the first device answers the same question twice in a millisecond", object, begin)
+			}
+			// The second answer is one for itself, which may be the first's by chance.
+			if differences[1] == "did, ets" {
+				differences[1] = "did, ets, edata"
+			}
+			if want := []string{"", "did, ets, edata", "did", "edata", "ets"}; !slices.Equal(differences, want) {
+				t.Errorf("object %d, line %d: the burst's answers differ from its first in %q, want %q", object, begin, differences, want)
+			}
+		}
 	}
 }
 
@@ -199,8 +391,8 @@ func TestAnEventIsOfItsDayAndOnItsDayInUTC(t *testing.T) {
 	const midnight = 1646092800000 // 2022-03-01T00:00:00Z
 	without := 0
 	for _, e := range day(t, New(Options{Until: "2022-03-01", EventsPerDay: 5000}), "2022-03-01") {
-		if e.ETS < midnight || e.ETS >= midnight+86_400_000 || e.SyncTS < e.ETS || e.SyncTS >= midnight+86_400_000 {
-			t.Fatalf("ets %d, syncts %d", e.ETS, e.SyncTS)
+		if e.ETS.millis < midnight || e.ETS.millis >= midnight+86_400_000 || e.SyncTS < e.ETS.millis || e.SyncTS >= midnight+86_400_000 {
+			t.Fatalf("ets %s, syncts %d", e.ETS.text, e.SyncTS)
 		}
 		if e.Timestamp == "" {
 			without++
@@ -234,7 +426,7 @@ func TestTheDemosAnswersHoldWhatMakesExhaustsHard(t *testing.T) {
 		}
 		types[e.EData.Item.Type] = true
 		title, response := e.EData.Item.Title, string(e.EData.ResValues)
-		user, known := users[e.Context.DID]
+		user, known := users[strings.ToLower(e.Context.DID)]
 		_, uuid := exhaust.ParseDeviceID(e.Context.DID)
 		for what, is := range map[string]bool{
 			"Devanagari":                   strings.Contains(title, "आपको"),
@@ -253,9 +445,9 @@ func TestTheDemosAnswersHoldWhatMakesExhaustsHard(t *testing.T) {
 			"the end of the form":          e.Context.Rollup.L4 == "true",
 			"an unknown device":            !known && uuid,
 			"a device that is no uuid":     !uuid,
-			"a device that refused":        known && exhaust.ReadConsent([]byte(user.Data)) == exhaust.ConsentRefused,
-			"a device that agreed":         known && exhaust.ReadConsent([]byte(user.Data)) == exhaust.ConsentGiven,
-			"a device that was not asked":  known && exhaust.ReadConsent([]byte(user.Data)) == exhaust.ConsentUnrecorded,
+			"a device that refused":        known && consentOf(user.Data) == exhaust.ConsentRefused,
+			"a device that agreed":         known && consentOf(user.Data) == exhaust.ConsentGiven,
+			"a device that was not asked":  known && consentOf(user.Data) == exhaust.ConsentUnrecorded,
 			"a device without a username":  known && len(user.Identities) == 0,
 			"a device with two usernames":  known && len(user.Identities) == 2,
 			"an answer that has a max > 1": *e.EData.Item.MaxScore > 1,
@@ -380,9 +572,10 @@ func TestEveryKnownDeviceThatAnswersIsRegisteredWhateverTheNumbers(t *testing.T)
 		}
 		talked := map[string]bool{}
 		for _, e := range day(t, s, "2022-03-01") {
-			if conversation := e.conversation(); e.EID == "ASSESS" && conversation != "" && known[e.Context.DID] {
-				talked[e.Context.DID] = true
-				if !registered[e.Context.DID+conversation] {
+			device := strings.ToLower(e.Context.DID)
+			if conversation := e.conversation(); e.EID == "ASSESS" && conversation != "" && known[device] {
+				talked[device] = true
+				if !registered[device+conversation] {
 					t.Fatalf("%+v: a device of %s is not registered", c, conversation)
 				}
 			}
@@ -615,6 +808,7 @@ func lines(t *testing.T, s *Set, d exhaust.Day, object int) []event {
 		if err := json.Unmarshal(line, &e); err != nil {
 			t.Fatalf("%s: %s", err, line)
 		}
+		e.line = string(line)
 		events = append(events, e)
 	}
 	return events
@@ -636,4 +830,9 @@ func newCipher(t *testing.T) *exhaust.Cipher {
 		t.Fatal(err)
 	}
 	return cipher
+}
+
+func consentOf(data string) exhaust.Consent {
+	consent, _ := exhaust.ReadConsent([]byte(data))
+	return consent
 }

@@ -89,9 +89,11 @@ const (
 	demoAnswer kind = iota
 	otherAnswer
 	answerNamingDemo // of another conversation, with the demo's id in object.id
-	foreignAnswer    // of another channel
 	foreignDemoAnswer
-	repeated
+	foreignAnswer // of another channel
+	redelivery
+	redeliveryAlike
+	redeliveryInCapitals
 	start
 	end
 	interact
@@ -99,45 +101,49 @@ const (
 	impression
 )
 
+// slot is a place in each hundred lines.
+type slot struct {
+	kind    kind
+	release release // of an answer to a conversation
+}
+
 const mixSize = 100
 
-// The places in each hundred lines that do not depend on the seed: a line that repeats another
-// must find it in every object that is long enough to have the repeating line.
+// The places in each hundred lines that do not depend on the seed: a line that belongs with another must
+// find it in every object that is long enough to have both. The answers of a burst follow its first.
 const (
-	repeatedLine  = 3
-	repeatingLine = 19
+	originalLine             = 3
+	burstLine                = 5
+	burstSize                = 5
+	redeliveryLine           = 19
+	redeliveryAlikeLine      = 23
+	redeliveryInCapitalsLine = 29
 )
 
-// makeMix deals the kinds of a hundred lines.
-func makeMix(seed uint64) []kind {
-	var mix []kind
+// makeMix deals the slots of a hundred lines.
+func makeMix(seed uint64) []slot {
+	var mix []slot
 	for _, share := range []struct {
-		kind
+		slot
 		lines int
 	}{
-		{demoAnswer, 8}, {otherAnswer, 19}, {answerNamingDemo, 1}, {foreignAnswer, 7}, {foreignDemoAnswer, 1}, {repeated, 1},
-		{start, 10}, {end, 10}, {interact, 27}, {interactWithDemo, 1}, {impression, 15},
+		{slot{demoAnswer, numbered}, 1}, {slot{demoAnswer, withSession}, 1},
+		{slot{otherAnswer, timed}, 14}, {slot{otherAnswer, numbered}, 3}, {slot{otherAnswer, withSession}, 2},
+		{slot{kind: answerNamingDemo}, 1}, {slot{kind: foreignDemoAnswer}, 1}, {slot{kind: foreignAnswer}, 7},
+		{slot{kind: start}, 10}, {slot{kind: end}, 10}, {slot{kind: interact}, 26}, {slot{kind: interactWithDemo}, 1}, {slot{kind: impression}, 14},
 	} {
-		mix = append(mix, slices.Repeat([]kind{share.kind}, share.lines)...)
+		mix = append(mix, slices.Repeat([]slot{share.slot}, share.lines)...)
 	}
 	random := newRandom(seed, seedMix)
 	for i := range mix {
-		j := i + random.below(mixSize-i)
+		j := i + random.below(len(mix)-i)
 		mix[i], mix[j] = mix[j], mix[i]
 	}
-	place := func(k kind, at int) {
-		for i := range mix {
-			if mix[i] == k && i != repeatedLine {
-				mix[i], mix[at] = mix[at], mix[i]
-				return
-			}
-		}
-	}
-	if mix[repeatedLine] != demoAnswer {
-		place(demoAnswer, repeatedLine)
-	}
-	place(repeated, repeatingLine)
-	return mix
+	mix = slices.Insert(mix, originalLine, slot{kind: demoAnswer})
+	mix = slices.Insert(mix, burstLine, slices.Repeat([]slot{{kind: demoAnswer}}, burstSize)...)
+	mix = slices.Insert(mix, redeliveryLine, slot{kind: redelivery})
+	mix = slices.Insert(mix, redeliveryAlikeLine, slot{kind: redeliveryAlike})
+	return slices.Insert(mix, redeliveryInCapitalsLine, slot{kind: redeliveryInCapitals})
 }
 
 // encoder writes the events of one object.
@@ -149,65 +155,50 @@ type encoder struct {
 const dayMillis = 24 * 60 * 60 * 1000
 
 func (e *encoder) line(b []byte, object, line int) []byte {
-	k := e.mix[line%mixSize]
-	received := 0
-	if k == repeated {
-		// What was delivered twice lies in another object and was received five minutes later.
-		object = (object + e.ObjectsPerDay - 1) % e.ObjectsPerDay
-		line += repeatedLine - repeatingLine
-		k = e.mix[repeatedLine]
-		received = 5 * 60 * 1000
-	}
-	random := newRandom(e.Seed, seedEvent, uint64(e.day), uint64(object), uint64(line))
-	sinceMidnight := int(int64(line)*dayMillis/int64(e.lines(object))) + random.below(60_000)
-	sinceMidnight = min(sinceMidnight, dayMillis-1)
-	at := moment{sinceMidnight, min(sinceMidnight+400+random.below(3000)+received, dayMillis-1)}
-
+	place := line % mixSize
+	k := e.mix[place].kind
+	otherObject := (object + e.ObjectsPerDay - 1) % e.ObjectsPerDay
 	switch k {
-	case demoAnswer:
-		return e.answer(b, random, at, e.Channel, 0, e.conversations[0].ID)
-	case otherAnswer, answerNamingDemo:
-		conversation := 0
-		if n := len(e.conversations); n > 1 {
-			conversation = 1 + random.below(n-1)
-		}
-		object := e.conversations[conversation].ID
-		if k == answerNamingDemo {
-			object = e.conversations[0].ID
-		}
-		return e.answer(b, random, at, e.Channel, conversation, object)
-	case foreignAnswer:
-		return e.contentAnswer(b, random, at)
-	case foreignDemoAnswer:
-		return e.answer(b, random, at, e.channels[random.below(len(e.channels))], 0, e.conversations[0].ID)
+	case demoAnswer, otherAnswer, answerNamingDemo, foreignDemoAnswer:
+		a := e.drawAnswer(object, line)
+		return e.answer(b, &a)
+	case redelivery:
+		a := e.drawAnswer(otherObject, line-place+originalLine)
+		a.at = newMoment(a.at.happened, redeliveryLag)
+		return e.answer(b, &a)
+	case redeliveryAlike:
+		a := e.drawAnswer(object, line-place+burstLine)
+		return e.answer(b, &a)
+	case redeliveryInCapitals:
+		a := e.drawAnswer(otherObject, line-place+burstLine+sameInstant)
+		a.at = newMoment(a.at.happened, redeliveryLag)
+		a.inCapitals = true
+		return e.answer(b, &a)
 	}
-	return e.portal(b, random, at, k)
+	random, at := e.begin(object, line)
+	if k == foreignAnswer {
+		return e.contentAnswer(b, &random, at)
+	}
+	return e.portal(b, &random, at, k)
+}
+
+// redeliveryLag is longer than it takes any event to be received for the first time.
+const redeliveryLag = 5 * 60 * 1000
+
+// begin draws what comes first in every event: when it happened.
+func (e *encoder) begin(object, line int) (random, moment) {
+	random := newRandom(e.Seed, seedEvent, uint64(e.day), uint64(object), uint64(line))
+	happened := int(int64(line)*dayMillis/int64(e.lines(object))) + random.below(60_000)
+	return *random, newMoment(happened, 400+random.below(3000))
 }
 
 // moment is when an event happened and when it was received, in milliseconds since midnight.
 type moment struct{ happened, received int }
 
-// answer is an answer that a device gave to a conversation.
-func (e *encoder) answer(b []byte, random *random, at moment, channel string, conversation int, object string) []byte {
-	bank := e.banks[min(conversation, len(e.banks)-1)]
-	question := &bank[random.below(len(bank))]
-	answer := &question.answers[random.below(len(question.answers))]
-	device := e.pickDevice(random, conversation)
-	conversationID := e.conversations[conversation].ID
-	last := strconv.FormatBool(question.last)
-	resvalues := ""
-	if answer.resvalues != "" {
-		resvalues = `"resvalues":` + answer.resvalues + `,`
-	}
-	b = fill(b, `{"actor":{"type":"User","id":"%s"},"eid":"ASSESS","edata":{%s"duration":%s,"score":%s,"item":%s,"pass":"%s","index":1},"ver":"3.1","ets":%s,`,
-		device, resvalues, duration(random), answer.score, question.item, answer.pass, e.millis(at.happened))
-	b = fill(b, `"context":{"pdata":{"ver":"4.2.0","pid":"uci-transport","id":"%s"},"channel":"%s","env":"uci","did":"%s","sid":"%s",`,
-		e.PdataID, channel, device, e.session(random, device))
-	b = fill(b, `"cdata":[{"type":"Conversation","id":"%s"},{"id":"%s","type":"XPath"},{"id":"%s","type":"FormEnd"}],`, conversationID, question.xpath, last)
-	b = fill(b, `"rollup":{"l1":"%s","l2":"%s","l3":"%s","l4":"%s"}},`, channel, conversationID, question.xpath, last)
-	b = fill(b, `"mid":"ASSESS:%s","object":{"ver":"1","id":"%s","type":"Bot"},"tags":[],`, random.hex(), object)
-	// One in forty has only ets to tell its time by.
-	return e.tail(b, at, random.below(40) > 0)
+// newMoment keeps both on their day.
+func newMoment(happened, lag int) moment {
+	happened = min(happened, dayMillis-1)
+	return moment{happened, min(happened+lag, dayMillis-1)}
 }
 
 // duration is seconds: whole ones, some with a fraction, some as Java prints a double.
@@ -229,7 +220,7 @@ func (e *encoder) contentAnswer(b []byte, random *random, at moment) []byte {
 	device := e.portalDevices[random.below(len(e.portalDevices))]
 	b = fill(b, `{"eid":"ASSESS","ets":%s,"ver":"3.1","mid":"ASSESS:%s","actor":{"id":"%s","type":"User"},`, e.millis(at.happened), random.hex(), random.uuid())
 	b = fill(b, `"context":{"channel":"%s","pdata":{"id":"prod.sample.portal","ver":"4.7.1","pid":"sunbird-portal.contentplayer"},"env":"contentplayer","sid":"%s","did":"%s",`,
-		channel, e.session(random, device), device)
+		channel, e.session(device, random.below(sessionsPerDay)), device)
 	b = fill(b, `"cdata":[{"id":"sample_do_9200","type":"course"},{"type":"batch","id":"09990000000009200"},{"id":"%s","type":"ContentSession"}],"rollup":{"l1":"%s"}},`,
 		random.hex(), channel)
 	b = fill(b, `"object":{"id":"sample_do_9201","type":"Content","ver":"2"},"tags":[],"edata":{"item":{"id":"sample_do_9202","maxscore":1,"type":"ftb","exlength":0,"params":[{"eval":"order"}],"uri":"","title":"5 + 7 = ?","mmc":[],"mc":[],"desc":""},"index":1,"pass":"Yes","score":1,"resvalues":[{"1":"{\"text\":\"12\"}"}],"duration":%s},`,
@@ -257,7 +248,7 @@ func (e *encoder) portal(b []byte, random *random, at moment, k kind) []byte {
 	b = fill(b, `{"eid":"%s","ets":%s,"ver":"3.0","mid":"%s:%s","actor":{"id":"%s","type":"User"},`,
 		event.eid, e.millis(at.happened), event.eid, random.hex(), random.uuid())
 	b = fill(b, `"context":{"channel":"%s","pdata":{"id":"prod.sample.portal","ver":"4.7.1","pid":"sunbird-portal"},"env":"content","sid":"%s","did":"%s",`,
-		channel, e.session(random, device), device)
+		channel, e.session(device, random.below(sessionsPerDay)), device)
 	subject, subjectType := e.conversations[0].ID, "Conversation"
 	if k != interactWithDemo {
 		subject, subjectType = random.hex(), "PlaySession"
@@ -279,13 +270,13 @@ func (e *encoder) tail(b []byte, at moment, timestamp bool) []byte {
 }
 
 // fill adds a template to b, with values in place of its %s, as fmt.Appendf does in more than twice the
-// time. An event draws its random values in the order in which they are passed here, so that order
-// belongs to the sample's bytes.
+// time. A template holds no other %. An event draws its random values in the order in which they are passed
+// here, or before: that order belongs to the sample's bytes.
 func fill(b []byte, template string, values ...string) []byte {
 	for _, value := range values {
-		before, after, _ := strings.Cut(template, "%s")
-		b = append(append(b, before...), value...)
-		template = after
+		at := strings.IndexByte(template, '%')
+		b = append(append(b, template[:at]...), value...)
+		template = template[at+len("%s"):]
 	}
 	return append(b, template...)
 }
@@ -295,11 +286,14 @@ func (e *encoder) millis(sinceMidnight int) string {
 	return strconv.FormatInt(e.day+int64(sinceMidnight), 10)
 }
 
-// session is one of the device's four of the day.
-func (e *encoder) session(r *random, device string) string {
+// sessionsPerDay is how many a device has.
+const sessionsPerDay = 4
+
+// session is the id of one of the device's sessions of the day.
+func (e *encoder) session(device string, number int) string {
 	first := uint64(len(device))
 	for i := range 8 {
 		first = first<<8 ^ uint64(device[i])
 	}
-	return newRandom(e.Seed, seedSession, uint64(e.day), first, uint64(r.below(4))).uuid()
+	return newRandom(e.Seed, seedSession, uint64(e.day), first, uint64(number)).uuid()
 }

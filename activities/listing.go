@@ -1,0 +1,108 @@
+package activities
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"data-exhaust/activities/segments"
+	"data-exhaust/blob"
+)
+
+// The telemetry objects of a part are listed once, by PlanFetch, which stages the list; FetchTelemetry reads exactly the
+// objects listed there and stages in turn what it read of each. So an object that arrives later waits for the next
+// exhaust, the receipt can name every object, and many thousand of them swell no payload of Temporal's.
+
+func listingName(staging, listing string) string { return staging + "listing-" + listing }
+
+func appendObject(record []byte, o blob.Object) []byte {
+	record = segments.AppendCell(record, o.Name)
+	record = segments.AppendCell(record, o.ETag)
+	record = binary.AppendVarint(record, o.Size)
+	return binary.AppendVarint(record, o.Modified.UnixNano())
+}
+
+func readObject(record []byte) (o blob.Object, err error) {
+	rest, err := readCells(string(record), &o.Name, &o.ETag)
+	if err != nil {
+		return o, err
+	}
+	var modified int64
+	if rest, err = readNumbers(rest, &o.Size, &modified); err != nil || rest != "" {
+		return o, errors.Join(err, errDamaged)
+	}
+	o.Modified = time.Unix(0, modified)
+	return o, nil
+}
+
+var errDamaged = errors.New("a staged record is damaged")
+
+func readCells(rest string, cells ...*string) (_ string, err error) {
+	for _, cell := range cells {
+		if *cell, rest, err = segments.Cell(rest); err != nil {
+			return "", err
+		}
+	}
+	return rest, nil
+}
+
+func readNumbers(rest string, numbers ...*int64) (string, error) {
+	for _, number := range numbers {
+		value, size := binary.Varint([]byte(rest[:min(len(rest), binary.MaxVarintLen64)]))
+		if size <= 0 {
+			return "", errDamaged
+		}
+		*number, rest = value, rest[size:]
+	}
+	return rest, nil
+}
+
+// objectRead is what a scan counted of one telemetry object.
+type objectRead struct {
+	name, etag                     string
+	bytes, lines, skipped, matched int64
+}
+
+func (o *objectRead) append(record []byte) []byte {
+	record = segments.AppendCell(record, o.name)
+	record = segments.AppendCell(record, o.etag)
+	for _, number := range []int64{o.bytes, o.lines, o.skipped, o.matched} {
+		record = binary.AppendVarint(record, number)
+	}
+	return record
+}
+
+func readObjectRead(record []byte) (o objectRead, err error) {
+	rest, err := readCells(string(record), &o.name, &o.etag)
+	if err == nil {
+		rest, err = readNumbers(rest, &o.bytes, &o.lines, &o.skipped, &o.matched)
+	}
+	if err == nil && rest != "" {
+		err = errDamaged
+	}
+	return o, err
+}
+
+// eachListed calls each with the objects of a part, in their order, from the one with index first on.
+func eachListed(ctx context.Context, store segments.Store, staging string, part Part, first int, each func(index int, o blob.Object) error) error {
+	index := 0
+	for _, listing := range part.Listings {
+		err := segments.Read(ctx, store, listingName(staging, listing), func(record []byte) error {
+			index++
+			if index <= first {
+				return nil
+			}
+			object, err := readObject(record)
+			if err != nil {
+				return fmt.Errorf("list of telemetry %s: %w", listing, err)
+			}
+			return each(index-1, object)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,6 +1,7 @@
 package exhaust
 
 import (
+	"encoding/json"
 	"strings"
 
 	"github.com/google/uuid"
@@ -24,23 +25,12 @@ const (
 // Of a key that stands twice the last counts, and null is as if nothing stood there. A document that is JSON text within
 // JSON text is decoded once.
 func ReadConsent(data []byte) (c Consent, readable bool) {
-	text := strings.Trim(string(data), jsonSpace)
-	if text == "" {
-		return ConsentUnrecorded, true
+	document, isJSON := parseJSON(string(data))
+	if isJSON && document.Type == gjson.String {
+		document, isJSON = parseJSON(document.Str)
 	}
-	// An exhaust may ask for millions of these, so they are not decoded whole.
-	if !gjson.Valid(text) {
+	if !isJSON {
 		return ConsentRefused, false
-	}
-	document := gjson.Parse(text)
-	if document.Type == gjson.String {
-		if text = strings.Trim(document.Str, jsonSpace); text == "" {
-			return ConsentUnrecorded, true
-		}
-		if !gjson.Valid(text) {
-			return ConsentRefused, false
-		}
-		document = gjson.Parse(text)
 	}
 	device, nested, ok := lastMembers(document, "device", "data")
 	above, isAboveReadable := readDeviceConsent(device)
@@ -55,8 +45,26 @@ func ReadConsent(data []byte) (c Consent, readable bool) {
 	return max(above, below), true
 }
 
-// jsonSpace is the white space of JSON, which is less than Unicode's.
-const jsonSpace = " \t\r\n"
+const (
+	// jsonSpace is the white space of JSON, which is less than Unicode's.
+	jsonSpace = " \t\r\n"
+	// maxJSONDepth is how many levels JSON has at most (contract section 3). It is encoding/json's limit too.
+	maxJSONDepth = 10_000
+)
+
+// parseJSON reads a JSON value. A text of white space is as null.
+func parseJSON(text string) (value gjson.Result, ok bool) {
+	if text = strings.Trim(text, jsonSpace); text == "" {
+		return gjson.Result{}, true
+	}
+	// An exhaust may ask for millions of these, so they are not decoded whole. gjson is several times as fast as
+	// encoding/json, but each level takes a piece of its stack, and a document of megabytes would end the process. One
+	// that is shorter than the limit is not deeper.
+	if isShort := len(text) <= maxJSONDepth; isShort && !gjson.Valid(text) || !isShort && !json.Valid([]byte(text)) {
+		return gjson.Result{}, false
+	}
+	return gjson.Parse(text), true
+}
 
 // readDeviceConsent reads the consent of a device object.
 func readDeviceConsent(device gjson.Result) (c Consent, readable bool) {
@@ -67,12 +75,18 @@ func readDeviceConsent(device gjson.Result) (c Consent, readable bool) {
 	switch {
 	case consent.Type == gjson.Null:
 		return ConsentUnrecorded, true
-	case consent.Type == gjson.True, consent.Type == gjson.String && strings.EqualFold(consent.Str, "true"):
+	case consent.Type == gjson.True, isWord(consent, "true"):
 		return ConsentGiven, true
-	case consent.Type == gjson.False, consent.Type == gjson.String && strings.EqualFold(consent.Str, "false"):
+	case consent.Type == gjson.False, isWord(consent, "false"):
 		return ConsentRefused, true
 	}
 	return ConsentRefused, false
+}
+
+// isWord reports whether a value is the text of that word in any letter case.
+func isWord(value gjson.Result, word string) bool {
+	// Unicode folds the letter ſ, which is longer, to s.
+	return value.Type == gjson.String && len(value.Str) == len(word) && strings.EqualFold(value.Str, word)
 }
 
 // lastMembers gives the last members of an object with two keys, as null where there are none. It is false where the value

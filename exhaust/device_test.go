@@ -1,6 +1,7 @@
 package exhaust
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -24,6 +25,8 @@ func TestConsentIsABooleanInOneOfTwoPlaces(t *testing.T) {
 		{"in quotes, in capitals", `{"device":{"consent":"TRUE"}}`, ConsentGiven},
 		{"refused in quotes", `{"data":{"device":{"consent":"False"}}}`, ConsentRefused},
 		{"JSON within JSON", `"{\"device\":{\"consent\":true}}"`, ConsentGiven},
+		{"in a long document", `{"x":"` + strings.Repeat("x", 10_000) + `","device":{"consent":true}}`, ConsentGiven},
+		{"beside 10,000 levels", `{"device":{"consent":true},"x":` + strings.Repeat("[", 9_999) + strings.Repeat("]", 9_999) + `}`, ConsentGiven},
 		{"refused in JSON within JSON", `" {\"data\":{\"device\":{\"consent\":\"false\"}}} "`, ConsentRefused},
 
 		{"no document", ``, ConsentUnrecorded},
@@ -80,6 +83,10 @@ func TestConsentThatCannotBeReadIsRefused(t *testing.T) {
 		"consent another word":             `{"device":{"consent":"yes"}}`,
 		"consent in quotes with a space":   `{"device":{"consent":" true"}}`,
 		"consent an empty text":            `{"device":{"consent":""}}`,
+		"consent a word with a long s":     `{"device":{"consent":"falſe"}}`,
+		"10,001 levels":                    `{"device":{"consent":true},"x":` + strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000) + `}`,
+		"levels without end":               strings.Repeat("[", 8_000_000),
+		"broken, and long":                 `{"device":{"consent":true},"x":"` + strings.Repeat("x", 10_000),
 		"given above, unreadable below":    `{"device":{"consent":true},"data":{"device":{"consent":0}}}`,
 		"unreadable above, given below":    `{"device":{"consent":"?"},"data":{"device":{"consent":true}}}`,
 		"refused above, unreadable below":  `{"device":{"consent":false},"data":[]}`,
@@ -155,5 +162,16 @@ func TestAPhoneNumberIsShownToWhomConsentWasGivenFor(t *testing.T) {
 				t.Errorf("got %q, %v; want %q, %v", shown, undecryptable, test.shown, test.undecryptable)
 			}
 		})
+	}
+}
+
+// BenchmarkReadConsent reads a document of the size that UCI keeps.
+func BenchmarkReadConsent(b *testing.B) {
+	data := []byte(`{"firstName":"Sample","lastName":"User 17","data":{"device":{"id":"d0000000-0000-4a00-8000-0000000000ab","type":"phone","consent":true}},"preferredLanguages":["hi","en"]}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if c, readable := ReadConsent(data); c != ConsentGiven || !readable {
+			b.Fatal(c, readable)
+		}
 	}
 }

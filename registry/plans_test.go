@@ -54,15 +54,20 @@ func TestNoLookUpInUCIReadsABigTableWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, statement := range map[string]struct {
+		type statement struct {
 			query string
 			args  []any
-		}{
-			"conversation":    {tables.conversationQuery(p.db.Dialect()), spellings(conversationID)},
+		}
+		page := func(after string) statement {
+			query, args := tables.registeredQuery(p.db.Dialect(), conversationID, after, 1000)
+			return statement{query, args}
+		}
+		for name, statement := range map[string]statement{
+			"conversation":    {tables.conversationQuery(p.db.Dialect()), []any{conversationID, conversationID, strings.ToUpper(conversationID)}},
 			"users":           {tables.usersQuery(p.db.Dialect()), []any{list}},
 			"identities":      {tables.identitiesQuery(p.db.Dialect()), []any{list}},
-			"first page":      {tables.registeredQuery(p.db.Dialect()), append(spellings(conversationID), uuid.UUID{}.String(), 1000)},
-			"page in between": {tables.registeredQuery(p.db.Dialect()), append(spellings(conversationID), device(rows/2).String(), 1000)},
+			"first page":      page(""),
+			"page in between": page(device(rows / 2).String()),
 		} {
 			var scans []string
 			err := p.db.Read(ctx, func(tx *sqlx.Tx) (err error) {

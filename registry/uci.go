@@ -98,7 +98,7 @@ func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Con
 	}
 	var rows []conversationRow
 	err = u.conversations.Read(ctx, func(tx *sqlx.Tx) error {
-		return tx.SelectContext(ctx, &rows, t.conversationQuery(u.conversations.Dialect()), spellings(id)...)
+		return tx.SelectContext(ctx, &rows, t.conversationQuery(u.conversations.Dialect()), id, strings.ToLower(id), strings.ToUpper(id))
 	})
 	if err != nil {
 		return exhaust.Conversation{}, u.failed("conversation "+id, t.conversations, err)
@@ -118,9 +118,6 @@ func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Con
 	}
 	return exhaust.Conversation{}, ErrNoConversation
 }
-
-// spellings are the ways in which a text column may spell a uuid so that its index finds it.
-func spellings(id string) []any { return []any{id, strings.ToLower(id), strings.ToUpper(id)} }
 
 // isSameChannel compares an owner with a channel. Those that are uuids have no letter case.
 func isSameChannel(owner, channel string) bool {
@@ -169,12 +166,8 @@ func (u *UCI) Registered(ctx context.Context, conversationID, after string, limi
 	if err != nil {
 		return nil, "", err
 	}
-	if after == "" && t.registrations.columns["users_id"].kind == "uuid" {
-		after = uuid.Nil.String()
-	}
-	err = u.fusionAuth.Read(ctx, func(tx *sqlx.Tx) error {
-		return tx.SelectContext(ctx, &ids, t.registeredQuery(u.fusionAuth.Dialect()), append(spellings(conversationID), after, limit)...)
-	})
+	query, args := t.registeredQuery(u.fusionAuth.Dialect(), conversationID, after, limit)
+	err = u.fusionAuth.Read(ctx, func(tx *sqlx.Tx) error { return tx.SelectContext(ctx, &ids, query, args...) })
 	if err != nil {
 		return nil, "", u.failed("devices registered to conversation "+conversationID, t.registrations, err)
 	}
@@ -231,9 +224,14 @@ type conversationRow struct {
 
 func (t *uciTables) conversationQuery(d database.Dialect) string {
 	c := t.conversations.columns
+	start, end := c["startDate"].name, c["endDate"].name
+	if d == database.SQLite {
+		// The driver makes times of what a DATE or TIMESTAMP column holds, and drops the zone of those it cannot read.
+		start, end = "CAST("+start+" AS text)", "CAST("+end+" AS text)"
+	}
 	return fmt.Sprintf(`SELECT CAST(%[1]s AS text) AS id, CAST(%[2]s AS text) AS name, CAST(%[3]s AS text) AS owner, %[4]s AS start_date, %[5]s AS end_date
 		FROM %[6]s WHERE %[7]s ORDER BY CAST(%[1]s AS text) <> CAST($1 AS text), CAST(%[1]s AS text) <> CAST($2 AS text)`,
-		c["id"].name, c["name"].name, c["ownerOrgID"].name, c["startDate"].name, c["endDate"].name,
+		c["id"].name, c["name"].name, c["ownerOrgID"].name, start, end,
 		t.conversations.name, c["id"].isOneOf(d, "$1", "$2", "$3"))
 }
 
@@ -245,7 +243,7 @@ func (c column) isOneOf(d database.Dialect, placeholders ...string) string {
 	return c.name + " IN (" + strings.Join(placeholders, ", ") + ")"
 }
 
-// day reads a date, a timestamp, or a text that starts with yyyy-MM-dd.
+// day reads a date, a timestamp, or a text that starts with yyyy-MM-dd. An instant falls on a day in the zone.
 func (u *UCI) day(t *uciTables, name string, value any) (exhaust.Day, error) {
 	c := t.conversations.columns[name]
 	var text string
@@ -257,13 +255,18 @@ func (u *UCI) day(t *uciTables, name string, value any) (exhaust.Day, error) {
 			v = v.In(u.zone)
 		}
 		return exhaust.DayOf(v), nil
-	case string:
-		text = v
 	case []byte:
 		text = string(v)
+	default:
+		text = fmt.Sprint(v)
 	}
 	if text == "" || text == "infinity" || text == "-infinity" {
 		return "", nil
+	}
+	for _, layout := range instantLayouts {
+		if instant, err := time.Parse(layout, text); err == nil {
+			return exhaust.DayOf(instant.In(u.zone)), nil
+		}
 	}
 	day, err := exhaust.ParseDay(text[:min(len(text), len(time.DateOnly))])
 	if err != nil {
@@ -272,10 +275,30 @@ func (u *UCI) day(t *uciTables, name string, value any) (exhaust.Day, error) {
 	return day, nil
 }
 
-func (t *uciTables) registeredQuery(d database.Dialect) string {
-	c := t.registrations.columns
-	return fmt.Sprintf(`SELECT DISTINCT %[2]s FROM %[1]s WHERE %[3]s AND %[2]s > %[4]s ORDER BY %[2]s LIMIT $5`,
-		t.registrations.name, c["users_id"].name, c["applications_id"].isOneOf(d, "$1", "$2", "$3"), c["users_id"].parameter("$4", d))
+// instantLayouts are the texts of timestamps with an offset, as JSON and as the databases write them. Fractions of a
+// second are read without being named.
+var instantLayouts = []string{
+	"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04Z07:00",
+	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05Z07", "2006-01-02 15:04Z07:00",
+}
+
+// registeredQuery reads each spelling of the conversation by itself, up to the limit, because an index hands out the
+// devices of one of them in order, and those of several only after it has read and sorted all.
+func (t *uciTables) registeredQuery(d database.Dialect, conversationID, after string, limit int) (query string, args []any) {
+	application, user := t.registrations.columns["applications_id"], t.registrations.columns["users_id"]
+	args = []any{limit}
+	behind := user.name + " IS NOT NULL"
+	if after != "" || !user.isUUID(d) {
+		args = append(args, after)
+		behind = user.name + " > " + user.parameter("$2", d)
+	}
+	var parts []string
+	for _, spelling := range application.spellings(d, conversationID) {
+		args = append(args, spelling)
+		parts = append(parts, fmt.Sprintf(`SELECT id FROM (SELECT DISTINCT %[1]s AS id FROM %[2]s WHERE %[3]s = %[4]s AND %[5]s ORDER BY %[1]s LIMIT $1) AS part`,
+			user.name, t.registrations.name, application.name, application.parameter(fmt.Sprintf("$%d", len(args)), d), behind))
+	}
+	return `SELECT DISTINCT id FROM (` + strings.Join(parts, " UNION ALL ") + `) AS found ORDER BY id LIMIT $1`, args
 }
 
 // lookUp reads consent and, if wanted, the smallest username of ascending ids, some batches of them
@@ -315,9 +338,8 @@ func (u *UCI) lookUpBatch(ctx context.Context, t *uciTables, ids []uuid.UUID, de
 		err = eachRow(ctx, tx, t.usersQuery(u.fusionAuth.Dialect()), list, func(id uuid.UUID, data []byte) {
 			i := at(id)
 			consent, readable := exhaust.ReadConsent(data)
-			if devices[i].Consent != exhaust.ConsentRefused {
-				devices[i].Consent = consent // a second row of one user, in other letters, takes no refusal back
-			}
+			// A user whose id stands in two letter cases has two rows, in any order: a refusal holds, else what was given.
+			devices[i].Consent = max(devices[i].Consent, consent)
 			known[i], devices[i].ConsentUnreadable = true, devices[i].ConsentUnreadable || !readable
 		})
 		if err != nil || !withUsername {
@@ -352,35 +374,53 @@ func (t *uciTables) identitiesQuery(d database.Dialect) string {
 		c["users_id"].name, c["username"].name, t.identities.name, c["users_id"].amongIDs(d))
 }
 
-// parameter is a placeholder of the column's own type, so that its index serves. SQLite has no type
-// uuid: it would make a number of one.
-func (c column) parameter(placeholder string, d database.Dialect) string {
-	if c.kind == "uuid" && d == database.PostgreSQL {
-		return "CAST(" + placeholder + " AS uuid)"
-	}
-	return "CAST(" + placeholder + " AS text)"
-}
+// isUUID reports whether the database knows the column's values as uuids. SQLite has no such type: it would make a
+// number of one.
+func (c column) isUUID(d database.Dialect) bool { return d == database.PostgreSQL && c.kind == "uuid" }
 
-// amongIDs is the condition that the column is one of idList, the statement's only parameter.
-func (c column) amongIDs(d database.Dialect) string {
+// comparable is the type that the column is compared as, so that its index serves: PostgreSQL turns a char column into
+// text where it is compared with a text.
+func (c column) comparable(d database.Dialect) string {
 	switch {
-	case d == database.SQLite:
-		return c.name + " IN (SELECT value FROM json_each($1))"
-	case c.kind == "uuid":
-		return c.name + " = ANY (CAST($1 AS uuid[]))"
+	case c.isUUID(d):
+		return "uuid"
+	case d == database.PostgreSQL && c.kind == "character":
+		return "bpchar"
 	}
-	return c.name + " = ANY (CAST($1 AS text[]))"
+	return "text"
 }
 
-// list is any number of ids as one parameter. A text column may hold them in capitals.
+// parameter is a placeholder of the column's own type.
+func (c column) parameter(placeholder string, d database.Dialect) string {
+	return "CAST(" + placeholder + " AS " + c.comparable(d) + ")"
+}
+
+// amongIDs is the condition that the column is one of list, the statement's only parameter.
+func (c column) amongIDs(d database.Dialect) string {
+	if d == database.SQLite {
+		return c.name + " IN (SELECT value FROM json_each($1))"
+	}
+	return c.name + " = ANY (CAST($1 AS " + c.comparable(d) + "[]))"
+}
+
+// spellings are the ways in which the column may hold a uuid so that its index finds it. A text column has it as given,
+// in lower case or in capitals.
+func (c column) spellings(d database.Dialect, id string) []string {
+	lower, upper := strings.ToLower(id), strings.ToUpper(id)
+	if c.isUUID(d) || lower == upper {
+		return []string{lower}
+	}
+	if id == lower || id == upper {
+		return []string{lower, upper}
+	}
+	return []string{id, lower, upper}
+}
+
+// list is any number of ids as one parameter, in all spellings.
 func (c column) list(d database.Dialect, ids []uuid.UUID) (any, error) {
 	texts := make([]string, 0, 2*len(ids))
 	for _, id := range ids {
-		text := id.String()
-		texts = append(texts, text)
-		if upper := strings.ToUpper(text); (c.kind != "uuid" || d == database.SQLite) && upper != text {
-			texts = append(texts, upper)
-		}
+		texts = append(texts, c.spellings(d, id.String())...)
 	}
 	if d == database.SQLite {
 		list, err := json.Marshal(texts)

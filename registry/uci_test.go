@@ -58,10 +58,10 @@ var releases = []release{
 	},
 	{
 		name: "ids as text, found in any letter case", dialect: database.PostgreSQL, tables: standardTables,
-		ddl: `CREATE TABLE "Bot" (id varchar PRIMARY KEY, name text, "ownerOrgId" text, "startDate" text, "endDate" text);
-			CREATE TABLE "Users" (id text PRIMARY KEY, data json);
-			CREATE TABLE user_registrations (applications_id text, users_id varchar, PRIMARY KEY (applications_id, users_id));
-			CREATE TABLE identities (username text, users_id varchar);
+		ddl: `CREATE TABLE "Bot" (id char(36) PRIMARY KEY, name text, "ownerOrgId" text, "startDate" text, "endDate" text);
+			CREATE TABLE "Users" (id char(36) PRIMARY KEY, data json);
+			CREATE TABLE user_registrations (applications_id char(36), users_id varchar, PRIMARY KEY (applications_id, users_id));
+			CREATE TABLE identities (username text, users_id text);
 			CREATE INDEX ON identities (users_id);`,
 		conversation: `INSERT INTO "Bot" VALUES ($1, $2, $3, $4, $5)`,
 	},

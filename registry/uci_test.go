@@ -212,12 +212,20 @@ func TestDatesAreReadAsDaysWhateverTheirType(t *testing.T) {
 		{dialect: database.PostgreSQL, kind: "timestamptz", value: "2022-02-28T18:29:59Z", zone: kolkata, want: "2022-02-28"},
 		{dialect: database.PostgreSQL, kind: "timestamptz", value: "2022-03-01T04:00:00+05:30", want: "2022-02-28"},
 		{dialect: database.PostgreSQL, kind: "text", value: "2022-03-01T00:00:00.000Z", want: "2022-03-01"},
+		{dialect: database.PostgreSQL, kind: "text", value: "2022-02-28T18:30:00.000Z", zone: kolkata, want: "2022-03-01"},
+		{dialect: database.PostgreSQL, kind: "text", value: "2022-02-28T23:59:59.999", zone: kolkata, want: "2022-02-28"},
 		{dialect: database.PostgreSQL, kind: "varchar", value: "", want: ""},
+		{dialect: database.PostgreSQL, kind: "bigint", value: "1646092800000", wantError: `conversation c63b6faa-11a9-4259-b941-11cd2f8446c6: startDate of table "public"."bot" holds no date as yyyy-MM-dd`},
 		{dialect: database.PostgreSQL, kind: "text", value: "soon", wantError: `conversation c63b6faa-11a9-4259-b941-11cd2f8446c6: startDate of table "public"."bot" holds no date as yyyy-MM-dd`},
 		{dialect: database.SQLite, kind: "TEXT", value: "2022-03-01", want: "2022-03-01"},
 		{dialect: database.SQLite, kind: "DATE", value: "2022-03-01", zone: kolkata, want: "2022-03-01"},
 		{dialect: database.SQLite, kind: "TIMESTAMP", value: "2022-03-01 23:59:59", zone: kolkata, want: "2022-03-01"},
+		{dialect: database.SQLite, kind: "TIMESTAMP", value: "2022-02-28 18:30:00+00:00", zone: kolkata, want: "2022-03-01"},
+		{dialect: database.SQLite, kind: "DATETIME", value: "2022-03-01T00:30:00+0530", want: "2022-02-28"},
 		{dialect: database.SQLite, kind: "TEXT", value: "2022-03-01T23:00:00.000Z", want: "2022-03-01"},
+		{dialect: database.SQLite, kind: "TEXT", value: "2022-03-01T18:29:59.999Z", zone: kolkata, want: "2022-03-01"},
+		{dialect: database.SQLite, kind: "TEXT", value: "2022-03-01 18:30:00+00", zone: kolkata, want: "2022-03-02"},
+		{dialect: database.SQLite, kind: "INTEGER", value: "1646092800000", wantError: `conversation c63b6faa-11a9-4259-b941-11cd2f8446c6: startDate of table "main"."bot" holds no date as yyyy-MM-dd`},
 		{dialect: database.SQLite, kind: "TEXT", value: "01/03/2022", wantError: `conversation c63b6faa-11a9-4259-b941-11cd2f8446c6: startDate of table "main"."bot" holds no date as yyyy-MM-dd`},
 	} {
 		t.Run(fmt.Sprintf("%s %s %s", c.dialect, c.kind, c.value), func(t *testing.T) {
@@ -413,6 +421,58 @@ func TestIdsThatAreTextsAreFoundInEitherLetterCase(t *testing.T) {
 		}
 		if _, err := uci.Conversation(ctx, conversationID, "channel"); !errors.Is(err, ErrNoConversation) {
 			t.Errorf("a channel that is no uuid has a letter case: %v", err)
+		}
+	})
+}
+
+func TestTwoRowsOfOneUserRecordTheSameWhicheverComesFirst(t *testing.T) {
+	const lower, given, refused = "abcdefab-cdef-4abc-8def-abcdefabcdef", `{"device":{"consent":true}}`, `{"device":{"consent":false}}`
+	for _, c := range []struct {
+		first, second string
+		want          exhaust.Device
+	}{
+		{given, `{}`, exhaust.Device{Consent: exhaust.ConsentGiven}},
+		{given, refused, exhaust.Device{Consent: exhaust.ConsentRefused}},
+		{`{}`, refused, exhaust.Device{Consent: exhaust.ConsentRefused}},
+		{given, `7`, exhaust.Device{Consent: exhaust.ConsentRefused, ConsentUnreadable: true}},
+	} {
+		c.want.ID = uuid.MustParse(lower)
+		for _, data := range [][2]string{{c.first, c.second}, {c.second, c.first}} {
+			db := dbtest.Open(t, dbtest.URL(t, database.SQLite))
+			dbtest.Exec(t, db, bareTables)
+			dbtest.Exec(t, db, `INSERT INTO users (id, data) VALUES ($1, $2)`, lower, data[0])
+			dbtest.Exec(t, db, `INSERT INTO users (id, data) VALUES ($1, $2)`, strings.ToUpper(lower), data[1])
+			uci, err := NewUCI(db, db, standardTables)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantDevices(t, []exhaust.Device{c.want})(uci.Devices(context.Background(), []uuid.UUID{c.want.ID}, false))
+		}
+	}
+}
+
+func TestEachRegistrationIsOfADeviceWhateverItsId(t *testing.T) {
+	onEachRelease(t, func(t *testing.T, p platform) {
+		// The least of all uuids is one, too; where the registry keeps texts, both spellings of the conversation count.
+		want := []string{uuid.Nil.String(), device(1).String(), device(2).String(), device(3).String()}
+		for i, id := range []uuid.UUID{device(3), uuid.Nil, device(2), device(1)} {
+			p.register(t, id, []string{conversationID, strings.ToUpper(conversationID)}[i%2])
+		}
+		for _, limit := range []int{1, 2, 3, 4, 5} {
+			var all []string
+			for after := ""; ; {
+				ids, next, err := p.Registered(context.Background(), conversationID, after, limit)
+				if err != nil || len(ids) > limit {
+					t.Fatal(ids, err)
+				}
+				all = append(all, ids...)
+				if after = next; after == "" {
+					break
+				}
+			}
+			if !slices.Equal(all, want) {
+				t.Errorf("pages of %d: got %v, want %v", limit, all, want)
+			}
 		}
 	})
 }

@@ -161,11 +161,11 @@ func (b *builder) writePrivate(ctx context.Context) error {
 		switch {
 		case undecryptable:
 			b.built.Undecryptable++
-		case device.Username != "" && visibleID == device.ID.String():
+		case device.Username != "" && visibleID == device.UUID():
 			b.hidden++
 		}
 		return b.write([]string{
-			b.in.Conversation.ID, b.in.Conversation.Name, visibleID, telemetry.CleanText(device.Username), device.ID.String(),
+			b.in.Conversation.ID, b.in.Conversation.Name, visibleID, telemetry.CleanText(device.Username), device.UUID(),
 		}, exhaust.PrivateTexts(visibleID))
 	})
 }

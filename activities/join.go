@@ -172,7 +172,11 @@ func compareIDs(x, y uuid.UUID) int { return bytes.Compare(x[:], y[:]) }
 func (joined *Joined) addDevices(add func([]byte) error, devices []exhaust.Device) error {
 	var record []byte
 	for _, d := range devices {
-		record = append(append(append(record[:0], d.ID[:]...), byte(d.Consent)), d.Username...)
+		state := byte(d.Consent)
+		if d.IsUpperCase {
+			state |= upperCaseBit
+		}
+		record = append(append(append(record[:0], d.ID[:]...), state), d.Username...)
 		if err := add(record); err != nil {
 			return err
 		}
@@ -184,13 +188,17 @@ func (joined *Joined) addDevices(add func([]byte) error, devices []exhaust.Devic
 	return nil
 }
 
+// upperCaseBit stands beside the consent of a device whose id the registry spells in capitals.
+const upperCaseBit = 0x80
+
 func readDevice(record []byte) (exhaust.Device, error) {
 	if len(record) < 17 {
 		return exhaust.Device{}, fmt.Errorf("a staged device is damaged")
 	}
 	return exhaust.Device{
-		ID:       uuid.UUID(record[:16]),
-		Consent:  exhaust.Consent(record[16]),
-		Username: string(record[17:]),
+		ID:          uuid.UUID(record[:16]),
+		IsUpperCase: record[16]&upperCaseBit != 0,
+		Consent:     exhaust.Consent(record[16] &^ upperCaseBit),
+		Username:    string(record[17:]),
 	}, nil
 }

@@ -112,12 +112,22 @@ func lastMembers(object gjson.Result, first, second string) (one, two gjson.Resu
 
 // Device is a user of a conversation as the registry knows them.
 type Device struct {
-	ID      uuid.UUID
-	Consent Consent
+	ID uuid.UUID
+	// IsUpperCase is set where the registry spells the id in capitals, as columns of text may.
+	IsUpperCase bool
+	Consent     Consent
 	// ConsentUnreadable is set where the recorded consent cannot be read and so counts as refused.
 	ConsentUnreadable bool
 	// Username is the encrypted phone number, "" where the device has no identity.
 	Username string
+}
+
+// UUID is the device's id as the registry spells it (contract section 4).
+func (d Device) UUID() string {
+	if d.IsUpperCase {
+		return strings.ToUpper(d.ID.String())
+	}
+	return d.ID.String()
 }
 
 // ParseDeviceID reads a device id in the registry's only form, 8-4-4-4-12 hexadecimal digits of
@@ -155,10 +165,10 @@ func (d Device) Reveal(c PhoneCipher, assumeConsent bool) (visibleID string, und
 		c = nil
 	}
 	if !agreed || d.Username == "" || c == nil {
-		return d.ID.String(), false
+		return d.UUID(), false
 	}
 	if phone, ok := c.Decrypt(strings.TrimSpace(d.Username)); ok {
 		return phone, false
 	}
-	return d.ID.String(), true
+	return d.UUID(), true
 }

@@ -335,8 +335,10 @@ func (u *UCI) lookUpBatch(ctx context.Context, t *uciTables, ids []uuid.UUID, de
 		if err != nil {
 			return err
 		}
-		err = eachRow(ctx, tx, t.usersQuery(u.fusionAuth.Dialect()), list, func(id uuid.UUID, data []byte) {
+		err = eachRow(ctx, tx, t.usersQuery(u.fusionAuth.Dialect()), list, func(id uuid.UUID, spelling, data []byte) {
 			i := at(id)
+			isUpperCase := bytes.ContainsAny(spelling, "ABCDEF")
+			devices[i].IsUpperCase = isUpperCase && (!known[i] || devices[i].IsUpperCase)
 			consent, readable := exhaust.ReadConsent(data)
 			// A user whose id stands in two letter cases has two rows, in any order: a refusal holds, else what was given.
 			devices[i].Consent = max(devices[i].Consent, consent)
@@ -349,7 +351,7 @@ func (u *UCI) lookUpBatch(ctx context.Context, t *uciTables, ids []uuid.UUID, de
 		if list, err = t.identities.columns["users_id"].list(u.fusionAuth.Dialect(), ids); err != nil {
 			return err
 		}
-		return eachRow(ctx, tx, t.identitiesQuery(u.fusionAuth.Dialect()), list, func(id uuid.UUID, username []byte) {
+		return eachRow(ctx, tx, t.identitiesQuery(u.fusionAuth.Dialect()), list, func(id uuid.UUID, _, username []byte) {
 			d := &devices[at(id)]
 			if len(username) > 0 && (d.Username == "" || string(username) < d.Username) {
 				d.Username = string(username)
@@ -429,20 +431,23 @@ func (c column) list(d database.Dialect, ids []uuid.UUID) (any, error) {
 	return pq.Array(texts), nil
 }
 
-// eachRow runs a query for an id and a text. The text is only valid until do returns.
-func eachRow(ctx context.Context, tx *sqlx.Tx, query string, list any, do func(id uuid.UUID, text []byte)) error {
+// eachRow runs a query for an id and a text. The text, and how the id is spelled, are only valid until do returns.
+func eachRow(ctx context.Context, tx *sqlx.Tx, query string, list any, do func(id uuid.UUID, spelling, text []byte)) error {
 	rows, err := tx.QueryContext(ctx, query, list)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	var id uuid.UUID
-	var text sql.RawBytes
+	var spelling, text sql.RawBytes
 	for rows.Next() {
-		if err := rows.Scan(&id, &text); err != nil {
+		if err := rows.Scan(&spelling, &text); err != nil {
 			return err
 		}
-		do(id, text)
+		id, err := uuid.ParseBytes(bytes.TrimSpace(spelling))
+		if err != nil {
+			return fmt.Errorf("an id among uuids is none: %w", err)
+		}
+		do(id, spelling, text)
 	}
 	return rows.Err()
 }

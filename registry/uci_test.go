@@ -405,7 +405,7 @@ func TestIdsThatAreTextsAreFoundInEitherLetterCase(t *testing.T) {
 		if _, err := uci.Conversation(ctx, conversationID, "Another"); !errors.Is(err, ErrNoConversation) {
 			t.Errorf("another channel: %v", err)
 		}
-		wantDevices(t, []exhaust.Device{{ID: uuid.MustParse(letters), Consent: exhaust.ConsentGiven, Username: "one=="}})(
+		wantDevices(t, []exhaust.Device{{ID: uuid.MustParse(letters), IsUpperCase: true, Consent: exhaust.ConsentGiven, Username: "one=="}})(
 			uci.Devices(ctx, []uuid.UUID{uuid.MustParse(letters), device(1)}, true))
 		// A second row of the same user takes no refusal back.
 		dbtest.Exec(t, db, `INSERT INTO users (id, data) VALUES ('`+letters+`', '{"device":{"consent":false}}')`)

@@ -2,11 +2,13 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
+	"go.temporal.io/sdk/temporal"
 
 	"data-exhaust/activities/segments"
 	"data-exhaust/exhaust"
@@ -90,6 +92,9 @@ func (a *Activities) build(ctx context.Context, in BuildInput, h *heartbeater) (
 	}
 	if err == nil {
 		err = b.csv.Flush()
+	}
+	if failure := (*temporal.ApplicationError)(nil); errors.As(err, &failure) {
+		return Built{}, failure
 	}
 	if err != nil {
 		return Built{}, storeError(err, "the report cannot be written")
@@ -177,6 +182,9 @@ func (b *builder) writeResponse(ctx context.Context) error {
 	known, err := readConsents(ctx, b.store, devicesName(b.in.Staging))
 	if err != nil {
 		return err
+	}
+	if c := &b.in.Counts; int64(len(known.ids)) != c.Devices-c.Unknown {
+		return unbalanced("%d devices, %d of them unknown, but %d are staged", c.Devices, c.Unknown, len(known.ids))
 	}
 	var (
 		reader telemetry.RowReader

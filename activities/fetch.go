@@ -152,7 +152,7 @@ func (f *fetch) object(ctx context.Context, index int, listed blob.Object) error
 	counts, err := f.scanner.Scan(ctx, object.Name, counter, func(event *telemetry.Event) error { return f.keep(ctx, event) })
 	switch corrupt := (*telemetry.CorruptError)(nil); {
 	case errors.As(err, &corrupt):
-		return f.damaged(index, object, corrupt.Problem)
+		return f.damaged(ctx, index, object, corrupt.Problem)
 	case errors.Is(err, blob.ErrChanged):
 		return f.changed(ctx, index, object)
 	case err != nil:
@@ -179,6 +179,8 @@ func (f *fetch) object(ctx context.Context, index int, listed blob.Object) error
 		return err
 	}
 	f.resume.Next, f.resume.Fetched = index+1, f.total
+	// The lists go on growing, the place to resume at does not.
+	f.resume.Fetched.Segments, f.resume.Fetched.Read = slices.Clone(f.total.Segments), slices.Clone(f.total.Read)
 	f.reportResume()
 	return nil
 }

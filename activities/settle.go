@@ -84,7 +84,15 @@ func (f *fetch) changed(ctx context.Context, index int, read blob.Object) error 
 }
 
 // damaged is the error of a version that does not read whole.
-func (f *fetch) damaged(index int, read blob.Object, problem string) error {
+func (f *fetch) damaged(ctx context.Context, index int, read blob.Object, problem string) error {
+	// It may have been written anew while it was read, before the reader could notice.
+	current, err := f.telemetry.Stat(ctx, read.Name)
+	if errors.Is(err, blob.ErrNotFound) || err == nil && current.ETag != read.ETag {
+		return f.changed(ctx, index, read)
+	}
+	if err != nil {
+		return storeError(err, fmt.Sprintf("telemetry object %q cannot be read", read.Name))
+	}
 	now := time.Now()
 	watch := f.watch(index)
 	isLeftAlone := now.Sub(read.Modified) >= f.settle || watch != nil && watch.ETag == read.ETag && now.Sub(watch.SameSince) >= f.settle

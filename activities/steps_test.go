@@ -259,9 +259,8 @@ func TestABuildThatFailsLeavesNoFile(t *testing.T) {
 	}
 	r.put("2022-03-01-0.json", lines...)
 	fetched := r.fetch("2022-03-01", "2022-03-01")
-	must[activities.Joined](r, r.JoinDevices, activities.JoinInput{
-		Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Segments: fetched.Segments,
-	})
+	in := buildInput(exhaust.ResponseExhaust, fetched)
+	r.joinInto(&in)
 	var cut string
 	for _, name := range r.files(staging) {
 		if strings.HasSuffix(name, ".events") {
@@ -276,7 +275,7 @@ func TestABuildThatFailsLeavesNoFile(t *testing.T) {
 	if err := os.Truncate(path, info.Size()-8); err != nil {
 		t.Fatal(err)
 	}
-	_, err = run[activities.Built](r, r.BuildCSV, buildInput(exhaust.ResponseExhaust, fetched))
+	_, err = run[activities.Built](r, r.BuildCSV, in)
 	failure := applicationError(t, err)
 	if want := "the report cannot be written: reading staged " + cut + ": "; failure.NonRetryable() || !strings.HasPrefix(failure.Message(), want) {
 		t.Errorf("non-retryable: %v, %s", failure.NonRetryable(), failure.Message())

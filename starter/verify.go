@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +36,9 @@ Without any the line says that the signer is not known. With keys, a receipt tha
 an error.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("keys") && keyFile == "" {
+				return usage("--keys is empty: a file with the answer of GET %s is accepted", receiptKeysPath)
+			}
 			trusted, err := trustedKeys(keyFile, keys)
 			if err != nil {
 				return err
@@ -127,9 +131,9 @@ func verify(file, receiptFile string, trusted []receipt.PublicKey) (receipt.Veri
 // describeReceipt says in one line what the file holds and what it left out.
 func describeReceipt(v *receipt.Verified) string {
 	var line strings.Builder
-	fmt.Fprintf(&line, "OK: %s of conversation %s", v.Request.Dataset, v.Conversation.ID)
+	fmt.Fprintf(&line, "OK: %s of conversation %s", printable(v.Request.Dataset), printable(v.Conversation.ID))
 	if v.StartDate != "" {
-		fmt.Fprintf(&line, ", %s to %s", v.StartDate, v.EndDate)
+		fmt.Fprintf(&line, ", %s to %s", printable(v.StartDate), printable(v.EndDate))
 	}
 	fmt.Fprintf(&line, ": %s rows", humanize.Comma(v.File.Rows))
 	if v.StartDate != "" {
@@ -142,6 +146,11 @@ func describeReceipt(v *receipt.Verified) string {
 		fmt.Fprintf(&line, "signed with key %s, which was not compared with any key that you trust (--keys)", v.Key.ID)
 	}
 	return line.String()
+}
+
+// printable keeps a text that anybody may have signed on its line.
+func printable(text string) string {
+	return strings.Trim(strconv.QuoteToGraphic(text), `"`)
 }
 
 func describeLosses(l *receipt.Losses) string {

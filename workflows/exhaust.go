@@ -206,6 +206,7 @@ type stagedTelemetry struct {
 // fetch reads the telemetry, a part an activity.
 func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (staged stagedTelemetry, err error) {
 	var parts []activities.Part
+	staged.listedAt = workflow.Now(ctx) // where there are no objects: never later than they were listed
 	err = workflow.ExecuteActivity(e.longStep(ctx, fmt.Sprintf("list %s to %s", resolved.StartDate, resolved.EndDate)),
 		a.PlanFetch, resolved.StartDate, resolved.EndDate, e.staging).Get(ctx, &parts)
 	if err != nil {
@@ -213,7 +214,6 @@ func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (
 	}
 	progress := &e.job.Progress
 	*progress = exhaust.Progress{Phase: exhaust.Fetching, Percent: progress.Percent}
-	staged.listedAt = workflow.Now(ctx) // of telemetry that has no objects
 	for _, part := range parts {
 		progress.BytesTotal += part.Bytes
 		staged.counts.ObjectsListed += part.Objects

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"data-exhaust/activities"
+	"data-exhaust/activities/segments"
 	"data-exhaust/blob"
 	"data-exhaust/exhaust"
 	"data-exhaust/receipt"
@@ -139,6 +140,12 @@ func TestCountsThatDoNotBalanceLeaveNoFile(t *testing.T) {
 			want: "counts do not balance: 3 telemetry objects were read"},
 		"a known device is forgotten": {dataset: exhaust.PrivateExhaust, fault: func(c *activities.Counts) { c.Devices++ },
 			want: "counts do not balance: 7 devices, but 4 rows and 2 unknown devices"},
+		"what is known of the devices is lost": {lose: func(r *rig, in *activities.BuildInput) {
+			none := func(func([]byte) error) error { return nil }
+			if err := segments.Write(r.t.Context(), r.reportStore, staging+"devices", none); err != nil {
+				r.t.Fatal(err)
+			}
+		}, want: "counts do not balance: 6 devices, 2 of them unknown, but 0 are staged"},
 		"an unknown device is forgotten": {dataset: exhaust.PrivateExhaust, fault: func(c *activities.Counts) { c.Unknown-- },
 			want: "counts do not balance: 6 devices, but 4 rows and 1 unknown devices"},
 	} {

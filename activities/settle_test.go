@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -30,7 +31,7 @@ func zipped(lines ...string) []byte {
 }
 
 // settling is a rig with a whole object and one that is unfinished, which opening may change before it is opened for the
-// n-th time, from 1 on. Attempts at fetching follow each other without a pause.
+// n-th time, from 1 on.
 func settling(t *testing.T, settle time.Duration, opening func(r *rig, n int)) (r *rig, opens *int, fetch func() (activities.Fetched, error)) {
 	r = newRig(t)
 	whole := zipped(answer("b", "2022-03-01T10:00:00Z", device(1)))
@@ -48,18 +49,23 @@ func settling(t *testing.T, settle time.Duration, opening func(r *rig, n int)) (
 	}}
 	r.settings.SettleTime = settle
 	acts := activities.New(r.deps, r.settings)
-	return r, opens, func() (fetched activities.Fetched, err error) {
-		var suite testsuite.WorkflowTestSuite
-		suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-		env := suite.NewTestWorkflowEnvironment()
-		env.SetTestTimeout(time.Minute)
-		env.RegisterActivity(acts)
-		env.ExecuteWorkflow(fetchWorkflow, r.fetchInput(r.part("2022-03-01", "2022-03-01")))
-		if err := env.GetWorkflowError(); err != nil {
-			return fetched, err
-		}
-		return fetched, env.GetWorkflowResult(&fetched)
+	return r, opens, func() (activities.Fetched, error) {
+		return r.fetchUntilItEnds(acts, r.fetchInput(r.part("2022-03-01", "2022-03-01")))
 	}
+}
+
+// fetchUntilItEnds fetches a part in as many attempts as it takes, which follow each other without a pause.
+func (r *rig) fetchUntilItEnds(of *activities.Activities, in activities.FetchInput) (fetched activities.Fetched, err error) {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(time.Minute)
+	env.RegisterActivity(of)
+	env.ExecuteWorkflow(fetchWorkflow, in)
+	if err := env.GetWorkflowError(); err != nil {
+		return fetched, err
+	}
+	return fetched, env.GetWorkflowResult(&fetched)
 }
 
 func TestAnObjectThatIsFinishedMeanwhileIsReadWhole(t *testing.T) {
@@ -116,6 +122,74 @@ func TestAnOldDamagedObjectIsCorruptAtOnce(t *testing.T) {
 	_, err := fetch()
 	if failure := applicationError(t, err); failure.Type() != activities.CorruptTelemetry || *opens != 1 {
 		t.Errorf("%s after %d looks", failure.Type(), *opens)
+	}
+}
+
+func TestADamagedVersionThatIsNoLongerTheObjectIsNotCorrupt(t *testing.T) {
+	r, opens, _ := settling(t, 10*time.Minute, nil)
+	path := filepath.Join(r.telemetryDir, unfinishedName)
+	// The damage is found long before the end, where a reader would notice that the object has changed.
+	r.write(unfinishedName, append(zipped()[:12], bytes.Repeat([]byte{0xff}, 8<<20)...))
+	hourAgo := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, hourAgo, hourAgo); err != nil {
+		t.Fatal(err)
+	}
+	// The producer replaces the object between its being opened and its being found damaged.
+	telemetry := r.deps.Telemetry.(*store)
+	telemetry.reading = func(name string, source io.ReadCloser) io.ReadCloser {
+		if name == unfinishedName && *opens == 1 {
+			if err := os.Remove(path); err != nil {
+				t.Error(err)
+			}
+			r.put(unfinishedName, answer("b", "2022-03-01T10:00:00Z", device(1)))
+		}
+		return source
+	}
+	fetched, err := r.fetchUntilItEnds(activities.New(r.deps, r.settings), r.fetchInput(r.part("2022-03-01", "2022-03-01")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched)
+	if got := column(rows(t, r.report(built.Report)), 0); got != "a b" || *opens != 2 {
+		t.Errorf("messages %s after %d looks, want a b after 2", got, *opens)
+	}
+}
+
+func TestAResumePointDoesNotGrowWithWhatIsStagedBehindIt(t *testing.T) {
+	r := newRig(t)
+	r.settings.SettleTime = time.Hour
+	r.put("2022-03-01-a.json", answer("a", "2022-03-01T10:00:03Z", device(1)))
+	r.grow("2022-03-01-a.json", 64<<20) // another attempt can go on behind it
+	// What the second object holds is staged before it is found to end early.
+	const name, events = "2022-03-01-b.json.gz", 40_000
+	var lines []string
+	for i := range events {
+		lines = append(lines, answer(fmt.Sprintf("b%05d", i), "2022-03-01T10:00:01Z", device(3)))
+	}
+	whole := zipped(lines...)
+	r.write(name, whole[:len(whole)-4])
+	opens := 0
+	r.deps.Telemetry = &store{Store: r.telemetryStore, opening: func(opened string) error {
+		if opened == name {
+			if opens++; opens == 3 {
+				r.write(name, whole)
+			}
+		}
+		return nil
+	}}
+	fetched, err := r.fetchUntilItEnds(activities.New(r.deps, r.settings), r.fetchInput(r.part("2022-03-01", "2022-03-01")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if opens < 4 {
+		t.Fatalf("opened %d times, want 4 at least: cut, cut, changed, whole", opens)
+	}
+	if fetched.EventsMatched != events+1 {
+		t.Errorf("%d events matched, want %d", fetched.EventsMatched, events+1)
+	}
+	joined, built := r.joinAndBuild(exhaust.ResponseExhaust, fetched)
+	if joined.Events != events+1 || built.RowsWritten != events+1 {
+		t.Errorf("%d events indexed, %d rows, want %d of each", joined.Events, built.RowsWritten, events+1)
 	}
 }
 

@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +15,7 @@ import (
 	"time"
 
 	"data-exhaust/internal/e2etest"
+	"data-exhaust/receipt"
 )
 
 // keysFile keeps the answer of receipt-keys in a file.
@@ -84,6 +88,32 @@ func TestAReportIsVerifiedOfflineByItsReceipt(t *testing.T) {
 			t.Errorf("verify with another key: %+v", out)
 		}
 	})
+}
+
+// Everybody can sign a receipt with a key of their own, and write into it what a terminal obeys.
+func TestWhatAReceiptSaysIsOneLineOfPlainText(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "report.csv")
+	e2etest.Must(t, os.WriteFile(file, []byte("Message ID\n"), 0o600))
+	hash := receipt.NewFileWriter(io.Discard)
+	_, err := hash.Write([]byte("Message ID\n"))
+	e2etest.Must(t, err)
+	key := ed25519.NewKeyFromSeed([]byte("a seed of thirty-two bytes, made"))
+	var signed bytes.Buffer
+	e2etest.Must(t, receipt.Write(&signed, receipt.Receipt{
+		Version:      receipt.Version,
+		Request:      receipt.Request{Dataset: "uci-response-exhaust", DatasetConfig: json.RawMessage(`{}`)},
+		Conversation: receipt.Conversation{ID: "c\x1b[2K\nOK: another"},
+		File:         hash.File("report.csv", 0),
+	}, func(func(receipt.Object, error) bool) {}, key))
+	e2etest.Must(t, os.WriteFile(file+".receipt.json", signed.Bytes(), 0o600))
+	out := e2etest.ExecStarter(t, nil, "verify", "--key", receipt.Public(key).Key, file)
+	if want := `OK: uci-response-exhaust of conversation c\x1b[2K\nOK: another: 0 rows`; out.Code != 0 || !strings.HasPrefix(out.Stdout, want) || strings.Count(out.Stdout, "\n") != 1 {
+		t.Errorf("verify: %+v, want %s", out, want)
+	}
+	// A variable that is empty by mistake must not make the signer anybody's.
+	if out := e2etest.ExecStarter(t, nil, "verify", "--keys", "", file); out.Code != 2 || out.Stdout != "" || !strings.Contains(out.Stderr, "--keys is empty") {
+		t.Errorf("verify with --keys of nothing: %+v", out)
+	}
 }
 
 func TestAReceiptSharesTheLifeOfItsReport(t *testing.T) {

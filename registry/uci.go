@@ -283,12 +283,13 @@ var instantLayouts = []string{
 }
 
 // registeredQuery reads each spelling of the conversation by itself, up to the limit, because an index hands out the
-// devices of one of them in order, and those of several only after it has read and sorted all.
+// devices of one of them in order, and those of several only after it has read and sorted all. The first page has no cursor:
+// no uuid is smaller than the one of zeroes, and no text than the empty one.
 func (t *uciTables) registeredQuery(d database.Dialect, conversationID, after string, limit int) (query string, args []any) {
 	application, user := t.registrations.columns["applications_id"], t.registrations.columns["users_id"]
 	args = []any{limit}
 	behind := user.name + " IS NOT NULL"
-	if after != "" || !user.isUUID(d) {
+	if after != "" {
 		args = append(args, after)
 		behind = user.name + " > " + user.parameter("$2", d)
 	}

@@ -477,6 +477,21 @@ func TestEachRegistrationIsOfADeviceWhateverItsId(t *testing.T) {
 	})
 }
 
+// An empty id is no uuid, which is counted as unknown; NULL is no id.
+func TestAnEmptyIdIsRegistered(t *testing.T) {
+	dbtest.OnEach(t, func(t *testing.T, db *database.DB) {
+		dbtest.Exec(t, db, bareTables)
+		dbtest.Exec(t, db, `INSERT INTO user_registrations VALUES ('x', $1), ('', $1), (NULL, $1)`, conversationID)
+		uci, err := NewUCI(db, db, standardTables)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ids, next, err := uci.Registered(t.Context(), conversationID, "", 3); err != nil || !slices.Equal(ids, []string{"", "x"}) || next != "" {
+			t.Errorf("got %q, next %q, %v", ids, next, err)
+		}
+	})
+}
+
 func TestSQLiteTablesMayCallTheirIdsUUID(t *testing.T) {
 	db := dbtest.Open(t, dbtest.URL(t, database.SQLite))
 	dbtest.Exec(t, db, `CREATE TABLE bot (id uuid PRIMARY KEY, name text, ownerorgid text, startdate date, enddate date)`)

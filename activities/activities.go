@@ -119,8 +119,12 @@ func NonRetryable(kind, format string, args ...any) error {
 	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), kind, nil)
 }
 
-// stagingError turns the absence of a staged file into a failure that the workflow knows how to mend.
+// stagingError turns the absence of a staged file into a failure that the workflow knows how to mend, and what no waiting
+// heals into one that ends the exhaust.
 func stagingError(err error) error {
+	if permanent, ok := errors.AsType[*blob.PermanentError](err); ok {
+		return NonRetryable(StoreRefused, "the reports store refuses what is staged: %s", permanent.Reason)
+	}
 	if errors.Is(err, blob.ErrNotFound) {
 		return NonRetryable(StagingGone, "%v", err)
 	}

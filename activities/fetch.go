@@ -149,7 +149,14 @@ func (f *fetch) object(ctx context.Context, index int, listed blob.Object) error
 	counter := &countingReader{source: source, report: func(read int64) {
 		f.beats.update(func(h *Heartbeat) { h.BytesRead = f.total.BytesRead + read })
 	}}
-	counts, err := f.scanner.Scan(ctx, object.Name, counter, func(event *telemetry.Event) error { return f.keep(ctx, event) })
+	var notKept error
+	counts, err := f.scanner.Scan(ctx, object.Name, counter, func(event *telemetry.Event) error {
+		notKept = f.keep(ctx, event)
+		return notKept
+	})
+	if notKept != nil {
+		return notKept // the object is not to blame
+	}
 	switch corrupt := (*telemetry.CorruptError)(nil); {
 	case errors.As(err, &corrupt):
 		return f.damaged(ctx, index, object, corrupt.Problem)

@@ -46,7 +46,10 @@ func (a *Activities) PlanFetch(ctx context.Context, first, last exhaust.Day, sta
 	if staging == "" {
 		return nil, errStagedByAnotherRelease
 	}
-	return WithHeartbeats(ctx, func(ctx context.Context) ([]Part, error) { return a.planFetch(ctx, first, last, staging) })
+	return WithHeartbeats(ctx, func(ctx context.Context) ([]Part, error) {
+		parts, err := a.planFetch(ctx, first, last, staging)
+		return parts, stagingError(err)
+	})
 }
 
 func (a *Activities) planFetch(ctx context.Context, first, last exhaust.Day, staging string) ([]Part, error) {

@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"data-exhaust/activities"
+	"data-exhaust/blob"
 	"data-exhaust/exhaust"
 )
 
@@ -282,6 +284,59 @@ func TestABuildThatFailsLeavesNoFile(t *testing.T) {
 	}
 	if left := r.files("uci-response-exhaust/"); left != nil {
 		t.Errorf("files %v are left", left)
+	}
+}
+
+// refusingStaging is a reports store that takes no staged files.
+type refusingStaging struct {
+	blob.Store
+	err error
+}
+
+func (s refusingStaging) Create(ctx context.Context, name, contentType string) (blob.Writer, error) {
+	if strings.HasPrefix(name, staging) {
+		return nil, s.err
+	}
+	return s.Store.Create(ctx, name, contentType)
+}
+
+func TestAReportsStoreThatTakesNothingIsNamedAsSuch(t *testing.T) {
+	r := newRig(t)
+	var lines []string // more than is held before the first of it is staged
+	for i := range 16_000 {
+		lines = append(lines, answer(fmt.Sprintf("c%05d%s", i, strings.Repeat("-", 400)), "2022-03-01T10:00:01Z", device(3)))
+	}
+	r.put("2022-03-01-0.json", lines...)
+	fetch := r.fetchInput(r.part("2022-03-01", "2022-03-01"))
+	fetched := must[activities.Fetched](r, r.FetchTelemetry, fetch)
+	join := activities.JoinInput{Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Segments: fetched.Segments}
+	for name, step := range map[string]func(of *activities.Activities) error{
+		"PlanFetch": func(of *activities.Activities) error {
+			_, err := runOf[[]activities.Part](r, of, of.PlanFetch, exhaust.Day("2022-03-01"), exhaust.Day("2022-03-01"), staging)
+			return err
+		},
+		"FetchTelemetry": func(of *activities.Activities) error {
+			_, err := runOf[activities.Fetched](r, of, of.FetchTelemetry, fetch)
+			return err
+		},
+		"JoinDevices": func(of *activities.Activities) error {
+			_, err := runOf[activities.Joined](r, of, of.JoinDevices, join)
+			return err
+		},
+	} {
+		of := func(err error) *activities.Activities {
+			deps := r.deps
+			deps.Reports = refusingStaging{r.reportStore, err}
+			return activities.New(deps, r.settings)
+		}
+		failure := applicationError(t, step(of(errAway)))
+		if failure.NonRetryable() || !strings.HasPrefix(failure.Message(), "staging "+staging) || !strings.HasSuffix(failure.Message(), ": "+errAway.Error()) {
+			t.Errorf("%s: non-retryable %v: %s", name, failure.NonRetryable(), failure.Message())
+		}
+		failure = applicationError(t, step(of(&blob.PermanentError{Reason: "no key fits"})))
+		if want := "the reports store refuses what is staged: no key fits"; !failure.NonRetryable() || failure.Type() != activities.StoreRefused || failure.Message() != want {
+			t.Errorf("%s: non-retryable %v, %s: %s, want %s", name, failure.NonRetryable(), failure.Type(), failure.Message(), want)
+		}
 	}
 }
 

@@ -37,6 +37,12 @@ type Fetched struct {
 	BytesListed int64 `json:"bytesListed"`
 }
 
+// clone shares nothing with f, whose lists go on growing.
+func (f Fetched) clone() Fetched {
+	f.Segments, f.Read = slices.Clone(f.Segments), slices.Clone(f.Read)
+	return f
+}
+
 // SegmentRange names staged segments: those of one attempt at one part.
 type SegmentRange struct {
 	Part    int    `json:"part"`
@@ -53,6 +59,13 @@ type FetchResume struct {
 	Fetched Fetched `json:"fetched"`
 	// Watches are the part's objects that may still be being written.
 	Watches []Watch `json:"watches,omitempty"`
+}
+
+// clone shares nothing with r, which a heartbeat may be sending while the scan goes on.
+func (r FetchResume) clone() FetchResume {
+	r.Fetched = r.Fetched.clone()
+	r.Watches = slices.Clone(r.Watches)
+	return r
 }
 
 const (
@@ -93,9 +106,8 @@ func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater) (
 		}),
 	}
 	if h.current.Fetch != nil {
-		f.resume = *h.current.Fetch
-		f.total = f.resume.Fetched
-		f.total.Segments, f.total.Read = slices.Clone(f.total.Segments), slices.Clone(f.total.Read)
+		f.resume = h.current.Fetch.clone()
+		f.total = f.resume.Fetched.clone()
 		if err := checkFormat(slices.Concat(f.total.Segments, f.total.Read)); err != nil {
 			return Fetched{}, err
 		}
@@ -185,19 +197,14 @@ func (f *fetch) object(ctx context.Context, index int, listed blob.Object) error
 	if err := f.stageRead(ctx); err != nil {
 		return err
 	}
-	f.resume.Next, f.resume.Fetched = index+1, f.total
-	// The lists go on growing, the place to resume at does not.
-	f.resume.Fetched.Segments, f.resume.Fetched.Read = slices.Clone(f.total.Segments), slices.Clone(f.total.Read)
+	f.resume.Next, f.resume.Fetched = index+1, f.total.clone()
 	f.reportResume()
 	return nil
 }
 
 // reportResume lets the next heartbeat tell where another attempt goes on.
 func (f *fetch) reportResume() {
-	resume := f.resume
-	resume.Fetched.Segments = slices.Clone(resume.Fetched.Segments)
-	resume.Fetched.Read = slices.Clone(resume.Fetched.Read)
-	resume.Watches = slices.Clone(resume.Watches)
+	resume := f.resume.clone()
 	f.beats.update(func(h *Heartbeat) { h.Fetch = &resume })
 }
 

@@ -2,6 +2,7 @@ package service_test
 
 import (
 	"bytes"
+	"strings"
 	"sync"
 )
 
@@ -21,4 +22,15 @@ func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buffer.String()
+}
+
+// about is the lines that hold a text.
+func (b *lockedBuffer) about(text string) string {
+	var about strings.Builder
+	for line := range strings.Lines(b.String()) {
+		if strings.Contains(line, text) {
+			about.WriteString(line)
+		}
+	}
+	return about.String()
 }

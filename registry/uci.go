@@ -87,7 +87,8 @@ func (u *UCI) Check(ctx context.Context) error {
 
 // Conversation is the conversation of that id, in any letter case, where the channel owns it; ErrNoConversation otherwise,
 // also for an id that is no uuid. Its ID and Channel are spelled as the registry has them, which telemetry is matched with.
-// Where the ids are texts, one that the registry spells in both letter cases at once is found only as it stands there.
+// It goes by the index but for ids that are texts in mixed letter case, for which it reads the whole table: one of bots,
+// which is short.
 func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Conversation, error) {
 	if _, ok := exhaust.ParseDeviceID(id); !ok {
 		return exhaust.Conversation{}, ErrNoConversation
@@ -98,7 +99,12 @@ func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Con
 	}
 	var rows []conversationRow
 	err = u.conversations.Read(ctx, func(tx *sqlx.Tx) error {
-		return tx.SelectContext(ctx, &rows, t.conversationQuery(u.conversations.Dialect()), id, strings.ToLower(id), strings.ToUpper(id))
+		dialect := u.conversations.Dialect()
+		err := tx.SelectContext(ctx, &rows, t.conversationQuery(dialect), id, strings.ToLower(id), strings.ToUpper(id))
+		if err == nil && len(rows) == 0 && !t.conversations.columns["id"].isUUID(dialect) {
+			err = tx.SelectContext(ctx, &rows, t.mixedCaseConversationQuery(dialect), strings.ToLower(id))
+		}
+		return err
 	})
 	if err != nil {
 		return exhaust.Conversation{}, u.failed("conversation "+id, t.conversations, err)
@@ -222,17 +228,28 @@ type conversationRow struct {
 	End   any            `db:"end_date"`
 }
 
+// conversationQuery asks for a conversation by its id as given, in lower case and in capitals, and has them in this order.
 func (t *uciTables) conversationQuery(d database.Dialect) string {
+	id := t.conversations.columns["id"]
+	return t.selectConversations(d) + fmt.Sprintf(` WHERE %[2]s ORDER BY CAST(%[1]s AS text) <> CAST($1 AS text), CAST(%[1]s AS text) <> CAST($2 AS text)`,
+		id.name, id.isOneOf(d, "$1", "$2", "$3"))
+}
+
+// mixedCaseConversationQuery asks for a conversation by its id in lower case, however the registry spells it.
+func (t *uciTables) mixedCaseConversationQuery(d database.Dialect) string {
+	id := t.conversations.columns["id"]
+	return t.selectConversations(d) + fmt.Sprintf(` WHERE lower(CAST(%[1]s AS text)) = $1 ORDER BY CAST(%[1]s AS text)`, id.name)
+}
+
+func (t *uciTables) selectConversations(d database.Dialect) string {
 	c := t.conversations.columns
 	start, end := c["startDate"].name, c["endDate"].name
 	if d == database.SQLite {
 		// The driver makes times of what a DATE or TIMESTAMP column holds, and drops the zone of those it cannot read.
 		start, end = "CAST("+start+" AS text)", "CAST("+end+" AS text)"
 	}
-	return fmt.Sprintf(`SELECT CAST(%[1]s AS text) AS id, CAST(%[2]s AS text) AS name, CAST(%[3]s AS text) AS owner, %[4]s AS start_date, %[5]s AS end_date
-		FROM %[6]s WHERE %[7]s ORDER BY CAST(%[1]s AS text) <> CAST($1 AS text), CAST(%[1]s AS text) <> CAST($2 AS text)`,
-		c["id"].name, c["name"].name, c["ownerOrgID"].name, start, end,
-		t.conversations.name, c["id"].isOneOf(d, "$1", "$2", "$3"))
+	return fmt.Sprintf(`SELECT CAST(%[1]s AS text) AS id, CAST(%[2]s AS text) AS name, CAST(%[3]s AS text) AS owner, %[4]s AS start_date, %[5]s AS end_date FROM %[6]s`,
+		c["id"].name, c["name"].name, c["ownerOrgID"].name, start, end, t.conversations.name)
 }
 
 // isOneOf is the condition that the column is one of some placeholders.

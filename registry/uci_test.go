@@ -425,6 +425,27 @@ func TestIdsThatAreTextsAreFoundInEitherLetterCase(t *testing.T) {
 	})
 }
 
+func TestAConversationIsFoundWhereTheRegistryMixesLetterCase(t *testing.T) {
+	mixed := "C" + conversationID[1:]
+	dbtest.OnEach(t, func(t *testing.T, db *database.DB) {
+		dbtest.Exec(t, db, bareTables)
+		dbtest.Exec(t, db, `INSERT INTO bot (id, name, ownerorgid) VALUES ('`+mixed+`', 'Mixed', 'Channel')`)
+		uci, err := NewUCI(db, db, standardTables)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, asked := range []string{mixed, conversationID, strings.ToUpper(conversationID)} {
+			got, err := uci.Conversation(context.Background(), asked, "Channel")
+			if want := (exhaust.Conversation{ID: mixed, Name: "Mixed", Channel: "Channel"}); err != nil || got != want {
+				t.Errorf("%s: got %+v, %v, want %+v", asked, got, err, want)
+			}
+			if _, err := uci.Conversation(context.Background(), asked, "Another"); !errors.Is(err, ErrNoConversation) {
+				t.Errorf("%s in another channel: %v", asked, err)
+			}
+		}
+	})
+}
+
 func TestTwoRowsOfOneUserRecordTheSameWhicheverComesFirst(t *testing.T) {
 	const lower, given, refused = "abcdefab-cdef-4abc-8def-abcdefabcdef", `{"device":{"consent":true}}`, `{"device":{"consent":false}}`
 	for _, c := range []struct {

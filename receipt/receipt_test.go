@@ -154,7 +154,11 @@ func TestAChangedReceiptIsRefused(t *testing.T) {
 		"another key's id": func(s string) string {
 			return strings.Replace(strings.Replace(s, receipt.Public(key).Key, receipt.Public(other).Key, 1), receipt.Public(key).ID, receipt.Public(other).ID, 1)
 		},
-		"no signature's base64": func(s string) string { return strings.Replace(s, `"signature":"`, `"signature":"!`, 1) },
+		"a key over two lines": func(s string) string {
+			return strings.Replace(s, `"publicKey":"`, `"publicKey":"\n`, 1)
+		},
+		"a signature over two lines": func(s string) string { return strings.Replace(s, `"signature":"`, `"signature":"\n`, 1) },
+		"no signature's base64":      func(s string) string { return strings.Replace(s, `"signature":"`, `"signature":"!`, 1) },
 	} {
 		changed := change(text)
 		if changed == text {
@@ -167,6 +171,34 @@ func TestAChangedReceiptIsRefused(t *testing.T) {
 	for _, none := range []string{"", "{}", "null", "[]", `{"receipt":{}}`, "a,b\n1,2\n", text + "x", text[:len(text)/2]} {
 		if _, err := receipt.Read(strings.NewReader(none), nil); err == nil {
 			t.Errorf("%.20q… was read as a receipt", none)
+		}
+	}
+}
+
+// Programs differ in which member they take of several, and in whether letter case matters: what one verifies, another
+// must not read otherwise.
+func TestAFileThatHoldsTwoReceiptsIsNone(t *testing.T) {
+	const forged = `{"version":1,"rows":7}`
+	genuine := strings.TrimPrefix(write(t, "a", "b"), "{")
+	end := strings.LastIndex(genuine, "}")
+	for name, text := range map[string]string{
+		"a forged one first":                      `{"receipt":` + forged + `,` + genuine,
+		"a forged one first, the other capital":   `{"receipt":` + forged + `,` + strings.Replace(genuine, `"receipt"`, `"Receipt"`, 1),
+		"a forged capital one first":              `{"Receipt":` + forged + `,` + genuine,
+		"a forged capital one last":               `{` + genuine[:end] + `,"RECEIPT":` + forged + `}`,
+		"a forged one last":                       `{` + genuine[:end] + `,"receipt":` + forged + `}`,
+		"a capital one alone":                     `{` + strings.Replace(genuine, `"receipt"`, `"Receipt"`, 1),
+		"a signature twice":                       `{"signature":"",` + genuine,
+		"a key's id in capitals":                  `{` + strings.Replace(genuine, `"keyId"`, `"keyID"`, 1),
+		"a member that is none":                   `{"note":"which you may trust",` + genuine,
+		"a name with an escape, then the genuine": `{"\u0072eceipt":` + forged + `,` + genuine,
+	} {
+		if !json.Valid([]byte(text)) || !strings.Contains(text, `"signature"`) {
+			t.Fatalf("%s: the test made no JSON: %s", name, text)
+		}
+		_, err := receipt.Read(strings.NewReader(text), nil)
+		if err == nil || !strings.HasPrefix(err.Error(), "it is no receipt of Data Exhaust: ") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -54,28 +54,24 @@ var ErrSignature = errors.New("the signature does not match: the receipt was cha
 // Read reads a receipt and checks its signature with the key that it names. Only a key that is one of the trusted says who
 // signed it.
 func Read(r io.Reader, trusted []PublicKey) (Verified, error) {
-	var s signed
-	decoder := json.NewDecoder(r)
-	if err := decoder.Decode(&s); err != nil || len(s.Receipt) == 0 || s.Signature == "" {
-		return Verified{}, errors.New("it is no receipt of Data Exhaust")
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return Verified{}, errors.New("it is no receipt of Data Exhaust: something follows it")
+	s, err := readSigned(r)
+	if err != nil {
+		return Verified{}, fmt.Errorf("it is no receipt of Data Exhaust: %w", err)
 	}
 	key, err := ParsePublicKey(s.PublicKey)
 	if err != nil {
 		return Verified{}, fmt.Errorf("the receipt's publicKey: %w", err)
 	}
-	if key.ID != s.KeyID {
+	if key != (PublicKey{ID: s.KeyID, Key: s.PublicKey}) {
 		return Verified{}, ErrSignature
 	}
 	signature, err := base64.StdEncoding.DecodeString(s.Signature)
-	if err != nil {
+	if err != nil || base64.StdEncoding.EncodeToString(signature) != s.Signature {
 		return Verified{}, ErrSignature
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, s.Receipt); err != nil {
-		return Verified{}, errors.New("it is no receipt of Data Exhaust")
+		return Verified{}, fmt.Errorf("it is no receipt of Data Exhaust: %w", err)
 	}
 	digest := sha256.Sum256(compact.Bytes())
 	public, err := base64.StdEncoding.DecodeString(key.Key)
@@ -93,6 +89,42 @@ func Read(r io.Reader, trusted []PublicKey) (Verified, error) {
 		v.IsKeyKnown = v.IsKeyKnown || t.Key == key.Key
 	}
 	return v, nil
+}
+
+// readSigned reads the four members of a receipt's file. It takes them in this spelling only, each once, and no others:
+// encoding/json takes a name in any letter case and the last of several, so that another program would read another receipt
+// in the same file than the one whose signature was checked.
+func readSigned(r io.Reader) (signed, error) {
+	var s signed
+	members := map[string]any{"receipt": &s.Receipt, "keyId": &s.KeyID, "publicKey": &s.PublicKey, "signature": &s.Signature}
+	decoder := json.NewDecoder(r)
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return signed{}, errors.New("it is no JSON object")
+	}
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return signed{}, err
+		}
+		into, ok := members[name.(string)] // the decoder lets nothing else be a name
+		if !ok {
+			return signed{}, fmt.Errorf("member %q is none of a receipt, or stands there twice", name)
+		}
+		delete(members, name.(string))
+		if err := decoder.Decode(into); err != nil {
+			return signed{}, fmt.Errorf("member %q cannot be read", name)
+		}
+	}
+	if _, err := decoder.Token(); err != nil {
+		return signed{}, errors.New("it ends early")
+	}
+	if len(members) > 0 {
+		return signed{}, errors.New("it has not the members receipt, keyId, publicKey and signature")
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return signed{}, errors.New("something follows it")
+	}
+	return s, nil
 }
 
 // CheckFile says how a file differs from the one that the receipt is of; nil where it is the same, byte for byte.

@@ -27,7 +27,13 @@ func (a *Activities) ResolveConversation(ctx context.Context, request exhaust.Re
 	if errors.Is(err, registry.ErrNoConversation) {
 		return Resolved{}, NonRetryable(NoConversation, "No data found for conversation in DB")
 	}
-	if err != nil {
+	var noDate *registry.DateError
+	switch {
+	case errors.As(err, &noDate):
+		if request.UsesTelemetry() && (request.StartDate == "" || request.EndDate == "") {
+			return Resolved{}, NonRetryable(BadRange, "%v: give startDate and endDate", noDate)
+		}
+	case err != nil:
 		return Resolved{}, err
 	}
 	conversation.Name = telemetry.CleanText(conversation.Name)

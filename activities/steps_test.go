@@ -35,6 +35,8 @@ func TestTheDaysAreThoseOfTheRequestElseOfTheConversationElseYesterday(t *testin
 	r.exec(`INSERT INTO bot (id, name, ownerorgid) VALUES ($1, 'undated', $2)`, undated, channel)
 	r.exec(`INSERT INTO bot (id, name, ownerorgid, startdate) VALUES ($1, 'started', $2, '2022-04-01')`, started, channel)
 	r.exec(`INSERT INTO bot (id, name, ownerorgid, startdate, enddate) VALUES ($1, 'ending', $2, '2022-04-01', '2022-12-31')`, ending, channel)
+	const unreadable = "c63b6faa-0000-4259-b941-000000000004"
+	r.exec(`INSERT INTO bot (id, name, ownerorgid, startdate, enddate) VALUES ($1, 'unreadable', $2, 'soon', '2022-12-31')`, unreadable, channel)
 	now := time.Date(2022, 4, 5, 20, 0, 0, 0, time.UTC) // the 6th in Kolkata
 	for _, test := range []struct {
 		name, conversation string
@@ -54,6 +56,10 @@ func TestTheDaysAreThoseOfTheRequestElseOfTheConversationElseYesterday(t *testin
 		{"private with one day", dated, exhaust.PrivateExhaust, "2022-03-02", "", "2022-03-02", "2022-03-03", ""},
 		{"start after the conversation's end", dated, exhaust.ResponseExhaust, "2022-03-04", "", "", "",
 			"the exhaust would start on 2022-03-04, after its end on 2022-03-03: give startDate and endDate"},
+		{"the conversation's start is no date", unreadable, exhaust.ResponseExhaust, "", "2022-03-02", "", "",
+			"conversation " + unreadable + `: startDate of table "main"."bot" holds no date as yyyy-MM-dd: give startDate and endDate`},
+		{"it is not needed", unreadable, exhaust.ResponseExhaust, "2022-03-01", "2022-03-02", "2022-03-01", "2022-03-02", ""},
+		{"private without days needs none", unreadable, exhaust.PrivateExhaust, "", "", "", "", ""},
 		{"more days than allowed", dated, exhaust.ResponseExhaust, "2021-03-01", "", "", "",
 			"2021-03-01 to 2022-03-03 are 368 days: at most 366 days are accepted: give startDate and endDate"},
 	} {

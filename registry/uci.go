@@ -24,6 +24,17 @@ import (
 // ErrNoConversation says that the channel owns no conversation of that id.
 var ErrNoConversation = errors.New("no such conversation in that channel")
 
+// DateError says that the registry has a conversation's start or end as something that is no date.
+type DateError struct {
+	ConversationID string
+	// Column is the column and its table.
+	Column string
+}
+
+func (e *DateError) Error() string {
+	return fmt.Sprintf("conversation %s: %s holds no date as yyyy-MM-dd", e.ConversationID, e.Column)
+}
+
 // Tables are the names of UCI's tables as set: bot, Bot, "Bot", or with a schema uci.bot. A name
 // without double quotes is found in any letter case, as written where that exists; one with them
 // only as written.
@@ -88,7 +99,7 @@ func (u *UCI) Check(ctx context.Context) error {
 // Conversation is the conversation of that id, in any letter case, where the channel owns it; ErrNoConversation otherwise,
 // also for an id that is no uuid. Its ID and Channel are spelled as the registry has them, which telemetry is matched with.
 // It goes by the index but for ids that are texts in mixed letter case, for which it reads the whole table: one of bots,
-// which is short.
+// which is short. A start or end that is no date is a *DateError, and comes with the conversation without that date.
 func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Conversation, error) {
 	if _, ok := exhaust.ParseDeviceID(id); !ok {
 		return exhaust.Conversation{}, ErrNoConversation
@@ -114,13 +125,20 @@ func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Con
 			continue
 		}
 		conversation := exhaust.Conversation{ID: row.ID, Name: row.Name.String, Channel: row.Owner.String}
-		if conversation.StartDate, err = u.day(t, "startDate", row.Start); err != nil {
-			return exhaust.Conversation{}, fmt.Errorf("conversation %s: %w", id, err)
+		for _, date := range []struct {
+			column string
+			value  any
+			to     *exhaust.Day
+		}{
+			{"endDate", row.End, &conversation.EndDate}, {"startDate", row.Start, &conversation.StartDate},
+		} {
+			day, ok := u.day(t, date.column, date.value)
+			if !ok {
+				err = &DateError{ConversationID: id, Column: date.column + " of table " + t.conversations.name}
+			}
+			*date.to = day
 		}
-		if conversation.EndDate, err = u.day(t, "endDate", row.End); err != nil {
-			return exhaust.Conversation{}, fmt.Errorf("conversation %s: %w", id, err)
-		}
-		return conversation, nil
+		return conversation, err
 	}
 	return exhaust.Conversation{}, ErrNoConversation
 }
@@ -261,35 +279,32 @@ func (c column) isOneOf(d database.Dialect, placeholders ...string) string {
 }
 
 // day reads a date, a timestamp, or a text that starts with yyyy-MM-dd. An instant falls on a day in the zone.
-func (u *UCI) day(t *uciTables, name string, value any) (exhaust.Day, error) {
+func (u *UCI) day(t *uciTables, name string, value any) (day exhaust.Day, ok bool) {
 	c := t.conversations.columns[name]
 	var text string
 	switch v := value.(type) {
 	case nil:
-		return "", nil
+		return "", true
 	case time.Time:
 		if c.kind == "timestamp with time zone" {
 			v = v.In(u.zone)
 		}
-		return exhaust.DayOf(v), nil
+		return exhaust.DayOf(v), true
 	case []byte:
 		text = string(v)
 	default:
 		text = fmt.Sprint(v)
 	}
 	if text == "" || text == "infinity" || text == "-infinity" {
-		return "", nil
+		return "", true
 	}
 	for _, layout := range instantLayouts {
 		if instant, err := time.Parse(layout, text); err == nil {
-			return exhaust.DayOf(instant.In(u.zone)), nil
+			return exhaust.DayOf(instant.In(u.zone)), true
 		}
 	}
 	day, err := exhaust.ParseDay(text[:min(len(text), len(time.DateOnly))])
-	if err != nil {
-		return "", fmt.Errorf("%s of table %s holds no date as yyyy-MM-dd", name, t.conversations.name)
-	}
-	return day, nil
+	return day, err == nil
 }
 
 // instantLayouts are the texts of timestamps with an offset, as JSON and as the databases write them. Fractions of a

@@ -95,7 +95,7 @@ func calendarID(cron, zone string) string {
 
 // matchingTimes are the times t of a Temporal Schedule with after < t <= until, with its jitter.
 func matchingTimes(ctx context.Context, c client.Client, namespace, id string, after, until time.Time) ([]time.Time, error) {
-	answer, err := retryBusy(ctx, func() (*workflowservice.ListScheduleMatchingTimesResponse, error) {
+	answer, err := retryBusy(ctx, func(ctx context.Context) (*workflowservice.ListScheduleMatchingTimesResponse, error) {
 		return c.WorkflowService().ListScheduleMatchingTimes(ctx, &workflowservice.ListScheduleMatchingTimesRequest{
 			Namespace:  namespace,
 			ScheduleId: id,
@@ -113,17 +113,27 @@ func matchingTimes(ctx context.Context, c client.Client, namespace, id string, a
 	return times, nil
 }
 
+// scheduleTimeout is how long Temporal may take to answer a question about a schedule, which it hands on to the workflow that
+// the schedule is. A busy server loses such a question now and then, and would let it wait until the caller gives up.
+const scheduleTimeout = 5 * time.Second
+
 // retryBusy asks Temporal again where it is only too early, because the schedule was made a moment ago, or too much,
-// because many ask the same schedule at once.
-func retryBusy[T any](ctx context.Context, ask func() (T, error)) (T, error) {
+// because many ask the same schedule at once, and where no answer comes. What is asked must change nothing.
+func retryBusy[T any](ctx context.Context, ask func(ctx context.Context) (T, error)) (T, error) {
 	isPermanent := func(err error) bool {
 		var (
 			early *serviceerror.WorkflowNotReady
 			much  *serviceerror.ResourceExhausted
+			late  *serviceerror.DeadlineExceeded
 		)
-		return !errors.As(err, &early) && !errors.As(err, &much)
+		return !errors.As(err, &early) && !errors.As(err, &much) && !errors.As(err, &late) && !errors.Is(err, context.DeadlineExceeded)
 	}
-	return Retry(ctx, ask, isPermanent, backoff.WithBackOff(&backoff.ExponentialBackOff{
+	askOnce := func() (T, error) {
+		ctx, cancel := context.WithTimeout(ctx, scheduleTimeout)
+		defer cancel()
+		return ask(ctx)
+	}
+	return Retry(ctx, askOnce, isPermanent, backoff.WithBackOff(&backoff.ExponentialBackOff{
 		InitialInterval: 25 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 5 * time.Second,
-	}), backoff.WithMaxElapsedTime(15*time.Second))
+	}), backoff.WithMaxElapsedTime(3*scheduleTimeout))
 }

@@ -308,7 +308,7 @@ func (s *Schedules) describe(ctx context.Context, channel, id string) (*workflow
 	if !idPattern.MatchString(id) {
 		return nil, Schedule{}, ErrNoSchedule
 	}
-	description, err := retryBusy(ctx, func() (*workflowservice.DescribeScheduleResponse, error) {
+	description, err := retryBusy(ctx, func(ctx context.Context) (*workflowservice.DescribeScheduleResponse, error) {
 		return s.temporal.WorkflowService().DescribeSchedule(ctx, &workflowservice.DescribeScheduleRequest{
 			Namespace: s.namespace, ScheduleId: workflows.RecurringScheduleID(id),
 		})

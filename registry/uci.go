@@ -125,20 +125,19 @@ func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Con
 			continue
 		}
 		conversation := exhaust.Conversation{ID: row.ID, Name: row.Name.String, Channel: row.Owner.String}
-		for _, date := range []struct {
-			column string
-			value  any
-			to     *exhaust.Day
-		}{
-			{"endDate", row.End, &conversation.EndDate}, {"startDate", row.Start, &conversation.StartDate},
-		} {
-			day, ok := u.day(t, date.column, date.value)
-			if !ok {
-				err = &DateError{ConversationID: id, Column: date.column + " of table " + t.conversations.name}
-			}
-			*date.to = day
+		var isStart, isEnd bool
+		conversation.StartDate, isStart = u.day(t, "startDate", row.Start)
+		conversation.EndDate, isEnd = u.day(t, "endDate", row.End)
+		noDate := func(column string) error {
+			return &DateError{ConversationID: id, Column: column + " of table " + t.conversations.name}
 		}
-		return conversation, err
+		switch {
+		case !isStart:
+			return conversation, noDate("startDate")
+		case !isEnd:
+			return conversation, noDate("endDate")
+		}
+		return conversation, nil
 	}
 	return exhaust.Conversation{}, ErrNoConversation
 }

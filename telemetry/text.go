@@ -231,23 +231,10 @@ func appendJSON(dst, value []byte) []byte {
 	if isNull(value) {
 		return dst
 	}
-	if utf8.Valid(value) {
-		return appendCompact(dst, value)
+	if !utf8.Valid(value) {
+		value = appendWellFormed(nil, value) // ill-formed bytes stand in strings only
 	}
-	for i := 0; i < len(value); {
-		switch c := value[i]; {
-		case c == '"':
-			end := skipString(value, i)
-			dst = appendWellFormed(dst, value[i:end])
-			i = end
-		case c <= ' ':
-			i++
-		default:
-			dst = append(dst, c)
-			i++
-		}
-	}
-	return dst
+	return appendCompact(dst, value)
 }
 
 // appendCompact appends a value as it stands but for the white space between its tokens.

@@ -130,6 +130,7 @@ func TestWhatNoWaitingHealsEndsTheExhaustAtOnce(t *testing.T) {
 	if got := attempts(events, "FetchTelemetry"); !slices.Equal(got, []int32{1}) {
 		t.Errorf("attempts %v, want one", got)
 	}
+	d.workflowStatus(t, j.RequestID) // it cleans up after it has failed
 	if names := d.Reports.Names(t); len(names) > 0 {
 		t.Errorf("left in the reports store: %q", names)
 	}

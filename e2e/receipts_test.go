@@ -128,6 +128,7 @@ func TestAReceiptSharesTheLifeOfItsReport(t *testing.T) {
 		j := d.submitAndWatch(t, o).End(t, time.Minute)
 		o.Conversation = conversation
 		d.download(t, o, j)
+		d.workflowStatus(t, j.RequestID) // it cleans up after it has succeeded
 		if out := e2etest.ExecStarter(t, d.Env, "erase", "--conversation", strings.ToUpper(conversation)); out.Code != 0 || strings.Count(out.Stdout, "removed ") != 2 {
 			t.Fatalf("erase: %+v", out)
 		}

@@ -286,6 +286,36 @@ func (a *Azure) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
+// DeleteVersion sends the ETag along. Where the answer to a first try is lost, the second one finds nothing there any more.
+func (a *Azure) DeleteVersion(ctx context.Context, object Object) error {
+	if err := checkName(object.Name); err != nil {
+		return err
+	}
+	_, err := a.container.NewBlobClient(a.prefix+object.Name).Delete(ctx, &blob.DeleteOptions{
+		AccessConditions: accessConditions(ifMatch(object.ETag)),
+	})
+	if err == nil || bloberror.HasCode(err, bloberror.BlobNotFound) || isConditionNotMet(err) && a.isGone(ctx, object.Name) {
+		return nil
+	}
+	return a.wrap("delete", object.Name, err)
+}
+
+// ifMatch is the condition that the object is the version of that ETag.
+func ifMatch(etag string) *blob.ModifiedAccessConditions {
+	return &blob.ModifiedAccessConditions{IfMatch: new(azcore.ETag(`"` + etag + `"`))}
+}
+
+func accessConditions(condition *blob.ModifiedAccessConditions) *blob.AccessConditions {
+	return &blob.AccessConditions{ModifiedAccessConditions: condition}
+}
+
+// isGone tells whether a condition was not met because there is no object: servers do not agree on whether a condition on
+// what is not there fails, or the object is not found.
+func (a *Azure) isGone(ctx context.Context, name string) bool {
+	_, err := a.properties(ctx, name)
+	return bloberror.HasCode(err, bloberror.BlobNotFound)
+}
+
 // Ping lists at most one object, for which it needs no permission that the store does not need anyway.
 func (a *Azure) Ping(ctx context.Context) error {
 	ctx = policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: -1})
@@ -323,6 +353,12 @@ func (a *Azure) cause(err error) error {
 	if permanent, ok := errors.AsType[*PermanentError](err); ok {
 		return permanent
 	}
+	if reasoned, ok := errors.AsType[*reasonedError](err); ok {
+		return reasoned
+	}
+	if answer, ok := errors.AsType[*azureError](err); ok {
+		return answer
+	}
 	for _, known := range []error{ErrNotFound, ErrChanged} {
 		if errors.Is(err, known) {
 			return known
@@ -331,18 +367,24 @@ func (a *Azure) cause(err error) error {
 	response, isResponse := errors.AsType[*azcore.ResponseError](err)
 	switch {
 	case !isResponse:
-		return redact(err)
+		return withoutAnswer(err)
 	case response.ErrorCode == string(bloberror.BlobNotFound):
 		return ErrNotFound
-	case response.ErrorCode == string(bloberror.ContainerNotFound):
-		return errors.New("the container does not exist")
-	case response.StatusCode == http.StatusPreconditionFailed:
+	case isConditionNotMet(response) || response.ErrorCode == string(bloberror.BlobAlreadyExists):
 		return ErrChanged
 	}
 	if reason := permanentReason(response); reason != "" {
 		return &PermanentError{Reason: reason}
 	}
-	return fmt.Errorf("Azure answered %s (HTTP %d)", cmp.Or(response.ErrorCode, "without an error code"), response.StatusCode)
+	return &azureError{status: response.StatusCode, code: bloberror.Code(response.ErrorCode)}
+}
+
+// isConditionNotMet tells whether the object is not the version that the request is about. A lease is refused by the same
+// status, and is another matter.
+func isConditionNotMet(err error) bool {
+	response, ok := errors.AsType[*azcore.ResponseError](err)
+	return ok && response.StatusCode == http.StatusPreconditionFailed &&
+		(response.ErrorCode == "" || bloberror.HasCode(err, bloberror.ConditionNotMet, bloberror.TargetConditionNotMet))
 }
 
 // permanentReason is why asking again would get the same answer, "" where it might get another one.

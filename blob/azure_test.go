@@ -341,9 +341,16 @@ func TestNoErrorTellsASecret(t *testing.T) {
 				},
 				"create":      func(ctx context.Context) error { return write(ctx, store, "a/b.csv", []byte("x")) },
 				"create more": func(ctx context.Context) error { return write(ctx, store, "a/b.csv", randomBytes(5<<20)) },
-				"delete":      func(ctx context.Context) error { return store.Delete(ctx, "a/b.csv") },
-				"sign":        func(ctx context.Context) error { _, err := store.SignURL(ctx, "a/b.csv", time.Now()); return err },
-				"ping":        store.Ping,
+				"create on a condition": func(ctx context.Context) error {
+					_, err := commitIf(ctx, store, "a/b.csv", []byte("x"), "0x1")
+					return err
+				},
+				"delete": func(ctx context.Context) error { return store.Delete(ctx, "a/b.csv") },
+				"delete version": func(ctx context.Context) error {
+					return store.DeleteVersion(ctx, Object{Name: "a/b.csv", ETag: "0x1"})
+				},
+				"sign": func(ctx context.Context) error { _, err := store.SignURL(ctx, "a/b.csv", time.Now()); return err },
+				"ping": store.Ping,
 			}
 			var group sync.WaitGroup
 			for name, call := range calls {
@@ -390,7 +397,7 @@ func TestAMissingContainerIsNoMissingObject(t *testing.T) {
 	_, versionErr := store.OpenVersion(t.Context(), Object{Name: "a.csv", Size: 1, ETag: "0x1"})
 	_, statErr := store.Stat(t.Context(), "a.csv")
 	for call, err := range map[string]error{"Open": openErr, "OpenVersion": versionErr, "Stat": statErr, "Ping": store.Ping(t.Context()), "Create": write(t.Context(), store, "a.csv", nil),
-		"Delete": store.Delete(t.Context(), "a.csv")} {
+		"Delete": store.Delete(t.Context(), "a.csv"), "DeleteVersion": store.DeleteVersion(t.Context(), Object{Name: "a.csv", ETag: "0x1"})} {
 		if err == nil || errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "not-there: the container does not exist") {
 			t.Errorf("%s: %v", call, err)
 		}

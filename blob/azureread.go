@@ -81,15 +81,15 @@ type azureReader struct {
 // request asks for the next range; of an object that is known to be empty, for all of it.
 func (r *azureReader) request() error {
 	count := r.store.limits.bytes
-	isUnchanged := &blob.ModifiedAccessConditions{}
+	var isUnchanged *blob.ModifiedAccessConditions
 	if r.isKnown {
 		count = min(count, r.size-r.offset)
-		isUnchanged.IfMatch = new(azcore.ETag(`"` + r.etag + `"`))
+		isUnchanged = ifMatch(r.etag)
 	}
 	ctx, cancel := context.WithCancel(r.ctx)
 	response, err := r.blob.DownloadStream(ctx, &blob.DownloadStreamOptions{
 		Range:            blob.HTTPRange{Offset: r.offset, Count: count},
-		AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: isUnchanged},
+		AccessConditions: accessConditions(isUnchanged),
 	})
 	if err != nil {
 		cancel()
@@ -212,30 +212,33 @@ func (r *azureReader) wrap(err error) error {
 	return fmt.Errorf("read object %q in %s at byte %d of %d: %w", r.store.prefix+r.name, r.store.where, r.offset, r.size, cause)
 }
 
-// cause is the store's, but for a blob that is being rehydrated: to Azure it is an archived one until it is back.
+// cause is the store's, but for a connection that was taken for dead, and for a blob that is being rehydrated: to Azure it
+// is an archived one until it is back.
 func (r *azureReader) cause(err error) error {
 	if r.ctx.Err() != nil {
 		return r.ctx.Err()
 	}
+	if errors.Is(err, context.Canceled) {
+		stalled := fmt.Errorf("no connection gave a byte within %v", r.store.limits.stall)
+		return &reasonedError{err: stalled, reason: noAnswerInTime}
+	}
 	if bloberror.HasCode(err, bloberror.BlobArchived) {
 		if properties, err := r.store.properties(r.ctx, r.name); err == nil && valueOf(properties.ArchiveStatus) != "" {
-			return errors.New("it is being rehydrated from the archive tier")
+			rehydrated := errors.New("it is being rehydrated from the archive tier")
+			return &reasonedError{err: rehydrated, reason: rehydrated.Error()}
 		}
 	}
 	return r.store.cause(err)
 }
 
-// versionCause is why there is no version as it was listed. Whether a condition on an object that is not there fails or
-// the object is not found, servers do not agree on.
+// versionCause is why there is no version as it was listed.
 func (r *azureReader) versionCause(err error) error {
 	if isEmpty(err) {
 		return ErrChanged // there was at least a byte
 	}
 	cause := r.cause(err)
-	if errors.Is(cause, ErrChanged) {
-		if _, err := r.store.properties(r.ctx, r.name); bloberror.HasCode(err, bloberror.BlobNotFound) {
-			return ErrNotFound
-		}
+	if errors.Is(cause, ErrChanged) && r.store.isGone(r.ctx, r.name) {
+		return ErrNotFound
 	}
 	return cause
 }

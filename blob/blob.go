@@ -26,10 +26,11 @@ type Object struct {
 }
 
 // Store keeps objects by name. It is safe for concurrent use. Every error names the object and what was being done, and
-// never holds a key, a token or a signed URL. One that no waiting heals is a *PermanentError.
+// never holds a key, a token or a signed URL. One that no waiting heals is a *PermanentError. Reason is what of it can be
+// shown to anybody.
 //
 // Whatever name List yields can be opened and asked about, however odd. The names of new objects are held to a stricter
-// rule, which suits every store, URL and file system; Create, Delete and SignURL refuse others.
+// rule, which suits every store, URL and file system; Create, Delete, DeleteVersion and SignURL refuse others.
 type Store interface {
 	// List yields the objects whose name starts with prefix and is greater than after ("" for all), in byte order of
 	// their names. It ends with the first error.
@@ -54,6 +55,11 @@ type Store interface {
 	// Delete removes an object; one that is not there is no error.
 	Delete(ctx context.Context, name string) error
 
+	// DeleteVersion removes the object only while its ETag is that of object: ErrChanged where it is another version by
+	// now. One that is not there is no error. Looking and removing are one step: whoever writes at the same time is
+	// either seen or not touched.
+	DeleteVersion(ctx context.Context, object Object) error
+
 	// SignURL gives a URL that reads this one object until expires, and does nothing else. It does not look whether
 	// the object is there.
 	SignURL(ctx context.Context, name string, expires time.Time) (string, error)
@@ -69,6 +75,13 @@ type Writer interface {
 	// Commit makes the object appear. When it returns nil, the object is there and durable. After a failed Write it
 	// fails. Of two writers to one name the content of one wins whole; the other may get ErrChanged.
 	Commit() error
+
+	// CommitIf is Commit on a condition: that the store still holds the version whose ETag is previous or, where
+	// previous is "", no object of that name. Otherwise it gives ErrChanged and changes nothing. Looking and replacing
+	// are one step, so an attempt that was frozen and wakes up late replaces nothing that another one wrote. It returns
+	// the object as a listing would tell it, by which DeleteVersion removes this version and no other. A context that ends
+	// while it is at work does not make it fail: it gives the object where that has appeared.
+	CommitIf(previous string) (Object, error)
 
 	// Abort forgets what was written. After Commit it does nothing, so it is safe to defer.
 	Abort() error

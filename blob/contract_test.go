@@ -66,7 +66,14 @@ var contract = map[string]func(*testing.T, Store, *http.Client){
 	"whatever a listing yields can be read":                    readsWhatIsListed,
 	"an object replaced while it is read has changed":          noticesChange,
 	"a cancelled context ends everything, and nothing appears": obeysContext,
-	"ping answers": pings,
+	"ping answers":                                                      pings,
+	"a commit over nothing replaces nothing":                            commitsOverNothing,
+	"a commit over a version replaces that one only":                    commitsOverVersion,
+	"a commit over a version makes no object where it is gone":          commitsOverNoDeletedVersion,
+	"of commits over the same one succeeds":                             oneCommitOverTheSameSucceeds,
+	"a writer that has not committed hinders no commit over nothing":    uncommittedWriterHindersNobody,
+	"after a commit on a condition, whatever came of it, there is none": commitsOnceOnCondition,
+	"a version is deleted, and no other one":                            deletesVersion,
 }
 
 func readsBack(t *testing.T, store Store, _ *http.Client) {
@@ -258,7 +265,8 @@ func refusesInvalidNames(t *testing.T, store Store, _ *http.Client) {
 		writer, createErr := store.Create(ctx, name, "text/csv")
 		signed, signErr := store.SignURL(ctx, name, time.Now().Add(time.Hour))
 		deleteErr := store.Delete(ctx, name)
-		for call, err := range map[string]error{"Create": createErr, "SignURL": signErr, "Delete": deleteErr} {
+		versionErr := store.DeleteVersion(ctx, Object{Name: name, ETag: "0x1"})
+		for call, err := range map[string]error{"Create": createErr, "SignURL": signErr, "Delete": deleteErr, "DeleteVersion": versionErr} {
 			if err == nil || !strings.Contains(err.Error(), "object name") || errors.Is(err, ErrNotFound) {
 				t.Errorf("%s(%q): %v", call, name, err)
 			}
@@ -318,6 +326,9 @@ func notFound(t *testing.T, store Store, _ *http.Client) {
 		}
 		if err := store.Delete(ctx, name); err != nil {
 			t.Errorf("Delete(%q): %v", name, err)
+		}
+		if err := store.DeleteVersion(ctx, Object{Name: name, Size: 1, ETag: "0x1"}); err != nil {
+			t.Errorf("DeleteVersion(%q): %v", name, err)
 		}
 	}
 	for range 2 {
@@ -651,6 +662,11 @@ func obeysContext(t *testing.T, store Store, _ *http.Client) {
 		t.Fatal(err)
 	}
 	defer large.Abort()
+	conditional, err := store.Create(ctx, "conditional.bin", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conditional.Abort()
 	if _, err := small.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
@@ -661,12 +677,13 @@ func obeysContext(t *testing.T, store Store, _ *http.Client) {
 	cancel()
 	_, readErr := io.Copy(io.Discard, reader)
 	_, writeErr := large.Write(randomBytes(firstBlock))
+	_, conditionalErr := conditional.CommitIf("")
 	var listErr error
 	for _, err := range store.List(ctx, "", "") {
 		listErr = err
 	}
 	for call, err := range map[string]error{"reading": readErr, "writing": writeErr, "the small commit": small.Commit(),
-		"the large commit": large.Commit(), "listing": listErr} {
+		"the large commit": large.Commit(), "the commit on a condition": conditionalErr, "listing": listErr} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s gave %v, want context.Canceled", call, err)
 		}
@@ -713,18 +730,26 @@ func put(t testing.TB, store Store, name string, content []byte) {
 }
 
 func write(ctx context.Context, store Store, name string, content []byte) error {
-	writer, err := store.Create(ctx, name, typeByName(name))
+	writer, err := written(ctx, store, name, content)
 	if err != nil {
 		return err
 	}
 	defer writer.Abort()
-	// In odd pieces, as a CSV writer would.
+	return writer.Commit()
+}
+
+// written is a writer with all of the content, in odd pieces, as a CSV writer would write it.
+func written(ctx context.Context, store Store, name string, content []byte) (Writer, error) {
+	writer, err := store.Create(ctx, name, typeByName(name))
+	if err != nil {
+		return nil, err
+	}
 	for piece := range slices.Chunk(content, 70_001) {
 		if n, err := writer.Write(piece); err != nil || n != len(piece) {
-			return fmt.Errorf("wrote %d of %d bytes: %w", n, len(piece), err)
+			return nil, errors.Join(fmt.Errorf("wrote %d of %d bytes: %w", n, len(piece), err), writer.Abort())
 		}
 	}
-	return writer.Commit()
+	return writer, nil
 }
 
 func get(t testing.TB, store Store, name string) []byte {

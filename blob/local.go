@@ -223,7 +223,7 @@ func (w *walk) isAbove(link string, target fs.FileInfo) bool {
 }
 
 // etag changes with every write: the size, the time of the last write in nanoseconds and the file's own number, which a
-// replaced file has anew.
+// replaced file has anew. A number comes again once its file is gone, but not at the same time: see seal.
 func etag(info fs.FileInfo) string {
 	return fmt.Sprintf("%x-%x-%x", info.Size(), info.ModTime().UnixNano(), fileNumber(info))
 }
@@ -258,12 +258,17 @@ func (l *Local) Stat(_ context.Context, name string) (Object, error) {
 		return Object{}, err
 	}
 	defer root.Close()
+	found, err := statObject(root, name)
+	return found, wrap("stat", name, err)
+}
+
+func statObject(root *os.Root, name string) (Object, error) {
 	info, err := stat(root, name)
 	if isMissing(err) || err == nil && !info.Mode().IsRegular() && !isLink(info) {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return Object{}, wrap("stat", name, err)
+		return Object{}, err
 	}
 	return object(name, info), nil
 }
@@ -293,7 +298,8 @@ func (l *Local) openFile(name string) (*os.File, fs.FileInfo, error) {
 // openError keeps apart what is not there and what is there but cannot be read: a caller may take the former for deleted.
 func openError(root *os.Root, name string, err error) error {
 	if info, lerr := root.Lstat(name); lerr == nil && isLink(info) {
-		return fmt.Errorf("open object %q: it is a symbolic link to nothing readable inside the store: %s", name, cause(err))
+		failure := fmt.Errorf("open object %q: it is a symbolic link to nothing readable inside the store: %s", name, cause(err))
+		return &reasonedError{err: failure, reason: "a symbolic link leads to nothing inside it"}
 	}
 	if isMissing(err) {
 		err = ErrNotFound
@@ -411,6 +417,9 @@ func removeStale(root *os.Root) {
 	}
 	for _, leftover := range leftovers {
 		name := path.Join(tmpDir, leftover.Name())
+		if name == lockFile {
+			continue // those who hold it do not write to it
+		}
 		if info, err := root.Lstat(name); err == nil && time.Since(info.ModTime()) > staleAfter {
 			_ = root.Remove(name)
 		}
@@ -449,21 +458,69 @@ func (w *localWriter) check(doing string) error {
 
 // Commit returns when the file and its name are on the disk: a crash of the machine after it loses nothing.
 func (w *localWriter) Commit() error {
+	_, err := w.commit(func() error { return nil })
+	return err
+}
+
+// CommitIf looks at what has the name while nobody else may give or take it.
+func (w *localWriter) CommitIf(previous string) (Object, error) {
+	return w.commit(func() error { return checkVersion(w.root, w.name, previous) })
+}
+
+func (w *localWriter) commit(check func() error) (Object, error) {
 	if err := w.check("commit"); err != nil {
-		return err
+		return Object{}, err
 	}
-	err := w.file.Sync()
+	info, err := w.seal()
 	if err == nil {
-		err = w.rename()
+		err = w.replace(check)
 	}
 	if err == nil {
 		err = syncFolder(w.root, path.Dir(w.name))
 	}
 	if w.err = wrap("commit", w.name, err); w.err != nil {
-		return w.err
+		return Object{}, w.err
 	}
 	w.isClosed = true
-	return errors.Join(w.file.Close(), w.root.Close())
+	return object(w.name, info), errors.Join(w.file.Close(), w.root.Close())
+}
+
+// seal puts the file on the disk, with the time as its time of writing. The kernel's own time stands still for
+// milliseconds, in which a file can be replaced and its number given to the next one: two versions would have one ETag.
+func (w *localWriter) seal() (fs.FileInfo, error) {
+	now := time.Now()
+	if err := w.root.Chtimes(w.tmp, now, now); err != nil {
+		return nil, err
+	}
+	if err := w.file.Sync(); err != nil {
+		return nil, err
+	}
+	return w.file.Stat()
+}
+
+// replace gives the file its name if check, which nobody else's replacing or removing can overtake, agrees.
+func (w *localWriter) replace(check func() error) error {
+	unlock, err := lock(w.ctx, w.root, w.name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := check(); err != nil {
+		return err
+	}
+	return w.rename()
+}
+
+// checkVersion is ErrChanged unless the name has the version of that ETag or, where that is "", nothing.
+func checkVersion(root *os.Root, name, etag string) error {
+	current, err := statObject(root, name)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if current.ETag != etag {
+		return ErrChanged
+	}
+	return nil
 }
 
 // rename makes the folders and moves the file into them. Deleting an object removes its empty folders, which may come
@@ -527,17 +584,22 @@ func (w *localWriter) Abort() error {
 }
 
 // Delete removes the file, and the folders that it leaves empty.
-func (l *Local) Delete(_ context.Context, name string) error {
+func (l *Local) Delete(ctx context.Context, name string) error {
+	return l.remove(ctx, name, func(*os.Root) error { return nil })
+}
+
+// DeleteVersion looks at what has the name while nobody else may give or take it.
+func (l *Local) DeleteVersion(ctx context.Context, object Object) error {
+	return l.remove(ctx, object.Name, func(root *os.Root) error { return checkVersion(root, object.Name, object.ETag) })
+}
+
+func (l *Local) remove(ctx context.Context, name string, check func(*os.Root) error) error {
 	root, err := l.openFor(name)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	info, err := root.Lstat(name)
-	if err == nil && !info.IsDir() {
-		err = root.Remove(name)
-	}
-	if err != nil && !isMissing(err) {
+	if err := removeFile(ctx, root, name, check); err != nil {
 		return wrap("delete", name, err)
 	}
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
@@ -546,6 +608,37 @@ func (l *Local) Delete(_ context.Context, name string) error {
 		}
 	}
 	return nil
+}
+
+// removeFile removes a file or a link if check agrees. Where there is none it does not lock, which would need a writable
+// root.
+func removeFile(ctx context.Context, root *os.Root, name string, check func(*os.Root) error) error {
+	if isThere, err := hasFile(root, name); !isThere {
+		return err
+	}
+	unlock, err := lock(ctx, root, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if isThere, err := hasFile(root, name); !isThere {
+		return err
+	}
+	if err := check(root); err != nil {
+		return err
+	}
+	if err := root.Remove(name); !isMissing(err) {
+		return err
+	}
+	return nil
+}
+
+func hasFile(root *os.Root, name string) (bool, error) {
+	info, err := root.Lstat(name)
+	if isMissing(err) {
+		return false, nil
+	}
+	return err == nil && !info.IsDir(), err
 }
 
 // Ping tells whether the folder is there and can be read.
@@ -570,7 +663,11 @@ func (l *Local) Ping(context.Context) error {
 func (l *Local) open() (*os.Root, error) {
 	root, err := os.OpenRoot(l.root)
 	if err != nil {
-		return nil, fmt.Errorf("object store in folder %s: %w", l.root, cause(err))
+		err = cause(err)
+		if isMissing(err) {
+			err = &reasonedError{err: err, reason: "the folder is not there"}
+		}
+		return nil, fmt.Errorf("object store in folder %s: %w", l.root, err)
 	}
 	return root, nil
 }

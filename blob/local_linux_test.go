@@ -3,7 +3,9 @@ package blob
 import (
 	"bytes"
 	"encoding/binary"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -74,4 +76,30 @@ func openFolders(t *testing.T, watch int, folderByID map[int32]string) []string 
 	}
 	slices.Sort(folders)
 	return slices.Compact(folders)
+}
+
+func TestTheReasonOfAFolderOfAnotherUserIsPermissionRefused(t *testing.T) {
+	root := t.TempDir()
+	store := openLocal(t, root)
+	put(t, store, "a.csv", nil)
+	if err := os.Chmod(root, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(root, 0o700)
+	errs := make(chan error, 3)
+	go func() {
+		defer close(errs)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		const nobody = 65534
+		syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0) // permissions do not hold for root
+		_, err := store.Stat(t.Context(), "a.csv")
+		errs <- err
+		errs <- store.Ping(t.Context())
+		errs <- write(t.Context(), store, "a.csv", nil)
+	}()
+	for err := range errs {
+		if got, want := Reason(err), "permission refused"; got != want {
+			t.Errorf("the reason of %v is %q, want %q", err, got, want)
+		}
+	}
 }

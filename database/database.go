@@ -148,6 +148,9 @@ func openPostgres(databaseURL string) (*DB, error) {
 
 // withDefaults fills in what the URL and libpq's environment left open.
 func withDefaults(config *pq.Config) {
+	// The driver sends a statement and its parameters together. It would wait for an answer between them, and PgBouncer in
+	// transaction mode then lends the connection, with the statement, to another client.
+	config.BinaryParameters = true
 	if config.SSLMode == "" {
 		config.SSLMode = pq.SSLModePrefer
 	}
@@ -227,7 +230,17 @@ func Clean(ctx context.Context, err error) error {
 		return ctx.Err()
 	case errors.As(err, &failure):
 		around, behind, _ := strings.Cut(err.Error(), failure.Error())
-		return fmt.Errorf("%s%s (SQLSTATE %s)%s", around, failure.Message, failure.Code, behind)
+		return &cleanedError{
+			text:     fmt.Sprintf("%s%s (SQLSTATE %s)%s", around, failure.Message, failure.Code, behind),
+			sqlState: failure.SQLState(),
+		}
 	}
 	return err
 }
+
+// cleanedError is what Clean keeps of PostgreSQL's error: its words, and its code for Reason.
+type cleanedError struct{ text, sqlState string }
+
+func (e *cleanedError) Error() string { return e.text }
+
+func (e *cleanedError) SQLState() string { return e.sqlState }

@@ -149,6 +149,36 @@ func TestTransactionsThatReadBeforeTheyWriteWaitForEachOther(t *testing.T) {
 	})
 }
 
+// TestStatementsWithParametersWorkThroughAPooler: the server forgets nothing between a statement and its parameters.
+func TestStatementsWithParametersWorkThroughAPooler(t *testing.T) {
+	db := dbtest.Open(t, dbtest.PoolerURL(t, dbtest.URL(t, database.PostgreSQL)))
+	ctx := context.Background()
+	dbtest.AtOnce(t, 4, func(int) error {
+		_, err := db.Exec(ctx, `SELECT pg_sleep(0.05)`)
+		return err
+	})
+	if open := db.Pool().Stats().OpenConnections; open < 2 {
+		t.Fatalf("%d connections, too few to meet another one", open)
+	}
+	dbtest.Exec(t, db, `CREATE TABLE t (a int, b text, c bool, d timestamp)`)
+	for i := range 10 {
+		if _, err := db.Exec(ctx, `INSERT INTO t VALUES ($1, $2, $3, $4)`, i, "é", true, "2022-04-06 15:02:00.079"); err != nil {
+			t.Fatal(err)
+		}
+		var found []int
+		if err := db.Select(ctx, &found, `SELECT a FROM t WHERE a = $1 AND b = $2 AND c = $3`, i, "é", true); err != nil || len(found) != 1 {
+			t.Fatalf("found %v, %v", found, err)
+		}
+		err := db.Write(ctx, func(tx *sqlx.Tx) error {
+			_, err := tx.NamedExec(`UPDATE t SET c = NOT c WHERE a = :a`, map[string]any{"a": i})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestReadingUCICannotWrite(t *testing.T) {
 	db := dbtest.Open(t, dbtest.URL(t, database.PostgreSQL))
 	dbtest.Exec(t, db, `CREATE TABLE users (id int)`)

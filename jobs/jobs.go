@@ -28,40 +28,73 @@ type Jobs struct{ db *database.DB }
 // New uses the table job_request, which Migrate makes, in db.
 func New(db *database.DB) *Jobs { return &Jobs{db: db} }
 
-// Submit records that the exhaust was submitted: SUBMITTED, without any outcome. An exhaust that
+// Submit records that the exhaust was submitted: SUBMITTED, parked or not, without any outcome. An exhaust that
 // is recorded already is taken over by a later attempt of it (greater Attempts) and otherwise
 // stays as it is, so that submitting may be repeated and may come late.
 func (j *Jobs) Submit(ctx context.Context, job exhaust.Job) error {
 	return j.upsert(ctx, exhaust.Job{
 		Request: job.Request,
-		State:   exhaust.State{Status: exhaust.Submitted, Attempts: job.Attempts, UpdatedAt: job.UpdatedAt},
+		State:   exhaust.State{Status: exhaust.Submitted, Attempts: job.Attempts, Parked: job.Parked, UpdatedAt: job.UpdatedAt},
 	}, "excluded.iteration > job_request.iteration")
 }
 
 // Save records how the exhaust stands, as the workflow knows it. A record of an older attempt is
 // ignored, as is one that would take the same attempt a step back (SUBMITTED, PROCESSING, ended).
+//
+// An end takes the place of another end of the same attempt only where it was completed later, as that of a workflow which
+// was reset is: a recorder that was held up must not bring back a report that has been dropped since. Until the end, the
+// progress of an attempt is only ever raised.
 func (j *Jobs) Save(ctx context.Context, job exhaust.Job) error {
-	return j.upsert(ctx, job, `excluded.iteration > job_request.iteration
-		OR excluded.iteration = job_request.iteration AND `+stepOf("excluded.status")+` >= `+stepOf("job_request.status"))
+	if job.Status == exhaust.Failed || job.Status == exhaust.Cancelled {
+		// What a step had done that was waiting at the end, the workflow does not know.
+		raised, err := j.RaiseProgress(ctx, job.ID, job.Attempts, job.Progress)
+		if err != nil && !errors.Is(err, ErrNoJob) {
+			return err
+		}
+		job.Progress = raised
+	}
+	is, comes := stepOf("job_request.status"), stepOf("excluded.status")
+	if err := j.upsert(ctx, job, `excluded.iteration > job_request.iteration
+		OR excluded.iteration = job_request.iteration AND (`+comes+` > `+is+`
+			OR `+comes+` = `+is+` AND (`+comes+` < `+stepOfEnd+` OR excluded.dt_job_completed > job_request.dt_job_completed))`,
+	); err != nil || job.Status.HasEnded() || job.Progress.Percent == 0 {
+		return err // nothing was done yet that could raise what is recorded
+	}
+	// The upsert has kept the progress of the same attempt as it was.
+	_, err := j.RaiseProgress(ctx, job.ID, job.Attempts, job.Progress)
+	if errors.Is(err, ErrNoJob) {
+		return nil // it is older than what is recorded
+	}
+	return err
 }
 
-// SaveURLs replaces the signed URLs of an exhaust that has SUCCEEDED; ErrNoJob where there is none.
-func (j *Jobs) SaveURLs(ctx context.Context, requestID string, urls []string, receiptURL string, expiresAt time.Time) error {
-	list, err := json.Marshal(urls)
+// ofReport is the condition that a row is of an attempt and holds its report. One without a report has none to speak of.
+const ofReport = `request_id = $1 AND iteration = $2 AND report = $3 AND report <> ''`
+
+const (
+	saveURLsQuery = `UPDATE job_request SET download_urls = $4, receipt_url = $5, dt_urls_expire = $6
+		WHERE ` + ofReport + ` AND status = 'SUCCESS' AND (dt_urls_expire IS NULL OR dt_urls_expire < $6)`
+	succeededQuery = `SELECT count(*) FROM job_request WHERE ` + ofReport + ` AND status = 'SUCCESS'`
+)
+
+// SaveURLs replaces the signed URLs of an exhaust that has SUCCEEDED with those of the job, unless the row holds URLs that
+// work for as long or longer. ErrNoJob says that no such exhaust has the job's attempt and report: a job that was read
+// before another attempt, or before its report was dropped, changes nothing.
+func (j *Jobs) SaveURLs(ctx context.Context, of exhaust.Job) error {
+	doing := "save the URLs of job " + of.ID + " in"
+	urls, err := json.Marshal(of.DownloadURLs)
 	if err != nil {
-		return fmt.Errorf("job %s: %w", requestID, err)
+		return fmt.Errorf("job %s: %w", of.ID, err)
 	}
-	result, err := j.db.Exec(ctx,
-		`UPDATE job_request SET download_urls = $1, receipt_url = $2, dt_urls_expire = $3 WHERE request_id = $4 AND status = 'SUCCESS'`,
-		string(list), receiptURL, instant(expiresAt), requestID)
-	if err != nil {
-		return j.failed("save the URLs of job "+requestID+" in", err)
+	changed, err := j.change(ctx, doing, saveURLsQuery, of.ID, of.Attempts, of.Report, string(urls), of.ReceiptURL, instant(of.ExpiresAt))
+	if err != nil || changed {
+		return err
 	}
-	changed, err := result.RowsAffected()
-	if err != nil {
-		return j.failed("save the URLs of job "+requestID+" in", err)
+	var counts []int
+	if err := j.db.Select(ctx, &counts, succeededQuery, of.ID, of.Attempts, of.Report); err != nil {
+		return j.failed(doing, err)
 	}
-	if changed == 0 {
+	if counts[0] == 0 {
 		return ErrNoJob
 	}
 	return nil
@@ -105,7 +138,7 @@ func (j *Jobs) Search(ctx context.Context, s Search) ([]exhaust.Job, error) {
 const jobColumns = `request_id, tag, job_id, status, request_data, requested_by, requested_channel,
 	output_format, conversation_id, start_date, end_date, allow_empty, dt_job_submitted, dt_job_updated,
 	dt_job_completed, execution_time, iteration, err_message, may_heal, progress, report, receipt,
-	download_urls, receipt_url, dt_urls_expire`
+	download_urls, receipt_url, dt_urls_expire, parked`
 
 const newestFirst = ` ORDER BY dt_job_submitted DESC, request_id `
 
@@ -162,8 +195,10 @@ func atMost(limit int) int {
 
 // stepOf is SQL for how far a status is in the life of an exhaust.
 func stepOf(status string) string {
-	return "CASE " + status + " WHEN 'SUBMITTED' THEN 0 WHEN 'PROCESSING' THEN 1 ELSE 2 END"
+	return "CASE " + status + " WHEN 'SUBMITTED' THEN 0 WHEN 'PROCESSING' THEN 1 ELSE " + stepOfEnd + " END"
 }
+
+const stepOfEnd = "2"
 
 func (j *Jobs) upsert(ctx context.Context, job exhaust.Job, overwrite string) error {
 	row, err := rowOf(job)
@@ -180,11 +215,29 @@ var upsertQuery = func() string {
 	columns := strings.Fields(strings.ReplaceAll(jobColumns, ",", " "))
 	var updates []string
 	for _, c := range columns[1:] {
-		updates = append(updates, c+" = excluded."+c)
+		value := "excluded." + c
+		if c == "progress" {
+			value = `CASE WHEN excluded.iteration = job_request.iteration AND ` + stepOf("excluded.status") + ` < ` + stepOfEnd + `
+				THEN job_request.progress ELSE excluded.progress END`
+		}
+		updates = append(updates, c+" = "+value)
 	}
 	return `INSERT INTO job_request (` + jobColumns + `) VALUES (:` + strings.Join(columns, ", :") + `)
 		ON CONFLICT (request_id) DO UPDATE SET ` + strings.Join(updates, ", ") + ` WHERE `
 }()
+
+// change runs an UPDATE of at most one row and says whether there was one to change.
+func (j *Jobs) change(ctx context.Context, doing, query string, args ...any) (changed bool, err error) {
+	result, err := j.db.Exec(ctx, query, args...)
+	if err != nil {
+		return false, j.failed(doing, err)
+	}
+	rows, err := result.RowsAffected()
+	if err != nil {
+		return false, j.failed(doing, err)
+	}
+	return rows > 0, nil
+}
 
 func (j *Jobs) query(ctx context.Context, doing, query string, args []any) ([]exhaust.Job, error) {
 	var rows []jobRow
@@ -235,10 +288,11 @@ type jobRow struct {
 	DownloadURLs   string        `db:"download_urls"`
 	ReceiptURL     string        `db:"receipt_url"`
 	ExpiresAt      instant       `db:"dt_urls_expire"`
+	Parked         bool          `db:"parked"`
 }
 
 func rowOf(job exhaust.Job) (jobRow, error) {
-	progress, err := json.Marshal(job.Progress)
+	progress, err := progressText(job.Progress)
 	if err != nil {
 		return jobRow{}, err
 	}
@@ -267,12 +321,13 @@ func rowOf(job exhaust.Job) (jobRow, error) {
 		Attempts:       job.Attempts,
 		Message:        job.Message,
 		Retryable:      job.Retryable,
-		Progress:       string(progress),
+		Progress:       progress,
 		Report:         job.Report,
 		Receipt:        job.Receipt,
 		DownloadURLs:   string(urls),
 		ReceiptURL:     job.ReceiptURL,
 		ExpiresAt:      instant(job.ExpiresAt),
+		Parked:         job.Parked,
 	}, nil
 }
 
@@ -297,6 +352,7 @@ func (r jobRow) job() (exhaust.Job, error) {
 			Message:       r.Message,
 			Retryable:     r.Retryable,
 			Attempts:      r.Attempts,
+			Parked:        r.Parked,
 			UpdatedAt:     time.Time(r.UpdatedAt),
 			CompletedAt:   time.Time(r.CompletedAt),
 			ExecutionTime: time.Duration(r.ExecutionTime.Int64) * time.Millisecond,
@@ -306,8 +362,9 @@ func (r jobRow) job() (exhaust.Job, error) {
 		ReceiptURL: r.ReceiptURL,
 		ExpiresAt:  time.Time(r.ExpiresAt),
 	}
-	if err := json.Unmarshal([]byte(r.Progress), &job.Progress); err != nil {
-		return exhaust.Job{}, errors.New("column progress is no JSON of an exhaust's progress")
+	var err error
+	if job.Progress, err = parseProgress(r.Progress); err != nil {
+		return exhaust.Job{}, err
 	}
 	if err := json.Unmarshal([]byte(r.DownloadURLs), &job.DownloadURLs); err != nil {
 		return exhaust.Job{}, errors.New("column download_urls is no JSON list of texts")

@@ -79,6 +79,17 @@ func failed(job exhaust.Job) exhaust.Job {
 	return job
 }
 
+func parked(job exhaust.Job) exhaust.Job {
+	job.Parked = true
+	return job
+}
+
+// completedLater is the same end, but of another time.
+func completedLater(by time.Duration, job exhaust.Job) exhaust.Job {
+	job.CompletedAt = job.CompletedAt.Add(by)
+	return job
+}
+
 func attempt(n int, job exhaust.Job) exhaust.Job {
 	job.Attempts = n
 	return job
@@ -87,7 +98,7 @@ func attempt(n int, job exhaust.Job) exhaust.Job {
 func TestAJobComesBackAsItWasSaved(t *testing.T) {
 	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
 		for _, job := range []exhaust.Job{
-			submitted("A"), processing(submitted("B")), succeeded(submitted("C")), failed(attempt(3, submitted("D"))),
+			submitted("A"), parked(submitted("G")), processing(submitted("B")), succeeded(submitted("C")), failed(attempt(3, submitted("D"))),
 			{Request: exhaust.Request{ID: "E", Dataset: exhaust.PrivateExhaust, Config: json.RawMessage("{}"), SubmittedAt: morning}, State: exhaust.State{Status: exhaust.Cancelled}},
 		} {
 			save(t, jobs, job)
@@ -119,6 +130,10 @@ func TestSubmittingRecordsAFreshJobWhateverElseItIsGiven(t *testing.T) {
 		want := submitted("A")
 		want.UpdatedAt = job.UpdatedAt
 		wantJob(t, jobs, want)
+		submit(t, jobs, parked(succeeded(submitted("B"))))
+		want = parked(submitted("B"))
+		want.UpdatedAt = job.UpdatedAt
+		wantJob(t, jobs, want)
 	})
 }
 
@@ -146,12 +161,20 @@ func TestSavingNeverGoesBackInAnAttemptOrToAnOlderOne(t *testing.T) {
 		overwritten bool
 	}{
 		{"SUBMITTED then PROCESSING", submitted("A"), processing(submitted("A")), true},
+		{"SUBMITTED and parked then SUBMITTED", parked(submitted("A")), submitted("A"), true},
+		{"SUBMITTED then SUBMITTED and parked", submitted("A"), parked(submitted("A")), true},
+		{"SUBMITTED and parked then PROCESSING", parked(submitted("A")), processing(submitted("A")), true},
 		{"PROCESSING then PROCESSING", processing(submitted("A")), processing(submitted("A")), true},
 		{"PROCESSING then SUCCESS", processing(submitted("A")), succeeded(submitted("A")), true},
 		{"PROCESSING then SUBMITTED", processing(submitted("A")), submitted("A"), false},
 		{"SUCCESS then PROCESSING", succeeded(submitted("A")), processing(submitted("A")), false},
 		{"FAILED then SUBMITTED", failed(submitted("A")), submitted("A"), false},
-		{"FAILED then SUCCESS", failed(submitted("A")), succeeded(submitted("A")), true},
+		{"FAILED then SUCCESS that was completed before it", failed(submitted("A")), succeeded(submitted("A")), false},
+		{"FAILED then SUCCESS that was completed later", failed(submitted("A")), completedLater(2*time.Hour, succeeded(submitted("A"))), true},
+		{"SUCCESS then FAILED that was completed later", succeeded(submitted("A")), failed(submitted("A")), true},
+		{"SUCCESS then another SUCCESS of the same time", succeeded(submitted("A")), withURL("https://store/z", succeeded(submitted("A"))), false},
+		{"SUCCESS then SUCCESS a millisecond later", succeeded(submitted("A")), completedLater(time.Millisecond, succeeded(submitted("A"))), true},
+		{"FAILED then a later attempt's SUCCESS that was completed before it", failed(submitted("A")), attempt(1, succeeded(submitted("A"))), true},
 		{"FAILED then a later attempt SUBMITTED", failed(submitted("A")), attempt(1, submitted("A")), true},
 		{"FAILED then a later attempt PROCESSING", failed(submitted("A")), attempt(1, processing(submitted("A"))), true},
 		{"a later attempt SUBMITTED then an older SUCCESS", attempt(2, submitted("A")), attempt(1, succeeded(submitted("A"))), false},
@@ -163,34 +186,81 @@ func TestSavingNeverGoesBackInAnAttemptOrToAnOlderOne(t *testing.T) {
 				c.is.ID, c.comes.ID = fmt.Sprint(i), fmt.Sprint(i)
 				save(t, jobs, c.is)
 				save(t, jobs, c.comes)
-				if c.overwritten {
-					wantJob(t, jobs, c.comes)
-				} else {
-					wantJob(t, jobs, c.is)
+				for range 2 {
+					if c.overwritten {
+						wantJob(t, jobs, c.comes)
+					} else {
+						wantJob(t, jobs, c.is)
+					}
+					save(t, jobs, c.comes) // again, as an activity that is tried again does
 				}
 			})
 		}
 	})
 }
 
-func TestURLsAreReplacedOnASucceededJobOnly(t *testing.T) {
+// withURL is the job with that URL, which works for a day longer.
+func withURL(url string, job exhaust.Job) exhaust.Job {
+	job.DownloadURLs, job.ReceiptURL, job.ExpiresAt = []string{url}, url+".receipt.json", job.ExpiresAt.Add(24*time.Hour)
+	return job
+}
+
+func TestURLsAreReplacedOnASucceededJobOfTheSameAttemptAndReportOnly(t *testing.T) {
+	const url = "https://store/a?sig=2"
+	is := attempt(1, succeeded(submitted("A")))
+	otherReport, dropped := is, is
+	otherReport.Report = "uci-response-exhaust/A/c_response_20220407.csv"
+	dropped.Report = ""
+	withoutURLs := is
+	withoutURLs.DownloadURLs, withoutURLs.ReceiptURL, withoutURLs.ExpiresAt = []string{}, "", time.Time{}
+	cases := []struct {
+		name   string
+		is, of exhaust.Job
+		saved  bool
+		want   error
+	}{
+		{"the same attempt and report", is, is, true, nil},
+		{"the same, without URLs so far", withoutURLs, is, true, nil},
+		{"a row of a later attempt", attempt(2, is), is, false, ErrNoJob},
+		{"a row of an older attempt", attempt(0, is), is, false, ErrNoJob},
+		{"a row of another report", otherReport, is, false, ErrNoJob},
+		{"a row whose report was dropped", dropped, is, false, ErrNoJob},
+		{"no report at all", dropped, dropped, false, ErrNoJob},
+		{"a row that is PROCESSING", attempt(1, processing(submitted("A"))), is, false, ErrNoJob},
+		{"a row that FAILED", func() exhaust.Job { job := is; job.Status = exhaust.Failed; return job }(), is, false, ErrNoJob},
+	}
 	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
-		ctx := context.Background()
-		save(t, jobs, succeeded(submitted("A")))
-		save(t, jobs, processing(submitted("B")))
-		urls, expires := []string{"https://store/a?sig=2"}, morning.Add(48*time.Hour)
-		if err := jobs.SaveURLs(ctx, "A", urls, "https://store/a.receipt.json?sig=2", expires); err != nil {
-			t.Fatal(err)
+		for i, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				c.is.ID, c.of.ID = fmt.Sprint(i), fmt.Sprint(i)
+				save(t, jobs, c.is)
+				if err := jobs.SaveURLs(context.Background(), withURL(url, c.of)); !errors.Is(err, c.want) {
+					t.Errorf("got %v, want %v", err, c.want)
+				}
+				if c.saved {
+					c.is = withURL(url, c.of)
+				}
+				wantJob(t, jobs, c.is)
+			})
 		}
-		want := succeeded(submitted("A"))
-		want.DownloadURLs, want.ReceiptURL, want.ExpiresAt = urls, "https://store/a.receipt.json?sig=2", expires
-		wantJob(t, jobs, want)
-		for _, id := range []string{"B", "C"} {
-			if err := jobs.SaveURLs(ctx, id, urls, "", expires); !errors.Is(err, ErrNoJob) {
-				t.Errorf("job %s: got %v, want ErrNoJob", id, err)
+		if err := jobs.SaveURLs(context.Background(), succeeded(submitted("unknown"))); !errors.Is(err, ErrNoJob) {
+			t.Errorf("an unknown job: got %v, want ErrNoJob", err)
+		}
+	})
+}
+
+func TestURLsThatWorkLongerStay(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		is := withURL("https://store/newer", succeeded(submitted("A")))
+		save(t, jobs, is)
+		for name, expires := range map[string]time.Time{"less long": is.ExpiresAt.Add(-time.Millisecond), "as long": is.ExpiresAt} {
+			older := withURL("https://store/older", is)
+			older.ExpiresAt = expires
+			if err := jobs.SaveURLs(context.Background(), older); err != nil {
+				t.Errorf("URLs that work %s: %v", name, err)
 			}
+			wantJob(t, jobs, is)
 		}
-		wantJob(t, jobs, processing(submitted("B")))
 	})
 }
 
@@ -207,9 +277,9 @@ func TestRacingRecordsOfManyAttemptsLeaveTheLastAttempt(t *testing.T) {
 			if i%2 == 0 {
 				return jobs.Save(context.Background(), attempt(i/2, processing(submitted("A"))))
 			}
-			return jobs.Save(context.Background(), attempt(i/2, failed(submitted("A"))))
+			return jobs.Save(context.Background(), attempt(i/2, failed(processing(submitted("A")))))
 		})
-		wantJob(t, jobs, attempt(24, failed(submitted("A"))))
+		wantJob(t, jobs, attempt(24, failed(processing(submitted("A")))))
 	})
 }
 
@@ -293,6 +363,20 @@ func TestMigratingTwiceKeepsTheJobs(t *testing.T) {
 	})
 }
 
+func TestAJobOfTheReleaseBeforeIsNotParked(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		save(t, jobs, parked(submitted("A")))
+		dbtest.Exec(t, jobs.db, `ALTER TABLE job_request DROP COLUMN parked`)
+		dbtest.Exec(t, jobs.db, `DELETE FROM `+migrationsTable+` WHERE version_id = 3`)
+		if err := jobs.Migrate(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		wantJob(t, jobs, submitted("A"))
+		save(t, jobs, parked(submitted("A")))
+		wantJob(t, jobs, parked(submitted("A")))
+	})
+}
+
 func TestManyProcessesMayMigrateAtOnce(t *testing.T) {
 	for _, dialect := range []database.Dialect{database.SQLite, database.PostgreSQL} {
 		t.Run(string(dialect), func(t *testing.T) {
@@ -311,7 +395,7 @@ func TestManyProcessesMayMigrateAtOnce(t *testing.T) {
 			if err := db.Pool().Select(&versions, `SELECT version_id FROM `+migrationsTable+` ORDER BY id`); err != nil {
 				t.Fatal(err)
 			}
-			if want := []int64{0, 1, 2}; !reflect.DeepEqual(versions, want) {
+			if want := []int64{0, 1, 2, 3}; !reflect.DeepEqual(versions, want) {
 				t.Errorf("the migrations done are %v, want each once: %v", versions, want)
 			}
 			save(t, New(db), submitted("A"))

@@ -88,8 +88,6 @@ func fillPool(t *testing.T, db *database.DB) {
 }
 
 func TestWhileTheDatabaseIsAwayErrorsSaySoAndContextsEndTheWaiting(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
 	own, err := devstack.StartPostgres(context.Background(), devstack.PostgresOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +96,8 @@ func TestWhileTheDatabaseIsAwayErrorsSaySoAndContextsEndTheWaiting(t *testing.T)
 	if err := own.Stop(); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
 	address := fmt.Sprintf("127.0.0.1:%d", own.Port)
 	_, err = New(db).Job(ctx, "A")
 	dbtest.WantError(t, err, "read job A from table job_request of PostgreSQL database postgres at "+address+": dial tcp "+address+": connect: connection refused")

@@ -101,13 +101,13 @@ func (j *Jobs) WithReport(ctx context.Context, endedBefore time.Time, limit int)
 	return j.query(ctx, "select jobs with a report in", withReportQuery, []any{instant(endedBefore), atMost(limit)})
 }
 
-// DropReport records that the report of an exhaust, under the name that it had, is deleted with its receipt, and why.
-func (j *Jobs) DropReport(ctx context.Context, requestID, report, why string) error {
-	_, err := j.db.Exec(ctx,
-		`UPDATE job_request SET report = '', receipt = '', download_urls = '[]', receipt_url = '', dt_urls_expire = NULL, err_message = $1
-		WHERE request_id = $2 AND report = $3`, why, requestID, report)
-	if err != nil {
-		return j.failed("drop the report of job "+requestID+" in", err)
-	}
-	return nil
+const dropReportQuery = `UPDATE job_request
+	SET report = '', receipt = '', download_urls = '[]', receipt_url = '', dt_urls_expire = NULL, err_message = $4
+	WHERE ` + ofReport
+
+// DropReport records that the report of an attempt, under the name that the job has for it, is no longer kept, nor its
+// receipt, and why. dropped says that it was this call that did so: of several callers exactly one has claimed the report,
+// and deletes the files after it has. A row that has another attempt or another report by now stays as it is.
+func (j *Jobs) DropReport(ctx context.Context, of exhaust.Job, why string) (dropped bool, err error) {
+	return j.change(ctx, "drop the report of job "+of.ID+" in", dropReportQuery, of.ID, of.Attempts, of.Report, why)
 }

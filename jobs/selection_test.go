@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ func TestASelectionIsWhatMatchesAllOfItByAscendingId(t *testing.T) {
 			succeeded(submitted("H")), processing(submitted("I")),
 		} {
 			switch job.ID {
+			case "A":
+				job.Parked = true
 			case "B":
 				job.Dataset, job.SubmittedAt = exhaust.PrivateExhaust, morning.Add(time.Millisecond)
 			case "D":
@@ -158,15 +161,45 @@ func TestADroppedReportLeavesTheJobWithTheReason(t *testing.T) {
 		job, other := succeeded(submitted("A")), succeeded(submitted("B"))
 		save(t, jobs, job)
 		save(t, jobs, other)
-		if err := jobs.DropReport(context.Background(), "A", job.Report, "report expired on 2022-05-06"); err != nil {
-			t.Fatal(err)
-		}
+		kept := job
+		drop(t, jobs, job, true)
 		job.Report, job.Receipt, job.DownloadURLs, job.ReceiptURL = "", "", []string{}, ""
 		job.ExpiresAt, job.Message = time.Time{}, "report expired on 2022-05-06"
 		wantJob(t, jobs, job)
 		wantJob(t, jobs, other)
+		// Neither a second one who drops it, nor a record that was held up, changes anything.
+		drop(t, jobs, kept, false)
+		drop(t, jobs, job, false)
+		save(t, jobs, kept)
+		wantJob(t, jobs, job)
 		if kept, err := jobs.WithReport(context.Background(), morning.Add(time.Hour), 10); err != nil || len(kept) != 1 || kept[0].ID != "B" {
 			t.Errorf("reports that are kept: %+v, %v", kept, err)
+		}
+	})
+}
+
+// drop drops a report and demands that this was, or was not, the call that did.
+func drop(t *testing.T, jobs *Jobs, of exhaust.Job, want bool) {
+	t.Helper()
+	dropped, err := jobs.DropReport(context.Background(), of, "report expired on 2022-05-06")
+	if err != nil || dropped != want {
+		t.Errorf("dropped %t, %v; want %t", dropped, err, want)
+	}
+}
+
+func TestOfManyWhoDropAReportOneHasDroppedIt(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		save(t, jobs, succeeded(submitted("A")))
+		var claims atomic.Int32
+		dbtest.AtOnce(t, 20, func(int) error {
+			dropped, err := jobs.DropReport(context.Background(), succeeded(submitted("A")), "report erased on 2022-05-06")
+			if dropped {
+				claims.Add(1)
+			}
+			return err
+		})
+		if got := claims.Load(); got != 1 {
+			t.Errorf("%d calls dropped it, want 1", got)
 		}
 	})
 }
@@ -176,13 +209,16 @@ func TestAReportThatWasMadeAnewIsNotDropped(t *testing.T) {
 	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
 		listed := succeeded(submitted("A"))
 		save(t, jobs, listed)
+		// On the day of the listed one its name is the same.
 		anew := succeeded(attempt(1, submitted("A")))
-		anew.Report = "uci-response-exhaust/A/c_response_20220506.csv"
 		save(t, jobs, anew)
-		if err := jobs.DropReport(context.Background(), "A", listed.Report, "report expired on 2022-05-06"); err != nil {
-			t.Fatal(err)
-		}
+		drop(t, jobs, listed, false)
 		wantJob(t, jobs, anew)
+		another := completedLater(time.Hour, anew)
+		another.Report = "uci-response-exhaust/A/c_response_20220506.csv"
+		save(t, jobs, another)
+		drop(t, jobs, anew, false)
+		wantJob(t, jobs, another)
 	})
 }
 
@@ -194,6 +230,7 @@ func TestTheNightsLookUpsDoNotReadTheTableWhole(t *testing.T) {
 		}
 		fillJobs(t, jobs.db, rows)
 		dbtest.Exec(t, jobs.db, `UPDATE job_request SET status = 'SUBMITTED' WHERE iteration = 0 AND request_id LIKE '%3' AND status = 'FAILED'`)
+		dbtest.Exec(t, jobs.db, `UPDATE job_request SET parked = true WHERE status = 'SUBMITTED' AND request_id LIKE '%13'`)
 		dbtest.Exec(t, jobs.db, `UPDATE job_request SET report = '' WHERE request_id >= 'J000001000'`)
 		dbtest.Exec(t, jobs.db, `ANALYZE`)
 		statements := map[string]string{}

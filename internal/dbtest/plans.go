@@ -46,7 +46,7 @@ type planNode struct {
 
 // wholeTableScans names what the node, or one beneath it, reads from end to end.
 func (n planNode) wholeTableScans() (names []string) {
-	byIndex := strings.Contains(n.Type, "Index") && n.IndexCond != "" && (n.Filter == "" || n.ofRareStatus())
+	byIndex := strings.Contains(n.Type, "Index") && n.IndexCond != "" && (n.Filter == "" || n.ofRareStatus() || n.ofOneJob())
 	if strings.Contains(n.Type, "Scan") && !byIndex && n.Type != "Bitmap Heap Scan" && n.Type != "Subquery Scan" {
 		names = append(names, n.Type+" "+n.Relation+" "+n.Filter)
 	}
@@ -61,6 +61,9 @@ func (n planNode) wholeTableScans() (names []string) {
 func (n planNode) ofRareStatus() bool {
 	return strings.Contains(n.IndexCond, "(status = ") && !strings.Contains(n.IndexCond, "'SUCCESS'")
 }
+
+// ofOneJob reports whether the index leads to one job: then there is one row to filter.
+func (n planNode) ofOneJob() bool { return strings.HasPrefix(n.IndexCond, "(request_id = ") }
 
 var sqliteScan = regexp.MustCompile(`^SCAN (\S+)`)
 

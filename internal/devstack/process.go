@@ -33,7 +33,9 @@ type daemon struct {
 	// serves is its address, for errors.
 	serves  string
 	command []string
-	dir     string
+	// env is what it gets beside plainEnvironment.
+	env []string
+	dir string
 	// user owns the process; nil is us.
 	user *syscall.Credential
 	// stop asks it to finish; crash ends it at once without leaving anything of it behind.
@@ -200,7 +202,7 @@ func (d daemon) launch() (*process, error) {
 	}
 	defer logFile.Close()
 	cmd := exec.Command(d.command[0], d.command[1:]...)
-	cmd.Env, cmd.Dir = plainEnvironment(), d.dir
+	cmd.Env, cmd.Dir = append(plainEnvironment(), d.env...), d.dir
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	setUser(cmd, d.user)

@@ -63,6 +63,27 @@ func TestAServerEndsWithItsContext(t *testing.T) {
 	stop(t, temporal.Child)
 }
 
+func TestAProgramGetsItsEnvironmentAndEndsOnStop(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	program, err := StartProgram(t.Context(), ProgramOptions{
+		Name: "sleeper", Command: []string{"/bin/sh", "-c", `echo "$GREETING"; exec sleep 600`}, Env: []string{"GREETING=hello"},
+		Dir: dir, Serves: "sleep",
+		Ready: func(context.Context) error {
+			log, err := os.ReadFile(filepath.Join(dir, "sleeper.log"))
+			if err == nil && string(log) != "hello\n" {
+				err = fmt.Errorf("its log is %q", log)
+			}
+			return err
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop(t, program)
+	waitGone(t, program.PID())
+}
+
 func TestABusyPortIsNamed(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

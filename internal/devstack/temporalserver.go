@@ -33,6 +33,8 @@ type TemporalServerOptions struct {
 	Port int
 	// SearchAttributes are registered with type Keyword.
 	SearchAttributes []string
+	// DynamicConfig are settings of Temporal's dynamic configuration, by their names, that are not its defaults.
+	DynamicConfig map[string]string
 	// Dir is where the configuration and the log, temporal-server.log, go, and what an own
 	// PostgreSQL keeps; "" is a temporary folder removed on Stop.
 	Dir string
@@ -69,7 +71,7 @@ func StartTemporalServer(ctx context.Context, opts TemporalServerOptions) (*Temp
 		return nil, release(fmt.Errorf("start temporal-server: %w", err), owns)
 	}
 	t := &Temporal{Namespace: defaultNamespace, searchAttributes: opts.SearchAttributes}
-	plan := func(dir string) (daemon, error) { return t.planServer(program, dir, postgres, opts.Port) }
+	plan := func(dir string) (daemon, error) { return t.planServer(program, dir, postgres, opts) }
 	t.Child, err = startChild(ctx, "temporal-server", opts.Dir, plan, owns...)
 	if err != nil {
 		return nil, err
@@ -180,9 +182,9 @@ dynamicConfigClient:
 type servicePorts struct{ GRPC, Membership, HTTP int }
 
 // planServer describes a server, writes its configuration and fills in where t serves.
-func (t *Temporal) planServer(program, dir string, p *Postgres, wantPort int) (daemon, error) {
+func (t *Temporal) planServer(program, dir string, p *Postgres, opts TemporalServerOptions) (daemon, error) {
 	fail := func(err error) (daemon, error) { return daemon{}, fmt.Errorf("start temporal-server: %w", err) }
-	port, err := takePort("temporal-server", wantPort)
+	port, err := takePort("temporal-server", opts.Port)
 	if err != nil {
 		return daemon{}, err
 	}
@@ -207,6 +209,9 @@ func (t *Temporal) planServer(program, dir string, p *Postgres, wantPort int) (d
 	var dynamic strings.Builder
 	for _, setting := range dynamicConfig {
 		fmt.Fprintf(&dynamic, "%s:\n  - value: %s\n", setting.key, setting.value)
+	}
+	for key, value := range opts.DynamicConfig {
+		fmt.Fprintf(&dynamic, "%s:\n  - value: %s\n", key, value)
 	}
 	if err := os.WriteFile(dynamicConfigFile, []byte(dynamic.String()), 0o644); err != nil {
 		return fail(err)

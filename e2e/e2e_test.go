@@ -36,7 +36,7 @@ var stacks = map[string]func(testing.TB) *e2etest.Stack{
 		return s
 	}),
 	"production": e2etest.Shared(func(t testing.TB) *e2etest.Stack {
-		s := startProduction(t)
+		s := e2etest.StartProduction(t, e2etest.TemporalServer(t))
 		fill(t, s.Registry)
 		fill(t, s.OlderRegistry)
 		return s

@@ -103,7 +103,7 @@ func TestAnObjectThatCannotBeReadIsWaitedFor(t *testing.T) {
 		return attempt
 	}
 	until(t, w, time.Minute, "it was tried three times", func(j e2etest.Job) bool { return j.Status == "PROCESSING" && maxAttempt() >= 3 })
-	if j := w.Read(t); !strings.HasPrefix(j.Progress.Waiting, "reading the telemetry failed; tried ") {
+	if j := w.Read(t); !strings.HasPrefix(j.Progress.Waiting, "telemetry store: a symbolic link leads to nothing inside it; tried ") {
 		t.Errorf("it waits for %q", j.Progress.Waiting)
 	}
 	e2etest.Must(t, os.Rename(file+".away", file+".mounted"))
@@ -251,11 +251,12 @@ func TestAWorkerThatDiesIsReplacedAndTheFileIsTheSame(t *testing.T) {
 		}
 
 		building := d.StartWorker(t)
-		until(t, w, 2*time.Minute, "the CSV is built", func(j e2etest.Job) bool {
-			return j.Progress.Phase == "BUILDING" && d.isWorking(t, w.ID, "BuildCSV")
+		isBuilding := func(j e2etest.Job) bool { return j.Progress.Phase == "JOINING" || j.Progress.Phase == "BUILDING" }
+		until(t, w, 2*time.Minute, "the report is built", func(j e2etest.Job) bool {
+			return isBuilding(j) && d.isWorking(t, w.ID, "BuildReport")
 		})
 		building.Kill(t)
-		if j := w.Read(t); j.Status != "PROCESSING" || j.Progress.Phase != "BUILDING" {
+		if j := w.Read(t); j.Status != "PROCESSING" || !isBuilding(j) {
 			t.Fatalf("the worker had gone on to %s, %s before it was killed", j.Status, j.Progress.Phase)
 		}
 		for _, name := range d.Reports.Names(t) {
@@ -271,7 +272,7 @@ func TestAWorkerThatDiesIsReplacedAndTheFileIsTheSame(t *testing.T) {
 		}
 		d.workflowStatus(t, w.ID)
 		events, _ := d.history(t, w.ID)
-		for _, activity := range []string{"FetchTelemetry", "BuildCSV"} {
+		for _, activity := range []string{"FetchTelemetry", "BuildReport"} {
 			if numbers := attempts(events, activity); !slices.Equal(numbers, []int32{2}) {
 				t.Errorf("%s took the attempts %v, want one activity with its second attempt", activity, numbers)
 			}

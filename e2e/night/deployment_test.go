@@ -1,7 +1,7 @@
 // Package night tests what Data Exhaust does at night, and what an operator does for it by day, on the
 // parts of production: Temporal's server on PostgreSQL, the api, the worker and the starter as
-// processes of their own. No test waits for a clock: schedules are triggered, and times in the database
-// are moved.
+// processes of their own. Schedules are triggered, and times in the database are moved: no test waits for a
+// clock but for that of EXHAUST_NIGHTLY_WATCH.
 package night
 
 import (
@@ -38,7 +38,11 @@ type deployment struct{ *e2etest.Deployment }
 // prepare makes a deployment of which nothing runs yet.
 func prepare(t *testing.T, settings ...string) deployment {
 	t.Helper()
-	s := startTenant(t)
+	return prepareOn(t, startTenant(t), settings...)
+}
+
+func prepareOn(t *testing.T, s *e2etest.Stack, settings ...string) deployment {
+	t.Helper()
 	s.Registry.AddConversation(t, bot, "Helpdesk", channel, "", "")
 	s.Registry.AddConversation(t, silent, "Silent", channel, "", "")
 	s.Registry.Exec(t, `INSERT INTO users VALUES ($1, '{"device":{"consent":true}}')`, device)
@@ -51,11 +55,14 @@ func prepare(t *testing.T, settings ...string) deployment {
 
 // startTenant gives the test a Temporal namespace and a database of its own on the servers of
 // production. Stores are folders.
-func startTenant(t *testing.T) *e2etest.Stack {
+func startTenant(t *testing.T, parts ...func(*testing.T, *e2etest.Stack)) *e2etest.Stack {
 	t.Helper()
 	name := e2etest.Serial("tenant")
 	s := &e2etest.Stack{Temporal: e2etest.TemporalServer(t), Postgres: e2etest.Postgres(t)}
 	s.Env = s.Settings(name, name, name)
+	for _, add := range parts {
+		add(t, s)
+	}
 	s.Jobs = s.CreateDatabase(t, name, e2etest.OlderSchema)
 	s.Registry = e2etest.OlderRegistry(s.Jobs)
 	s.OlderRegistry = s.Registry
@@ -201,11 +208,19 @@ func (d deployment) produce(t *testing.T, tag string) e2etest.Job {
 type summary struct {
 	Began, Ended                                   time.Time
 	Ran, Retried, Success, Failed, Cancelled, Rows int
+	Earlier                                        int
 	Bytes                                          int64
 	Slowest                                        *outcome
 	Failures                                       []outcome
-	Deleted                                        struct{ Reports, Staged, Unnamed int }
+	StillRunning                                   []running
+	Deleted                                        struct{ Reports, Staged, Unnamed, Failed int }
 	Problems                                       []string
+}
+
+// running is an exhaust that had not ended when the night did.
+type running struct {
+	RequestID, Waiting string
+	At                 time.Time
 }
 
 type outcome struct {
@@ -216,10 +231,20 @@ type outcome struct {
 // beginNight triggers the schedule and gives the id of the night's workflow.
 func (d deployment) beginNight(t *testing.T) string {
 	t.Helper()
-	schedule := d.Client.ScheduleClient().GetHandle(t.Context(), "exhaust-nightly")
 	before := d.nights(t)
+	d.trigger(t)
+	return d.nightAfter(t, before)
+}
+
+func (d deployment) trigger(t *testing.T) {
+	t.Helper()
+	schedule := d.Client.ScheduleClient().GetHandle(t.Context(), "exhaust-nightly")
 	e2etest.Must(t, schedule.Trigger(t.Context(), client.ScheduleTriggerOptions{}))
-	var id string
+}
+
+// nightAfter waits for the night that comes after these.
+func (d deployment) nightAfter(t *testing.T, before []string) (id string) {
+	t.Helper()
 	e2etest.Eventually(t, time.Minute, "the schedule starts the night", func() bool {
 		now := d.nights(t)
 		if len(now) > len(before) {

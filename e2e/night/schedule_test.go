@@ -20,8 +20,8 @@ func TestTheScheduleIsMadeOnceKeptPausedAndBroughtUpToDate(t *testing.T) {
 	second.WaitForLog(t, "worker is running")
 	d.wantSchedules(t, []string{"exhaust-nightly"})
 	d.wantSchedule(t, nightSchedule{
-		When: "02:00 Asia/Kolkata", Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchUp: 24 * time.Hour, Workflow: "Nightly",
-		Note: "runs the exhausts that wait for the night, retries, deletes what has expired",
+		When: "02:00 Asia/Kolkata", Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE, CatchUp: 24 * time.Hour, Workflow: "Nightly",
+		Note: "releases the exhausts that wait for the night, retries, deletes what has expired",
 	})
 
 	schedule := d.Client.ScheduleClient().GetHandle(t.Context(), "exhaust-nightly")
@@ -31,7 +31,7 @@ func TestTheScheduleIsMadeOnceKeptPausedAndBroughtUpToDate(t *testing.T) {
 	d.Launch(t, "worker", "EXHAUST_NIGHTLY_CRON=30 1 * * *", "EXHAUST_TIMEZONE=UTC").WaitForLog(t, "worker is running")
 	d.wantSchedules(t, []string{"exhaust-nightly"})
 	d.wantSchedule(t, nightSchedule{
-		When: "01:30 UTC", Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchUp: 24 * time.Hour, Workflow: "Nightly",
+		When: "01:30 UTC", Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE, CatchUp: 24 * time.Hour, Workflow: "Nightly",
 		Paused: true, Note: "the store is being moved",
 	})
 }

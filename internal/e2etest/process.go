@@ -16,16 +16,26 @@ import (
 // binaries is the folder of api, worker and starter.
 var binaries = Shared(func(t testing.TB) *string {
 	folder := filepath.Join(Scratch, "bin")
+	build(t, folder, "data-exhaust/api", "data-exhaust/worker", "data-exhaust/starter")
+	return &folder
+})
+
+// Build builds a program of a test's own, which [Deployment.Launch] starts by the last segment of its package.
+func Build(t testing.TB, program string) {
+	t.Helper()
+	build(t, *binaries(t), program)
+}
+
+func build(t testing.TB, folder string, programs ...string) {
+	t.Helper()
 	args := []string{"build", "-o", folder + "/"}
 	if HasRaceDetector {
 		args = append(args, "-race")
 	}
-	build := exec.Command("go", append(args, "data-exhaust/api", "data-exhaust/worker", "data-exhaust/starter")...)
-	if output, err := build.CombinedOutput(); err != nil {
+	if output, err := exec.Command("go", append(args, programs...)...).CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, output)
 	}
-	return &folder
-})
+}
 
 // command is a program with these settings and nothing else of the environment that matters to it.
 func command(t testing.TB, binary string, env []string, args ...string) *exec.Cmd {
@@ -81,6 +91,7 @@ func launch(t testing.TB, binary string, env []string) *Process {
 	}()
 	t.Cleanup(func() {
 		if !p.IsEnded() {
+			p.Wake(t)
 			p.Terminate(t)
 		}
 		if log := p.Log(t); strings.Contains(log, "WARNING: DATA RACE") {
@@ -114,6 +125,20 @@ func (p *Process) Kill(t testing.TB) {
 	t.Helper()
 	Must(t, p.cmd.Process.Kill())
 	<-p.done
+}
+
+// Freeze stops the process as a machine that is suspended would; Wake lets it go on, as if no time had passed.
+func (p *Process) Freeze(t testing.TB) {
+	t.Helper()
+	Must(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+}
+
+// Wake lets a process go on that was frozen; to another one it does nothing.
+func (p *Process) Wake(t testing.TB) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGCONT); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Error(err)
+	}
 }
 
 // Terminate sends SIGTERM and waits until the process has ended, which has to be with exit code 0 and

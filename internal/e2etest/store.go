@@ -2,6 +2,7 @@ package e2etest
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,7 +48,37 @@ func (s Store) Put(t testing.TB, name string, content []byte) {
 	Must(t, os.WriteFile(s.File(name), content, 0o644))
 }
 
-// Names lists everything that the store holds, temporary files too, in order.
+// Content is what an object holds.
+func (s Store) Content(t testing.TB, name string) []byte {
+	t.Helper()
+	if s.Blobs == nil {
+		content, err := os.ReadFile(s.File(name))
+		Must(t, err)
+		return content
+	}
+	stream, err := s.Blobs.DownloadStream(t.Context(), s.Container, s.Prefix+"/"+name, nil)
+	Must(t, err)
+	defer stream.Body.Close()
+	content, err := io.ReadAll(stream.Body)
+	Must(t, err)
+	return content
+}
+
+// Remove removes an object.
+func (s Store) Remove(t testing.TB, name string) {
+	t.Helper()
+	if s.Blobs == nil {
+		Must(t, os.Remove(s.File(name)))
+		return
+	}
+	_, err := s.Blobs.DeleteBlob(t.Context(), s.Container, s.Prefix+"/"+name, nil)
+	Must(t, err)
+}
+
+// lockFile is what a folder keeps in which anything was written or deleted.
+const lockFile = ".tmp/lock"
+
+// Names lists everything that the store holds, temporary files too but for the lock file, in order.
 func (s Store) Names(t testing.TB) (names []string) {
 	t.Helper()
 	if s.Blobs == nil {
@@ -55,7 +86,7 @@ func (s Store) Names(t testing.TB) (names []string) {
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil
 			}
-			if err == nil && !entry.IsDir() {
+			if err == nil && !entry.IsDir() && name != lockFile {
 				names = append(names, name)
 			}
 			return err

@@ -12,10 +12,10 @@ starter_flags := $(if $(STACK),--stack=$(STACK))
 # FUZZTIME is how long each fuzz test runs.
 FUZZTIME ?= 30s
 
-.PHONY: help demo dev test lint build bench fuzz
+.PHONY: help demo dev test chaos lint build bench load load-night fuzz
 
 help: ## List what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Make both exhausts from sample data (STACK=production for real parts)
 	go run ./starter demo $(starter_flags)
@@ -33,6 +33,10 @@ test: ## Run every test on real servers, those of concurrent code with the race 
 	go test -race -p 2 -timeout 20m $$(grep -E '^data-exhaust/($(concurrent))(/|$$)' <<< "$$packages"); \
 	go test -p 2 -timeout 20m $$(grep -vE '^data-exhaust/($(concurrent))(/|$$)' <<< "$$packages")
 
+chaos: ## Stop, kill and cut off workers at every point of every activity
+	$(tool) temporal-server temporal-sql-tool azurite-blob > /dev/null
+	go test -timeout 90m -parallel 8 ./e2e/attempts -all
+
 lint: ## Check format, vet, staticcheck, and that workflows are deterministic
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
@@ -44,6 +48,12 @@ build: ## Build api, worker and starter into bin/
 
 bench: ## Run every benchmark
 	go test -run '^$$' -bench . -benchmem -p 1 -timeout 60m ./...
+
+load: ## Measure the rate of small exhausts and the time of one, on the production stack
+	go run ./bench/load
+
+load-night: ## Measure the time of an exhaust while the night runs, on the production stack
+	go run ./bench/load night
 
 fuzz: ## Run every fuzz test for FUZZTIME (30s)
 	@go test -list '^Fuzz' ./... \

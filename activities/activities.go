@@ -6,13 +6,12 @@ package activities
 import (
 	"context"
 	"crypto/ed25519"
-	"errors"
-	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
-	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/activity"
 
 	"data-exhaust/blob"
 	"data-exhaust/exhaust"
@@ -25,12 +24,19 @@ import (
 type Activities struct {
 	deps     Dependencies
 	settings Settings
-	// scans and builds bound how much is read and written at a time: each takes a core and some memory.
-	scans, builds slots
+	// earlier bounds the long steps that a release before the queues of long steps has put into that of short ones.
+	earlier chan struct{}
+	// isKeySaved is set once the public key of receipts is kept.
+	isKeySaved atomic.Bool
 }
 
 // Dependencies are the stores that the activities read and write.
 type Dependencies struct {
+	// Confirm asks whether the attempt that runs in ctx is still the current one, as AskTemporal does; nil is AskTemporal.
+	// A yes is good for ConfirmedFor.
+	Confirm      func(ctx context.Context, details any) error
+	ConfirmedFor time.Duration
+
 	UCI       UCI
 	Jobs      Jobs
 	Telemetry blob.Store
@@ -61,6 +67,13 @@ type Settings struct {
 	CSV           report.Options
 	// SettleTime is how long a telemetry object has been left alone before it is taken for damaged.
 	SettleTime time.Duration
+	// ShortQueue is the task queue of short steps; "" where it does not matter.
+	ShortQueue string
+	// InlineObjects is how many telemetry objects an exhaust has at the most whose names travel through Temporal and are not
+	// staged: about 150 bytes each.
+	InlineObjects int
+	// DevicesInMemory is how many devices BuildReport keeps in memory, at about 200 bytes each, rather than to stage them.
+	DevicesInMemory int
 	// Cipher reveals phone numbers; nil keeps them hidden.
 	Cipher exhaust.PhoneCipher
 	// ReceiptKey signs receipts, Version is the code's version that they name.
@@ -70,65 +83,24 @@ type Settings struct {
 
 // New makes the activities that a worker registers.
 func New(deps Dependencies, settings Settings) *Activities {
-	cores := runtime.GOMAXPROCS(0)
-	return &Activities{deps: deps, settings: settings, scans: make(slots, cores), builds: make(slots, cores)}
+	if deps.Confirm == nil {
+		deps.Confirm, deps.ConfirmedFor = AskTemporal, confirmedFor
+	}
+	deps.UCI, deps.Jobs = registryOf{deps.UCI}, jobsOf{deps.Jobs}
+	return &Activities{deps: deps, settings: settings, earlier: make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
 
-// slots bounds how many activities do something at a time.
-type slots chan struct{}
-
-// take waits for a slot and returns the function that frees it.
-func (s slots) take(ctx context.Context, h *heartbeater) (free func(), err error) {
-	select {
-	case s <- struct{}{}:
-		return func() { <-s }, nil
-	default:
+// takeEarlier waits for its turn, where a long step comes by the queue of short ones, and returns the function that ends it.
+func (a *Activities) takeEarlier(ctx context.Context) (free func(), err error) {
+	if a.settings.ShortQueue == "" || activity.GetInfo(ctx).TaskQueue != a.settings.ShortQueue {
+		return func() {}, nil
 	}
-	h.isWaiting.Store(true)
-	defer h.isWaiting.Store(false)
 	select {
-	case s <- struct{}{}:
-		return func() { <-s }, nil
+	case a.earlier <- struct{}{}:
+		return func() { <-a.earlier }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-}
-
-// Failure types, which a workflow can tell apart.
-const (
-	// NoConversation, NoData, CorruptTelemetry, BadRange, StoreRefused and Unbalanced end an exhaust at once: no retry can
-	// help.
-	NoConversation   = "NoConversation"
-	NoData           = "NoData"
-	CorruptTelemetry = "CorruptTelemetry"
-	BadRange         = "BadRange"
-	// StoreRefused says that a store refuses for a reason that no waiting heals.
-	StoreRefused = "StoreRefused"
-	// Unbalanced says that counts which were kept independently of each other disagree.
-	Unbalanced = "Unbalanced"
-	// StillWritten says that a telemetry object changes. Another exhaust of the same days may succeed later.
-	StillWritten = "StillWritten"
-	// StagingGone says that files are missing which an earlier step had staged, or that another release staged them.
-	StagingGone = "StagingGone"
-	// Stopping says that the worker is being stopped and hands the activity back.
-	Stopping = "WorkerStopping"
-)
-
-// NonRetryable is a failure that no retry heals. The sentence is for the exhaust's owner.
-func NonRetryable(kind, format string, args ...any) error {
-	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), kind, nil)
-}
-
-// stagingError turns the absence of a staged file into a failure that the workflow knows how to mend, and what no waiting
-// heals into one that ends the exhaust.
-func stagingError(err error) error {
-	if permanent, ok := errors.AsType[*blob.PermanentError](err); ok {
-		return NonRetryable(StoreRefused, "the reports store refuses what is staged: %s", permanent.Reason)
-	}
-	if errors.Is(err, blob.ErrNotFound) {
-		return NonRetryable(StagingGone, "%v", err)
-	}
-	return err
 }
 
 // segmentFormat is that of the staged segments. A segment of another format, which another release has staged for an
@@ -144,12 +116,4 @@ func checkFormat(segments []SegmentRange) error {
 		}
 	}
 	return nil
-}
-
-// storeError says what could not be done with a store. It ends the exhaust where no waiting heals that.
-func storeError(err error, failed string) error {
-	if permanent, ok := errors.AsType[*blob.PermanentError](err); ok {
-		return NonRetryable(StoreRefused, "%s: %s", failed, permanent.Reason)
-	}
-	return fmt.Errorf("%s: %w", failed, err)
 }

@@ -12,29 +12,20 @@ import (
 )
 
 // Every exhaust balances, or leaves no file (contract section 6). The counts that are compared were kept by different
-// code on different data: PlanFetch counts what was listed, a scan what it read and matched, JoinDevices what the index
-// holds and how many devices there are before it looks them up, BuildCSV the repeats that it drops, and the CSV writer
-// its records.
+// code on different data: planning counts what was listed, a scan what it read and matched, joining what the index holds
+// and how many devices there are before it looks them up, building the repeats that it drops, and the CSV writer its
+// records.
 
-// Counts is what the steps before BuildCSV counted.
+// Counts is what PlanExhaust and FetchTelemetry counted.
 type Counts struct {
 	// ObjectsListed are those of PlanFetch's parts, ObjectsRead those that were scanned.
 	ObjectsListed int `json:"objectsListed,omitempty"`
 	ObjectsRead   int `json:"objectsRead,omitempty"`
 	// BytesListed is what the sizes of the objects add up to, BytesRead what came out of the store.
-	BytesListed int64 `json:"bytesListed,omitempty"`
-	BytesRead   int64 `json:"bytesRead,omitempty"`
-	// EventsMatched and LinesSkipped are the scans', EventsIndexed those in the index.
+	BytesListed   int64 `json:"bytesListed,omitempty"`
+	BytesRead     int64 `json:"bytesRead,omitempty"`
 	EventsMatched int64 `json:"eventsMatched,omitempty"`
-	EventsIndexed int64 `json:"eventsIndexed,omitempty"`
 	LinesSkipped  int64 `json:"linesSkipped,omitempty"`
-	// Repeats are those of the index; RepeatSegments counts the staged segments of repeats.
-	Repeats        int64 `json:"repeats,omitempty"`
-	RepeatSegments int   `json:"repeatRuns,omitempty"`
-	// Devices are those that conversed or are registered, Unknown those of them that the registry does not know.
-	Devices           int64 `json:"devices,omitempty"`
-	Unknown           int64 `json:"unknown,omitempty"`
-	ConsentUnreadable int64 `json:"consentUnreadable,omitempty"`
 }
 
 func unbalanced(format string, args ...any) error {
@@ -43,7 +34,7 @@ func unbalanced(format string, args ...any) error {
 
 // checkBalance compares what was written with what the steps before counted.
 func (b *builder) checkBalance() error {
-	c := &b.in.Counts
+	c, joined := &b.in.Counts, b.joined
 	rows := b.csv.Records() - 1 // without the header
 	switch {
 	case rows != b.built.RowsWritten:
@@ -52,18 +43,18 @@ func (b *builder) checkBalance() error {
 		return unbalanced("%d telemetry objects were listed, %d were read", c.ObjectsListed, c.ObjectsRead)
 	case c.BytesRead != c.BytesListed:
 		return unbalanced("%d bytes of telemetry were listed, %d were read", c.BytesListed, c.BytesRead)
-	case c.EventsIndexed != c.EventsMatched:
-		return unbalanced("%d events matched, %d were indexed", c.EventsMatched, c.EventsIndexed)
+	case joined.Events != c.EventsMatched:
+		return unbalanced("%d events matched, %d were indexed", c.EventsMatched, joined.Events)
 	}
 	if b.in.Request.Dataset == exhaust.PrivateExhaust {
-		if c.Devices != rows+c.Unknown {
-			return unbalanced("%d devices, but %d rows and %d unknown devices", c.Devices, rows, c.Unknown)
+		if joined.Devices != rows+joined.Unknown {
+			return unbalanced("%d devices, but %d rows and %d unknown devices", joined.Devices, rows, joined.Unknown)
 		}
 		return nil
 	}
 	switch {
-	case b.built.Repeats != c.Repeats:
-		return unbalanced("%d repeats were found, %d were dropped", c.Repeats, b.built.Repeats)
+	case b.built.Repeats != joined.Repeats:
+		return unbalanced("%d repeats were found, %d were dropped", joined.Repeats, b.built.Repeats)
 	case c.EventsMatched != rows+b.built.Repeats+b.built.RowsUnknownDevice:
 		return unbalanced("%d events matched, but %d rows, %d repeats and %d rows of unknown devices",
 			c.EventsMatched, rows, b.built.Repeats, b.built.RowsUnknownDevice)
@@ -95,13 +86,18 @@ func (b *builder) checkRead(ctx context.Context) (receipt.Telemetry, error) {
 // objectsRead yields what was read of each telemetry object, in the order of the parts.
 func (b *builder) objectsRead(ctx context.Context) iter.Seq2[receipt.Object, error] {
 	return func(yield func(receipt.Object, error) bool) {
+		for _, object := range b.in.ReadInline {
+			if !yield(object, nil) {
+				return
+			}
+		}
 		for _, name := range segmentNames(b.in.Staging, b.in.Read, readKind) {
 			err := segments.Read(ctx, b.store, name, func(record []byte) error {
 				o, err := readObjectRead(record)
 				if err != nil {
 					return err
 				}
-				if !yield(receipt.Object{Name: o.name, ETag: o.etag, Bytes: o.bytes, Lines: o.lines, Skipped: o.skipped, Matched: o.matched}, nil) {
+				if !yield(o.forReceipt(), nil) {
 					return io.EOF
 				}
 				return nil
@@ -117,22 +113,25 @@ func (b *builder) objectsRead(ctx context.Context) iter.Seq2[receipt.Object, err
 	}
 }
 
-// writeReceipt writes the receipt of a file that is there.
-func (a *Activities) writeReceipt(ctx context.Context, b *builder, read receipt.Telemetry, written receipt.File) (err error) {
-	// The public key has to be known before anybody can hold a receipt that needs it.
+// saveReceiptKey makes the public key known, once a process.
+func (a *Activities) saveReceiptKey(ctx context.Context) error {
+	if a.isKeySaved.Load() {
+		return nil
+	}
 	if err := a.deps.Jobs.SaveReceiptKey(ctx, receipt.Public(a.settings.ReceiptKey)); err != nil {
 		return err
 	}
-	file, err := a.deps.Reports.Create(ctx, b.built.Receipt, "application/json")
-	if err != nil {
-		return storeError(err, "the receipt cannot be written")
+	a.isKeySaved.Store(true)
+	return nil
+}
+
+// writeReceipt writes the receipt of the report, and does not commit it.
+func (b *builder) writeReceipt(ctx context.Context, file io.Writer, read receipt.Telemetry, written receipt.File) error {
+	in, joined := &b.in, b.joined
+	listedAt := in.ListedAt
+	if !in.Request.UsesTelemetry() {
+		listedAt = joined.ListedAt
 	}
-	defer func() {
-		if err != nil {
-			_ = file.Abort() // the error that led here is the one to report
-		}
-	}()
-	in, c := &b.in, &b.in.Counts
 	head := receipt.Receipt{
 		Request: receipt.Request{
 			ID: in.Request.ID, Dataset: string(in.Request.Dataset), Tag: in.Request.Tag, Channel: in.Request.Channel,
@@ -141,29 +140,23 @@ func (a *Activities) writeReceipt(ctx context.Context, b *builder, read receipt.
 		Conversation: receipt.Conversation{ID: in.Conversation.ID, Name: in.Conversation.Name},
 		StartDate:    string(in.StartDate),
 		EndDate:      string(in.EndDate),
-		Code:         a.settings.Version,
-		CompleteAsOf: in.ListedAt.UTC(),
+		Code:         b.settings.Version,
+		CompleteAsOf: listedAt.UTC(),
 		CreatedAt:    time.Now().UTC(),
 		File:         written,
 		Telemetry:    read,
 		Losses: receipt.Losses{
 			LinesSkipped:      read.Skipped,
-			Repeats:           c.Repeats,
+			Repeats:           joined.Repeats,
 			RowsUnknownDevice: b.built.RowsUnknownDevice,
-			ConsentUnreadable: c.ConsentUnreadable,
+			ConsentUnreadable: joined.ConsentUnreadable,
 			AnswersWithheld:   b.withheld,
 			NumbersHidden:     b.hidden,
 			Undecryptable:     b.built.Undecryptable,
 		},
 	}
 	if in.Request.Dataset == exhaust.PrivateExhaust {
-		head.Losses.RowsUnknownDevice = c.Unknown
+		head.Losses.RowsUnknownDevice = joined.Unknown
 	}
-	if err := receipt.Write(file, head, b.objectsRead(ctx), a.settings.ReceiptKey); err != nil {
-		return storeError(err, "the receipt cannot be written")
-	}
-	if err := file.Commit(); err != nil {
-		return storeError(err, "the receipt cannot be written")
-	}
-	return nil
+	return receipt.Write(file, head, b.objectsRead(ctx), b.settings.ReceiptKey)
 }

@@ -116,6 +116,7 @@ func TestCountsThatDoNotBalanceLeaveNoFile(t *testing.T) {
 		dataset exhaust.Dataset
 		// fault changes what the steps before counted.
 		fault func(c *activities.Counts)
+		join  func(j *activities.Joined)
 		// lose changes what they staged.
 		lose func(r *rig, in *activities.BuildInput)
 		want string
@@ -126,11 +127,11 @@ func TestCountsThatDoNotBalanceLeaveNoFile(t *testing.T) {
 			want: "counts do not balance: 100 bytes of telemetry were listed, 99 were read"},
 		"an event was not indexed": {fault: func(c *activities.Counts) { c.EventsMatched++ },
 			want: "counts do not balance: 9 events matched, 8 were indexed"},
-		"an event was indexed that did not match": {fault: func(c *activities.Counts) { c.EventsIndexed++ },
+		"an event was indexed that did not match": {join: func(j *activities.Joined) { j.Events++ },
 			want: "counts do not balance: 8 events matched, 9 were indexed"},
-		"a repeat was not dropped": {fault: func(c *activities.Counts) { c.Repeats++ },
+		"a repeat was not dropped": {join: func(j *activities.Joined) { j.Repeats++ },
 			want: "counts do not balance: 3 repeats were found, 2 were dropped"},
-		"the list of repeats is lost": {lose: func(r *rig, in *activities.BuildInput) { in.Counts.RepeatSegments = 0 },
+		"the list of repeats is lost": {lose: func(r *rig, in *activities.BuildInput) { in.Joined.RepeatSegments = 0 },
 			want: "counts do not balance: 2 repeats were found, 1 were dropped"},
 		"a segment of events is lost": {lose: func(r *rig, in *activities.BuildInput) { in.Segments = nil },
 			want: "counts do not balance: 2 repeats were found, 0 were dropped"},
@@ -138,15 +139,15 @@ func TestCountsThatDoNotBalanceLeaveNoFile(t *testing.T) {
 			want: "counts do not balance: 3 telemetry objects were read"},
 		"a line was skipped and not counted": {fault: func(c *activities.Counts) { c.LinesSkipped-- },
 			want: "counts do not balance: 3 telemetry objects were read"},
-		"a known device is forgotten": {dataset: exhaust.PrivateExhaust, fault: func(c *activities.Counts) { c.Devices++ },
+		"a known device is forgotten": {dataset: exhaust.PrivateExhaust, join: func(j *activities.Joined) { j.Devices++ },
 			want: "counts do not balance: 7 devices, but 4 rows and 2 unknown devices"},
 		"what is known of the devices is lost": {lose: func(r *rig, in *activities.BuildInput) {
 			none := func(func([]byte) error) error { return nil }
-			if err := segments.Write(r.t.Context(), r.reportStore, staging+"devices", none); err != nil {
+			if err := segments.Write(r.t.Context(), r.reportStore, staging+"devices-"+in.Joined.Attempt, none); err != nil {
 				r.t.Fatal(err)
 			}
 		}, want: "counts do not balance: 6 devices, 2 of them unknown, but 0 are staged"},
-		"an unknown device is forgotten": {dataset: exhaust.PrivateExhaust, fault: func(c *activities.Counts) { c.Unknown-- },
+		"an unknown device is forgotten": {dataset: exhaust.PrivateExhaust, join: func(j *activities.Joined) { j.Unknown-- },
 			want: "counts do not balance: 6 devices, but 4 rows and 1 unknown devices"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,6 +163,9 @@ func TestCountsThatDoNotBalanceLeaveNoFile(t *testing.T) {
 			r.joinInto(&in)
 			if test.fault != nil {
 				test.fault(&in.Counts)
+			}
+			if test.join != nil {
+				test.join(in.Joined)
 			}
 			if test.lose != nil {
 				test.lose(r, &in)
@@ -228,7 +232,7 @@ func TestAReceiptThatCannotBeWrittenIsWrittenByTheNextAttempt(t *testing.T) {
 	r.joinInto(&in)
 	r.deps.Reports = noReceipts{r.reportStore}
 	_, err := runOf[activities.Built](r, activities.New(r.deps, r.settings), r.BuildCSV, in)
-	if failure := applicationError(t, err); failure.NonRetryable() || !strings.HasPrefix(failure.Message(), "the receipt cannot be written: ") {
+	if failure := applicationError(t, err); failure.NonRetryable() || failure.Type() != activities.Unavailable || failure.Message() != "reports store: it failed" {
 		t.Errorf("got %v", failure)
 	}
 	built := must[activities.Built](r, r.BuildCSV, in)

@@ -3,21 +3,22 @@ package activities
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"data-exhaust/activities/segments"
+	"data-exhaust/blob"
 	"data-exhaust/exhaust"
 	"data-exhaust/receipt"
 	"data-exhaust/report"
 	"data-exhaust/telemetry"
 )
 
-// BuildInput says which file to write.
+// BuildInput says which report to make.
 type BuildInput struct {
 	Request      exhaust.Request      `json:"request"`
 	Conversation exhaust.Conversation `json:"conversation"`
@@ -28,21 +29,27 @@ type BuildInput struct {
 	Segments  []SegmentRange `json:"runs,omitempty"`
 	// Read names the staged lists of the telemetry objects that were read.
 	Read []SegmentRange `json:"read,omitempty"`
+	// ReadInline are those that stand in no staged list.
+	ReadInline []receipt.Object `json:"readInline,omitempty"`
 	// Counts is what the steps before counted.
 	Counts Counts `json:"counts"`
+	// Joined is what JoinDevices staged; BuildReport does that itself.
+	Joined *Joined `json:"joined,omitempty"`
 	// Attempts counts the exhaust's attempts before this one.
 	Attempts int `json:"attempts,omitempty"`
-	// ListedAt is when the telemetry, or who is registered, was listed.
+	// ListedAt is when the telemetry was listed.
 	ListedAt time.Time `json:"listedAt,omitzero"`
 	// Completed is when the exhaust was completed, for the file's name.
 	Completed time.Time `json:"completed"`
 }
 
-// Built is the file that was written.
+// Built is the report that was made.
 type Built struct {
 	Report string `json:"report"`
-	// Receipt is the name of the file's receipt.
-	Receipt     string `json:"receipt,omitempty"`
+	// Receipt is the name of the report's receipt.
+	Receipt string `json:"receipt,omitempty"`
+	// Joined counts the devices and the repeats that were found.
+	Joined      Joined `json:"joined,omitzero"`
 	RowsWritten int64  `json:"rowsWritten"`
 	// Repeats counts the events that were dropped because they were delivered before.
 	Repeats int64 `json:"repeats,omitempty"`
@@ -51,40 +58,89 @@ type Built struct {
 	Undecryptable     int64 `json:"undecryptable"`
 }
 
-// BuildCSV merges what was staged into the exhaust's file, and writes its receipt. The file appears whole or not at all,
-// and the same input gives the same bytes. It does not appear where the counts do not balance.
-func (a *Activities) BuildCSV(ctx context.Context, in BuildInput) (Built, error) {
+// BuildReport finds the exhaust's devices and what the registry knows of them, merges what was staged into the exhaust's
+// file, and writes its receipt. File and receipt appear whole or not at all, and the same input gives the same file. They
+// do not appear where the counts do not balance.
+func (a *Activities) BuildReport(ctx context.Context, in BuildInput) (Built, error) {
 	if err := checkFormat(slices.Concat(in.Segments, in.Read)); err != nil {
 		return Built{}, err
 	}
-	if in.ListedAt.IsZero() {
-		return Built{}, errStagedByAnotherRelease
-	}
 	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Built, error) {
-		built, err := a.build(ctx, in, h)
+		devices, err := a.joinOrResume(ctx, in, h)
+		if err != nil {
+			return Built{}, stagingError(err)
+		}
+		built, err := a.build(ctx, in, devices, h)
 		return built, stagingError(err)
 	})
 }
 
-func (a *Activities) build(ctx context.Context, in BuildInput, h *heartbeater) (built Built, err error) {
-	free, err := a.builds.take(ctx, h)
+// joinOrResume is what an earlier attempt has staged of the devices, or finds it.
+func (a *Activities) joinOrResume(ctx context.Context, in BuildInput, h *heartbeater) (*joinedDevices, error) {
+	if h.current.Joined != nil {
+		return &joinedDevices{Joined: *h.current.Joined}, nil
+	}
+	h.update(func(h *Heartbeat) { h.Phase = exhaust.Joining })
+	devices, err := a.joinDevices(ctx, JoinInput{
+		Dataset:        in.Request.Dataset,
+		ConversationID: in.Conversation.ID,
+		Staging:        in.Staging,
+		Segments:       in.Segments,
+		FromRegistry:   !in.Request.UsesTelemetry(),
+	}, a.settings.DevicesInMemory)
 	if err != nil {
+		return nil, err
+	}
+	joined := devices.Joined
+	if !in.Request.UsesTelemetry() && joined.Devices == 0 && !in.Request.AllowEmpty {
+		return nil, ClientMistake(NoData, NoDataMessage)
+	}
+	h.update(func(h *Heartbeat) {
+		if devices.records == nil {
+			h.Joined = &joined
+		}
+		h.Repeats, h.ConsentUnreadable = joined.Repeats, joined.ConsentUnreadable
+		if in.Request.Dataset == exhaust.PrivateExhaust {
+			h.RowsUnknownDevice = joined.Unknown
+		}
+	})
+	return &devices, nil
+}
+
+// BuildCSV is the part of BuildReport behind JoinDevices. Only exhausts that began before BuildReport was there call it.
+func (a *Activities) BuildCSV(ctx context.Context, in BuildInput) (Built, error) {
+	if err := checkFormat(slices.Concat(in.Segments, in.Read)); err != nil {
 		return Built{}, err
 	}
-	defer free()
+	if in.Joined == nil || in.Joined.Attempt == "" {
+		return Built{}, errStagedByAnotherRelease
+	}
+	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Built, error) {
+		free, err := a.takeEarlier(ctx)
+		if err != nil {
+			return Built{}, err
+		}
+		defer free()
+		built, err := a.build(ctx, in, &joinedDevices{Joined: *in.Joined}, h)
+		return built, stagingError(err)
+	})
+}
+
+func (a *Activities) build(ctx context.Context, in BuildInput, devices *joinedDevices, h *heartbeater) (built Built, err error) {
+	h.update(func(h *Heartbeat) { h.Phase = exhaust.Building })
 	built.Report = in.Request.ReportName(in.Conversation.ID, exhaust.DayOf(in.Completed.In(a.settings.Timezone)))
 	built.Receipt = exhaust.ReceiptName(built.Report)
+	built.Joined = devices.Joined
 	file, err := a.deps.Reports.Create(ctx, built.Report, "text/csv; charset=utf-8")
 	if err != nil {
-		return Built{}, storeError(err, "the report cannot be written")
+		return Built{}, failedOf(reportsStore, err, "the report cannot be written")
 	}
-	defer func() {
-		if err != nil {
-			_ = file.Abort() // the error that led here is the one to report
-		}
-	}()
+	defer func() { _ = file.Abort() }() // after a commit it does nothing
 	hashed := receipt.NewFileWriter(file)
-	b := &builder{in: in, settings: a.settings, store: a.deps.Reports, csv: report.NewCSVWriter(hashed, a.settings.CSV), beats: h, built: &built}
+	b := &builder{
+		in: in, devices: devices, joined: &devices.Joined, settings: a.settings, store: a.deps.Reports,
+		csv: report.NewCSVWriter(hashed, a.settings.CSV), beats: h, built: &built,
+	}
 	if in.Request.Dataset == exhaust.PrivateExhaust {
 		err = b.writePrivate(ctx)
 	} else {
@@ -93,11 +149,8 @@ func (a *Activities) build(ctx context.Context, in BuildInput, h *heartbeater) (
 	if err == nil {
 		err = b.csv.Flush()
 	}
-	if failure := (*temporal.ApplicationError)(nil); errors.As(err, &failure) {
-		return Built{}, failure
-	}
 	if err != nil {
-		return Built{}, storeError(err, "the report cannot be written")
+		return Built{}, stagingError(err)
 	}
 	if err = b.checkBalance(); err != nil {
 		return Built{}, err
@@ -106,34 +159,86 @@ func (a *Activities) build(ctx context.Context, in BuildInput, h *heartbeater) (
 	if err != nil {
 		return Built{}, err
 	}
-	if err = file.Commit(); err != nil {
-		return Built{}, storeError(err, "the report cannot be written")
-	}
-	if err = a.writeReceipt(ctx, b, read, hashed.File(built.Report, built.RowsWritten)); err != nil {
+	// The public key has to be known before anybody can hold a receipt that needs it.
+	if err := a.saveReceiptKey(ctx); err != nil {
 		return Built{}, err
 	}
-	return built, a.removeOthers(ctx, in.Request.ReportPrefix(), built)
+	proof, err := a.deps.Reports.Create(ctx, built.Receipt, "application/json")
+	if err != nil {
+		return Built{}, failedOf(reportsStore, err, "the receipt cannot be written")
+	}
+	defer func() { _ = proof.Abort() }()
+	if err := b.writeReceipt(ctx, proof, read, hashed.File(built.Report, built.RowsWritten)); err != nil {
+		return Built{}, failedOf(reportsStore, err, "the receipt cannot be written")
+	}
+	if err := a.publish(ctx, h, in.Request.ReportPrefix(), written{built.Report, file}, written{built.Receipt, proof}); err != nil {
+		return Built{}, err
+	}
+	return built, nil
 }
 
-// removeOthers removes reports of an exhaust that were made on other days, and their receipts: they have expired, and
-// nothing else knows their names any more.
-func (a *Activities) removeOthers(ctx context.Context, prefix string, built Built) error {
+// written is a file that waits for its commit.
+type written struct {
+	name string
+	blob.Writer
+}
+
+// publish makes the report and its receipt appear, both or, but for an attempt that dies in between, none of them. They
+// replace what is there only as long as this attempt is the current one (attempt.go).
+func (a *Activities) publish(ctx context.Context, h *heartbeater, prefix string, files ...written) error {
+	// What is there under these names is what an earlier attempt left.
+	earlier := map[string]string{}
 	for object, err := range a.deps.Reports.List(ctx, prefix, "") {
 		if err != nil {
-			return fmt.Errorf("listing the files under %s: %w", prefix, err)
+			return failedOf(reportsStore, err, "listing the files under "+prefix)
 		}
-		if object.Name == built.Report || object.Name == built.Receipt {
-			continue
+		earlier[object.Name] = object.ETag
+	}
+	asked := time.Now()
+	if err := a.deps.Confirm(ctx, h.report()); err != nil {
+		return err
+	}
+	var published []blob.Object
+	for _, file := range files {
+		object, err := file.CommitIf(earlier[file.name])
+		if err != nil {
+			a.withdraw(ctx, published)
+			return failedOf(reportsStore, err, "the report cannot be written")
 		}
-		if err := a.deps.Reports.Delete(ctx, object.Name); err != nil {
-			return fmt.Errorf("removing report %s: %w", object.Name, err)
-		}
+		published = append(published, object)
+	}
+	// The answer was good for as long as Temporal waits for the next heartbeat, and until the deadline. An attempt that took
+	// longer may have been frozen, and the exhaust have been ended and cleaned up meanwhile.
+	isInTime := time.Until(activity.GetInfo(ctx).Deadline) > 0 && ctx.Err() == nil
+	if isInTime && time.Since(asked) < a.deps.ConfirmedFor {
+		return nil
+	}
+	if err := a.deps.Confirm(ctx, h.report()); err != nil && !temporal.IsCanceledError(err) {
+		a.withdraw(ctx, published)
+		return err
 	}
 	return nil
 }
 
+// withdraw deletes what this attempt has published, as far as no other has replaced it. What it cannot delete the next
+// attempt replaces, the exhaust's end removes, or the night.
+func (a *Activities) withdraw(ctx context.Context, published []blob.Object) {
+	// The attempt's own context may have ended for the reason that led here.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
+	defer cancel()
+	for _, object := range published {
+		if err := a.deps.Reports.DeleteVersion(ctx, object); err != nil && !errors.Is(err, blob.ErrChanged) {
+			activity.GetLogger(ctx).Warn("a report of an attempt that was given up is left behind", "file", object.Name, "error", err)
+		}
+	}
+}
+
+const withdrawTimeout = 10 * time.Second
+
 type builder struct {
 	in       BuildInput
+	devices  *joinedDevices
+	joined   *Joined
 	settings Settings
 	store    segments.Store
 	csv      *report.CSVWriter
@@ -157,7 +262,7 @@ func (b *builder) writePrivate(ctx context.Context) error {
 	if err := b.csv.Write(exhaust.PrivateColumns, 0); err != nil {
 		return err
 	}
-	return segments.Read(ctx, b.store, devicesName(b.in.Staging), func(record []byte) error {
+	return b.devices.each(ctx, b.store, b.in.Staging, func(record []byte) error {
 		device, err := readDevice(record)
 		if err != nil {
 			return err
@@ -179,18 +284,18 @@ func (b *builder) writeResponse(ctx context.Context) error {
 	if err := b.csv.Write(exhaust.ResponseColumns, 0); err != nil {
 		return err
 	}
-	known, err := readConsents(ctx, b.store, devicesName(b.in.Staging))
+	known, err := b.readConsents(ctx)
 	if err != nil {
 		return err
 	}
-	if c := &b.in.Counts; int64(len(known.ids)) != c.Devices-c.Unknown {
-		return unbalanced("%d devices, %d of them unknown, but %d are staged", c.Devices, c.Unknown, len(known.ids))
+	if int64(len(known.ids)) != b.joined.Devices-b.joined.Unknown {
+		return unbalanced("%d devices, %d of them unknown, but %d are staged", b.joined.Devices, b.joined.Unknown, len(known.ids))
 	}
 	var (
 		reader telemetry.RowReader
 		row    exhaust.ResponseRow
 	)
-	b.built.Repeats, err = mergeEvents(ctx, b.store, b.in.Staging, b.in.Segments, b.in.Counts.RepeatSegments, func(event *telemetry.Event) error {
+	b.built.Repeats, err = mergeEvents(ctx, b.store, b.in.Staging, b.in.Segments, b.joined, func(event *telemetry.Event) error {
 		reader.Read(event.Line, &row)
 		consent, ok := known.of(row.DeviceID)
 		if !ok {
@@ -212,9 +317,9 @@ type consents struct {
 	consents []exhaust.Consent
 }
 
-func readConsents(ctx context.Context, store segments.Store, name string) (*consents, error) {
+func (b *builder) readConsents(ctx context.Context) (*consents, error) {
 	var c consents
-	err := segments.Read(ctx, store, name, func(record []byte) error {
+	err := b.devices.each(ctx, b.store, b.in.Staging, func(record []byte) error {
 		device, err := readDevice(record)
 		if err != nil {
 			return err

@@ -34,7 +34,7 @@ type indexed struct {
 }
 
 // findRepeats merges the index, calls each with the device of each event, and stages the repeats.
-func findRepeats(ctx context.Context, store segments.Store, staging string, index []SegmentRange, each func(device []byte)) (found indexed, err error) {
+func findRepeats(ctx context.Context, store segments.Store, staging, attempt string, index []SegmentRange, each func(device []byte)) (found indexed, err error) {
 	var (
 		event         eventReader
 		identity, key []byte // of the event that is kept
@@ -47,10 +47,10 @@ func findRepeats(ctx context.Context, store segments.Store, staging string, inde
 			}
 			defer repeats.Reset()
 			found.repeatSegments++
-			return repeats.Store(ctx, store, repeatsName(staging, found.repeatSegments-1))
+			return repeats.Store(ctx, store, repeatsName(staging, attempt, found.repeatSegments-1))
 		}
 	)
-	err = segments.Merge(ctx, store, segmentNames(staging, index, indexKind), scratchName(staging, indexKind), func(record []byte) error {
+	err = segments.Merge(ctx, store, segmentNames(staging, index, indexKind), scratchName(staging, indexKind, attempt), func(record []byte) error {
 		if len(record) < identitySize {
 			return errDamaged
 		}
@@ -81,15 +81,15 @@ func findRepeats(ctx context.Context, store segments.Store, staging string, inde
 	return found, err
 }
 
-func repeatsName(staging string, segment int) string {
-	return fmt.Sprintf("%srepeats.2-%05d", staging, segment)
+func repeatsName(staging, attempt string, segment int) string {
+	return fmt.Sprintf("%srepeats.2-%s-%05d", staging, attempt, segment)
 }
 
 // mergeEvents calls each with the events that are kept, in output order, and counts the others.
-func mergeEvents(ctx context.Context, store segments.Store, staging string, events []SegmentRange, repeatSegments int, each func(*telemetry.Event) error) (repeats int64, err error) {
+func mergeEvents(ctx context.Context, store segments.Store, staging string, events []SegmentRange, joined *Joined, each func(*telemetry.Event) error) (repeats int64, err error) {
 	names := segmentNames(staging, events, eventsKind)
-	for i := range repeatSegments {
-		names = append(names, repeatsName(staging, i))
+	for i := range joined.RepeatSegments {
+		names = append(names, repeatsName(staging, joined.Attempt, i))
 	}
 	var (
 		event   eventReader
@@ -97,7 +97,7 @@ func mergeEvents(ctx context.Context, store segments.Store, staging string, even
 		last    []byte // key and edata of the last event
 		dropped = map[telemetry.Identity]struct{}{}
 	)
-	err = segments.Merge(ctx, store, names, scratchName(staging, keptKind), func(record []byte) error {
+	err = segments.Merge(ctx, store, names, scratchName(staging, keptKind, newAttempt()), func(record []byte) error {
 		rest, err := event.readKey(record)
 		if err != nil {
 			return err

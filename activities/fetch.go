@@ -11,6 +11,7 @@ import (
 	"data-exhaust/activities/segments"
 	"data-exhaust/blob"
 	"data-exhaust/exhaust"
+	"data-exhaust/receipt"
 	"data-exhaust/telemetry"
 )
 
@@ -27,11 +28,12 @@ type FetchInput struct {
 // Fetched is what one part held.
 type Fetched struct {
 	Segments []SegmentRange `json:"runs"`
-	// Read names the staged lists of what was read.
-	Read          []SegmentRange `json:"read,omitempty"`
-	BytesRead     int64          `json:"bytesRead"`
-	EventsMatched int64          `json:"eventsMatched"`
-	LinesSkipped  int64          `json:"linesSkipped"`
+	// Read names the staged lists of what was read; ReadInline is the list itself, of a part whose objects were inline.
+	Read          []SegmentRange   `json:"read,omitempty"`
+	ReadInline    []receipt.Object `json:"readInline,omitempty"`
+	BytesRead     int64            `json:"bytesRead"`
+	EventsMatched int64            `json:"eventsMatched"`
+	LinesSkipped  int64            `json:"linesSkipped"`
 	// Objects are those that were read, BytesListed is what their sizes add up to.
 	Objects     int   `json:"objects"`
 	BytesListed int64 `json:"bytesListed"`
@@ -39,7 +41,7 @@ type Fetched struct {
 
 // clone shares nothing with f, whose lists go on growing.
 func (f Fetched) clone() Fetched {
-	f.Segments, f.Read = slices.Clone(f.Segments), slices.Clone(f.Read)
+	f.Segments, f.Read, f.ReadInline = slices.Clone(f.Segments), slices.Clone(f.Read), slices.Clone(f.ReadInline)
 	return f
 }
 
@@ -79,21 +81,21 @@ const (
 // an index, from which JoinDevices learns the devices and the repeats, and for a response exhaust the events, in output
 // order. It reads the objects that PlanFetch has listed, and no others.
 func (a *Activities) FetchTelemetry(ctx context.Context, in FetchInput) (Fetched, error) {
-	if len(in.Part.Listings) == 0 {
+	if len(in.Part.Listings)+len(in.Part.Inline) == 0 {
 		return Fetched{}, errStagedByAnotherRelease
 	}
 	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Fetched, error) {
+		free, err := a.takeEarlier(ctx)
+		if err != nil {
+			return Fetched{}, err
+		}
+		defer free()
 		fetched, err := a.fetch(ctx, in, h)
 		return fetched, stagingError(err)
 	})
 }
 
 func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater) (Fetched, error) {
-	free, err := a.scans.take(ctx, h)
-	if err != nil {
-		return Fetched{}, err
-	}
-	defer free()
 	f := &fetch{
 		in:        in,
 		telemetry: a.deps.Telemetry,
@@ -112,7 +114,7 @@ func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater) (
 			return Fetched{}, err
 		}
 	}
-	err = eachListed(ctx, f.store, in.Staging, in.Part, f.resume.Next, func(index int, listed blob.Object) error {
+	err := eachListed(ctx, f.store, in.Staging, in.Part, f.resume.Next, func(index int, listed blob.Object) error {
 		return f.object(ctx, index, listed)
 	})
 	if err != nil {
@@ -121,7 +123,8 @@ func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater) (
 	if err := f.stage(ctx); err != nil {
 		return Fetched{}, err
 	}
-	return f.total, f.stageRead(ctx)
+	err = f.stageRead(ctx)
+	return f.total, err
 }
 
 // fetch is one attempt at one part.
@@ -155,7 +158,7 @@ func (f *fetch) object(ctx context.Context, index int, listed blob.Object) error
 		return f.changed(ctx, index, object)
 	}
 	if err != nil {
-		return storeError(err, fmt.Sprintf("telemetry object %q cannot be read", object.Name))
+		return failedOf(telemetryStore, err, fmt.Sprintf("telemetry object %q cannot be read", object.Name))
 	}
 	defer func() { _ = source.Close() }()
 	counter := &countingReader{source: source, report: func(read int64) {
@@ -175,7 +178,7 @@ func (f *fetch) object(ctx context.Context, index int, listed blob.Object) error
 	case errors.Is(err, blob.ErrChanged):
 		return f.changed(ctx, index, object)
 	case err != nil:
-		return storeError(err, fmt.Sprintf("telemetry object %q cannot be read", object.Name))
+		return failedOf(telemetryStore, err, fmt.Sprintf("telemetry object %q cannot be read", object.Name))
 	}
 	f.total.BytesRead += counter.read
 	f.total.BytesListed += object.Size
@@ -248,6 +251,13 @@ func (f *fetch) stageRead(ctx context.Context) error {
 	if len(f.read) == 0 {
 		return nil
 	}
+	if len(f.in.Part.Inline) > 0 {
+		for _, object := range f.read {
+			f.total.ReadInline = append(f.total.ReadInline, object.forReceipt())
+		}
+		f.read = f.read[:0]
+		return nil
+	}
 	segment := f.segment()
 	err := segments.Write(ctx, f.store, segment.name(f.in.Staging, f.readStages, readKind), func(add func([]byte) error) error {
 		for _, object := range f.read {
@@ -305,7 +315,9 @@ func segmentNames(staging string, ranges []SegmentRange, kind string) []string {
 }
 
 // scratchName begins the names of what a merge of more segments than can be open at a time stages.
-func scratchName(staging, kind string) string { return staging + "merge-" + kind + "-" }
+func scratchName(staging, kind, attempt string) string {
+	return fmt.Sprintf("%smerge-%s-%s-", staging, kind, attempt)
+}
 
 // countingReader counts what is read from a telemetry object.
 type countingReader struct {

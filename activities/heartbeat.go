@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -19,13 +18,13 @@ type Heartbeat struct {
 	exhaust.Heartbeat
 	// Fetch is set by FetchTelemetry.
 	Fetch *FetchResume `json:"fetch,omitempty"`
+	// Joined is set by BuildReport once the devices are staged.
+	Joined *Joined `json:"joined,omitempty"`
 }
 
 const (
 	// heartbeatInterval is short so that a progress bar moves and a cancellation arrives soon.
 	heartbeatInterval = 500 * time.Millisecond
-	// waitingTicks is how many of these an activity that waits lets pass: hundreds may wait at a time.
-	waitingTicks = 6
 	// stoppingPause is time enough for the SDK to send what it held back, and little of what a worker has to stop.
 	stoppingPause = 100 * time.Millisecond
 )
@@ -40,8 +39,6 @@ type heartbeater struct {
 	floor    Heartbeat
 	cancel   context.CancelCauseFunc
 	sender   sync.WaitGroup
-	// isWaiting is set while the activity waits for its turn, has nothing to report, and only has to show that it lives.
-	isWaiting atomic.Bool
 }
 
 var errStopping = errors.New("the worker is stopping")
@@ -51,30 +48,32 @@ var errStopping = errors.New("the worker is stopping")
 func withHeartbeats[T any](ctx context.Context, work func(ctx context.Context, h *heartbeater) (T, error)) (T, error) {
 	ctx, h := startHeartbeats(ctx)
 	result, err := work(ctx, h)
-	return result, h.stop(err)
+	return result, failure(h.stop(err))
 }
 
 // WithHeartbeats does an activity's work, which reports no progress, while heartbeats are sent.
 func WithHeartbeats[T any](ctx context.Context, work func(ctx context.Context) (T, error)) (T, error) {
-	return withHeartbeats(ctx, func(ctx context.Context, _ *heartbeater) (T, error) { return work(ctx) })
+	ctx, h := startHeartbeats(ctx)
+	result, err := work(ctx)
+	return result, h.stop(err)
 }
 
-// startHeartbeats sends heartbeats from now on. The progress that an earlier attempt reported is the floor of what this
-// one reports, so that it never goes backwards.
+// startHeartbeats sends heartbeats from now on; an activity that is over before the first is due sends none, for each is a
+// write of Temporal's. The progress that an earlier attempt reported is the floor of what this one reports, so that it never
+// goes backwards.
 func startHeartbeats(own context.Context) (context.Context, *heartbeater) {
 	ctx, cancel := context.WithCancelCause(own)
 	h := &heartbeater{activity: own, ctx: ctx, cancel: cancel}
 	if activity.HasHeartbeatDetails(ctx) {
 		// Details that cannot be read are another version's: this attempt starts over.
 		_ = activity.GetHeartbeatDetails(ctx, &h.floor)
-		h.current.Fetch = h.floor.Fetch
+		h.current.Fetch, h.current.Joined = h.floor.Fetch, h.floor.Joined
 	}
 	stopping := activity.GetWorkerStopChannel(ctx)
-	h.send()
 	h.sender.Go(func() {
 		ticker := time.NewTicker(heartbeatInterval)
 		defer ticker.Stop()
-		for ticks := 1; ; ticks++ {
+		for {
 			select {
 			case <-ctx.Done():
 				return
@@ -82,9 +81,7 @@ func startHeartbeats(own context.Context) (context.Context, *heartbeater) {
 				cancel(errStopping)
 				return
 			case <-ticker.C:
-				if !h.isWaiting.Load() || ticks%waitingTicks == 0 {
-					h.send()
-				}
+				h.send()
 			}
 		}
 	})
@@ -125,14 +122,18 @@ func (h *heartbeater) stop(err error) error {
 		// So that the next attempt resumes by the last one, it is sent once more behind that.
 		time.Sleep(stoppingPause)
 		h.send()
-		return temporal.NewApplicationErrorWithOptions(errStopping.Error(), Stopping, temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond})
+		return temporal.NewApplicationErrorWithOptions(errStopping.Error(), Stopping, temporal.ApplicationErrorOptions{
+			NextRetryDelay: time.Millisecond, Category: temporal.ApplicationErrorCategoryBenign,
+		})
 	}
 	progress := h.report().Heartbeat
 	if errors.Is(h.activity.Err(), context.Canceled) {
 		return temporal.NewCanceledError(progress)
 	}
-	if failure, ok := err.(*temporal.ApplicationError); ok && failure.NonRetryable() {
-		return temporal.NewNonRetryableApplicationError(failure.Message(), failure.Type(), nil, progress)
+	if last, ok := errors.AsType[*temporal.ApplicationError](err); ok && last.NonRetryable() {
+		return temporal.NewApplicationErrorWithOptions(last.Message(), last.Type(), temporal.ApplicationErrorOptions{
+			NonRetryable: true, Category: last.Category(), Cause: errors.Unwrap(last), Details: []any{progress},
+		})
 	}
 	return err
 }

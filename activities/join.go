@@ -24,8 +24,10 @@ type JoinInput struct {
 	FromRegistry   bool            `json:"fromRegistry,omitempty"`
 }
 
-// Joined counts the devices of an exhaust.
+// Joined names what one attempt has staged of the devices and the repeats, and counts them.
 type Joined struct {
+	// Attempt is part of the names of what is staged; "" in what releases before it staged.
+	Attempt string `json:"attempt,omitempty"`
 	// Known are the devices that the registry knows.
 	Known int64 `json:"known"`
 	// Unknown are those that it does not.
@@ -47,68 +49,91 @@ type Joined struct {
 const lookupBatch = 20_000
 
 // JoinDevices finds the exhaust's devices and stages what the registry knows of them, ascending by id, as well as the
-// repeats, which BuildCSV drops.
+// repeats, which are dropped when the report is built. Only exhausts that began before BuildReport was there call it.
 func (a *Activities) JoinDevices(ctx context.Context, in JoinInput) (Joined, error) {
 	if err := checkFormat(in.Segments); err != nil {
 		return Joined{}, err
 	}
-	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Joined, error) {
-		joined, err := a.joinDevices(ctx, in, h)
-		return joined, stagingError(err)
+	return withHeartbeats(ctx, func(ctx context.Context, _ *heartbeater) (Joined, error) {
+		free, err := a.takeEarlier(ctx)
+		if err != nil {
+			return Joined{}, err
+		}
+		defer free()
+		devices, err := a.joinDevices(ctx, in, 0)
+		return devices.Joined, stagingError(err)
 	})
 }
 
-func (a *Activities) joinDevices(ctx context.Context, in JoinInput, h *heartbeater) (Joined, error) {
-	free, err := a.builds.take(ctx, h)
-	if err != nil {
-		return Joined{}, err
-	}
-	defer free()
-	if in.FromRegistry {
-		return a.joinRegistered(ctx, in)
-	}
-	return a.joinTelemetry(ctx, in)
+// joinedDevices is what the registry knows of an exhaust's devices: of few in memory, else staged.
+type joinedDevices struct {
+	Joined
+	// records are those in memory; nil where they are staged.
+	records [][]byte
 }
 
-func devicesName(staging string) string { return staging + "devices" }
+// each calls do with the record of each device, ascending by id.
+func (d *joinedDevices) each(ctx context.Context, store segments.Store, staging string, do func(record []byte) error) error {
+	if d.records == nil {
+		return segments.Read(ctx, store, devicesName(staging, &d.Joined), do)
+	}
+	for _, record := range d.records {
+		if err := do(record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-func (a *Activities) joinRegistered(ctx context.Context, in JoinInput) (joined Joined, err error) {
-	joined.ListedAt = time.Now().UTC()
+// joinDevices finds the devices and keeps fewer than inMemory of them in memory.
+func (a *Activities) joinDevices(ctx context.Context, in JoinInput, inMemory int) (devices joinedDevices, err error) {
+	devices.Attempt = newAttempt()
 	var found deviceSet
+	if in.FromRegistry {
+		err = a.findRegistered(ctx, in, &found, &devices.Joined)
+	} else {
+		err = a.findConversed(ctx, in, &found, &devices.Joined)
+	}
+	if err == nil {
+		err = a.lookUp(ctx, in, &found, &devices, inMemory)
+	}
+	return devices, err
+}
+
+func devicesName(staging string, joined *Joined) string { return staging + "devices-" + joined.Attempt }
+
+func (a *Activities) findRegistered(ctx context.Context, in JoinInput, found *deviceSet, joined *Joined) error {
+	joined.ListedAt = time.Now().UTC()
 	for after := ""; ; {
 		ids, next, err := a.deps.UCI.Registered(ctx, in.ConversationID, after, lookupBatch)
 		if err != nil {
-			return Joined{}, err
+			return err
 		}
 		for _, id := range ids {
 			found.add([]byte(id))
 		}
 		if after = next; after == "" {
-			break
+			return nil
 		}
 	}
-	err = a.lookUp(ctx, in, &found, &joined)
-	return joined, err
 }
 
-func (a *Activities) joinTelemetry(ctx context.Context, in JoinInput) (joined Joined, err error) {
-	var found deviceSet
-	index, err := findRepeats(ctx, a.deps.Reports, in.Staging, in.Segments, found.add)
+func (a *Activities) findConversed(ctx context.Context, in JoinInput, found *deviceSet, joined *Joined) error {
+	index, err := findRepeats(ctx, a.deps.Reports, in.Staging, joined.Attempt, in.Segments, found.add)
 	if err != nil {
-		return Joined{}, err
+		return err
 	}
 	joined.Events, joined.Repeats, joined.RepeatSegments = index.events, index.repeats, index.repeatSegments
-	err = a.lookUp(ctx, in, &found, &joined)
-	return joined, err
+	return nil
 }
 
-// lookUp stages what the registry knows of the devices, and counts them.
-func (a *Activities) lookUp(ctx context.Context, in JoinInput, found *deviceSet, joined *Joined) error {
+// lookUp keeps what the registry knows of the devices, and counts them.
+func (a *Activities) lookUp(ctx context.Context, in JoinInput, found *deviceSet, joined *joinedDevices, inMemory int) error {
 	ids := found.uuids.sort()
 	joined.Unknown = int64(len(found.others.sort()))
 	joined.Devices = int64(len(ids)) + joined.Unknown
 	withUsername := in.Dataset == exhaust.PrivateExhaust
-	return segments.Write(ctx, a.deps.Reports, devicesName(in.Staging), func(add func([]byte) error) error {
+	addAll := func(add func([]byte) error) error {
 		for batch := range slices.Chunk(ids, lookupBatch) {
 			devices, err := a.deps.UCI.Devices(ctx, batch, withUsername)
 			if err != nil {
@@ -119,6 +144,14 @@ func (a *Activities) lookUp(ctx context.Context, in JoinInput, found *deviceSet,
 				return err
 			}
 		}
+		return nil
+	}
+	if len(ids) >= inMemory {
+		return segments.Write(ctx, a.deps.Reports, devicesName(in.Staging, &joined.Joined), addAll)
+	}
+	joined.records = make([][]byte, 0, len(ids))
+	return addAll(func(record []byte) error {
+		joined.records = append(joined.records, slices.Clone(record))
 		return nil
 	})
 }

@@ -9,11 +9,29 @@ import (
 
 	"data-exhaust/activities/segments"
 	"data-exhaust/blob"
+	"data-exhaust/receipt"
 )
 
-// The telemetry objects of a part are listed once, by PlanFetch, which stages the list; FetchTelemetry reads exactly the
-// objects listed there and stages in turn what it read of each. So an object that arrives later waits for the next
-// exhaust, the receipt can name every object, and many thousand of them swell no payload of Temporal's.
+// The telemetry objects of a part are listed once, when the exhaust is planned, and the list is staged; FetchTelemetry reads
+// exactly the objects listed there and stages in turn what it read of each. So an object that arrives later waits for the
+// next exhaust, the receipt can name every object, and many thousand of them swell no payload of Temporal's. An exhaust of
+// few objects carries both lists in its payloads and stages neither.
+
+// ListedObject is a telemetry object as it was listed.
+type ListedObject struct {
+	Name     string    `json:"name"`
+	ETag     string    `json:"etag"`
+	Size     int64     `json:"size"`
+	Modified time.Time `json:"modified"`
+}
+
+func listedObject(o blob.Object) ListedObject {
+	return ListedObject{Name: o.Name, ETag: o.ETag, Size: o.Size, Modified: o.Modified}
+}
+
+func (l ListedObject) object() blob.Object {
+	return blob.Object{Name: l.Name, ETag: l.ETag, Size: l.Size, Modified: l.Modified}
+}
 
 func listingName(staging, listing string) string { return staging + "listing-" + listing }
 
@@ -65,6 +83,10 @@ type objectRead struct {
 	bytes, lines, skipped, matched int64
 }
 
+func (o *objectRead) forReceipt() receipt.Object {
+	return receipt.Object{Name: o.name, ETag: o.etag, Bytes: o.bytes, Lines: o.lines, Skipped: o.skipped, Matched: o.matched}
+}
+
 func (o *objectRead) append(record []byte) []byte {
 	record = segments.AppendCell(record, o.name)
 	record = segments.AppendCell(record, o.etag)
@@ -87,6 +109,13 @@ func readObjectRead(record []byte) (o objectRead, err error) {
 
 // eachListed calls each with the objects of a part, in their order, from the one with index first on.
 func eachListed(ctx context.Context, store segments.Store, staging string, part Part, first int, each func(index int, o blob.Object) error) error {
+	for index, object := range part.Inline {
+		if index >= first {
+			if err := each(index, object.object()); err != nil {
+				return err
+			}
+		}
+	}
 	index := 0
 	for _, listing := range part.Listings {
 		err := segments.Read(ctx, store, listingName(staging, listing), func(record []byte) error {

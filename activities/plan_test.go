@@ -245,8 +245,9 @@ func TestAListingThatFailsIsTriedAgain(t *testing.T) {
 	r.deps.Telemetry = failingList{}
 	_, err := runOf[[]activities.Part](r, activities.New(r.deps, r.settings), r.PlanFetch, exhaust.Day("2022-03-01"), exhaust.Day("2022-03-02"), staging)
 	failure := applicationError(t, err)
-	if failure.NonRetryable() || !strings.HasPrefix(failure.Message(), "the telemetry of 2022-03-0") || !strings.HasSuffix(failure.Message(), " cannot be listed: the store is away") {
-		t.Errorf("non-retryable: %v, message: %s", failure.NonRetryable(), failure.Message())
+	if cause := because(t, failure); failure.NonRetryable() || failure.Type() != activities.Unavailable || failure.Message() != "telemetry store: it failed" ||
+		!strings.Contains(cause, "the telemetry of 2022-03-0") || !strings.Contains(cause, " cannot be listed: the store is away") {
+		t.Errorf("non-retryable: %v, %v", failure.NonRetryable(), failure)
 	}
 }
 

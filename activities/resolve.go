@@ -19,22 +19,22 @@ type Resolved struct {
 	EndDate   exhaust.Day `json:"endDate"`
 }
 
-// ResolveConversation finds the conversation in the request's channel and settles the days: those of
-// the request, else the conversation's own, else yesterday (contract section 3), as of the day of
-// submission: the same exhaust covers the same days whenever it runs.
+// ResolveConversation finds the conversation in the request's channel and settles the days: those of the request, else
+// the conversation's own, else yesterday (contract section 3), as of the day of submission: the same exhaust covers the
+// same days whenever it runs. Only exhausts that began before PlanExhaust was there call it by itself.
 func (a *Activities) ResolveConversation(ctx context.Context, request exhaust.Request) (Resolved, error) {
 	conversation, err := a.deps.UCI.Conversation(ctx, request.ConversationID, request.Channel)
 	if errors.Is(err, registry.ErrNoConversation) {
-		return Resolved{}, NonRetryable(NoConversation, "No data found for conversation in DB")
+		return Resolved{}, ClientMistake(NoConversation, "No data found for conversation in DB")
 	}
 	var noDate *registry.DateError
 	switch {
 	case errors.As(err, &noDate):
 		if request.UsesTelemetry() && (request.StartDate == "" || request.EndDate == "") {
-			return Resolved{}, NonRetryable(BadRange, "%v: give startDate and endDate", noDate)
+			return Resolved{}, ClientMistake(BadRange, "%v: give startDate and endDate", noDate)
 		}
 	case err != nil:
-		return Resolved{}, err
+		return Resolved{}, failure(err)
 	}
 	conversation.Name = telemetry.CleanText(conversation.Name)
 	resolved := Resolved{Conversation: conversation}
@@ -46,10 +46,10 @@ func (a *Activities) ResolveConversation(ctx context.Context, request exhaust.Re
 	resolved.StartDate = cmp.Or(request.StartDate, conversation.StartDate, yesterday)
 	resolved.EndDate = min(cmp.Or(request.EndDate, conversation.EndDate, yesterday), today)
 	if resolved.StartDate > resolved.EndDate {
-		return Resolved{}, NonRetryable(BadRange, "the exhaust would start on %s, after its end on %s: give startDate and endDate", resolved.StartDate, resolved.EndDate)
+		return Resolved{}, ClientMistake(BadRange, "the exhaust would start on %s, after its end on %s: give startDate and endDate", resolved.StartDate, resolved.EndDate)
 	}
 	if err := exhaust.CheckSpan(resolved.StartDate, resolved.EndDate, a.settings.MaxDays); err != nil {
-		return Resolved{}, NonRetryable(BadRange, "%v: give startDate and endDate", err)
+		return Resolved{}, ClientMistake(BadRange, "%v: give startDate and endDate", err)
 	}
 	return resolved, nil
 }

@@ -52,7 +52,7 @@ func (f *fetch) version(ctx context.Context, index int, listed blob.Object) (blo
 		return blob.Object{}, f.unfinished(index, listed, gone)
 	}
 	if err != nil {
-		return blob.Object{}, storeError(err, fmt.Sprintf("telemetry object %q cannot be read", listed.Name))
+		return blob.Object{}, failedOf(telemetryStore, err, fmt.Sprintf("telemetry object %q cannot be read", listed.Name))
 	}
 	if now.ETag != watch.ETag {
 		return blob.Object{}, f.unfinished(index, now, stillWritten)
@@ -73,9 +73,9 @@ func (f *fetch) changed(ctx context.Context, index int, read blob.Object) error 
 	case errors.Is(err, blob.ErrNotFound):
 		return f.unfinished(index, read, gone)
 	case err != nil:
-		return storeError(err, fmt.Sprintf("telemetry object %q cannot be read", read.Name))
+		return failedOf(telemetryStore, err, fmt.Sprintf("telemetry object %q cannot be read", read.Name))
 	case now.ETag == read.ETag:
-		return fmt.Errorf("telemetry object %q was taken for changed", read.Name)
+		return failedOf(telemetryStore, blob.ErrChanged, fmt.Sprintf("telemetry object %q was taken for changed", read.Name))
 	}
 	if f.watch(index) == nil {
 		f.resume.Watches = append(f.resume.Watches, Watch{Index: index, ETag: read.ETag, Since: time.Now()})
@@ -91,7 +91,7 @@ func (f *fetch) damaged(ctx context.Context, index int, read blob.Object, proble
 		return f.changed(ctx, index, read)
 	}
 	if err != nil {
-		return storeError(err, fmt.Sprintf("telemetry object %q cannot be read", read.Name))
+		return failedOf(telemetryStore, err, fmt.Sprintf("telemetry object %q cannot be read", read.Name))
 	}
 	now := time.Now()
 	watch := f.watch(index)
@@ -117,10 +117,10 @@ func (f *fetch) unfinished(index int, seen blob.Object, what string) error {
 	watch.Looks++
 	f.reportResume()
 	if watch.Changed && watch.Looks > 1 && now.Sub(watch.Since) >= f.settle {
-		return NonRetryable(StillWritten, "telemetry object %q %s: end before today, or retry later", seen.Name, what)
+		return ClientMistake(StillWritten, "telemetry object %q %s: end before today, or retry later", seen.Name, what)
 	}
 	return temporal.NewApplicationErrorWithOptions(fmt.Sprintf("telemetry object %q %s", seen.Name, what), StillWritten,
-		temporal.ApplicationErrorOptions{NextRetryDelay: watch.pause(f.settle)})
+		temporal.ApplicationErrorOptions{NextRetryDelay: watch.pause(f.settle), Category: temporal.ApplicationErrorCategoryBenign})
 }
 
 func (f *fetch) watch(index int) *Watch {

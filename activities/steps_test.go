@@ -208,13 +208,15 @@ func TestAPrivateExhaustWithoutDaysListsWhoIsRegistered(t *testing.T) {
 	if joined.ListedAt.IsZero() {
 		t.Error("it does not say when the registry was asked")
 	}
-	listedAt := joined.ListedAt
-	if joined.ListedAt = (time.Time{}); joined != (activities.Joined{Known: 6, Unknown: 2, Devices: 8}) {
+	listedAt, attempt := joined.ListedAt, joined.Attempt
+	if joined.ListedAt, joined.Attempt = (time.Time{}), ""; joined != (activities.Joined{Known: 6, Unknown: 2, Devices: 8}) {
 		t.Errorf("joined %+v, want 6 known of 8", joined)
 	}
 	in := buildInput(exhaust.PrivateExhaust)
-	in.ListedAt, in.Counts.Devices, in.Counts.Unknown = listedAt, joined.Devices, joined.Unknown
+	joined.ListedAt, joined.Attempt = listedAt, attempt
+	in.Joined = &joined
 	built := must[activities.Built](r, r.BuildCSV, in)
+	built.Joined = activities.Joined{}
 	if want := (activities.Built{Report: privateReport, Receipt: privateReport + ".receipt.json", RowsWritten: 6, Undecryptable: 1}); built != want {
 		t.Errorf("built %+v, want %+v", built, want)
 	}
@@ -285,8 +287,8 @@ func TestABuildThatFailsLeavesNoFile(t *testing.T) {
 	}
 	_, err = run[activities.Built](r, r.BuildCSV, in)
 	failure := applicationError(t, err)
-	if want := "the report cannot be written: reading staged " + cut + ": "; failure.NonRetryable() || !strings.HasPrefix(failure.Message(), want) {
-		t.Errorf("non-retryable: %v, %s", failure.NonRetryable(), failure.Message())
+	if want := "reading staged " + cut + ": "; failure.NonRetryable() || failure.Message() != "reports store: it failed" || !strings.Contains(because(t, failure), want) {
+		t.Errorf("non-retryable: %v, %v", failure.NonRetryable(), failure)
 	}
 	if left := r.files("uci-response-exhaust/"); left != nil {
 		t.Errorf("files %v are left", left)
@@ -336,8 +338,9 @@ func TestAReportsStoreThatTakesNothingIsNamedAsSuch(t *testing.T) {
 			return activities.New(deps, r.settings)
 		}
 		failure := applicationError(t, step(of(errAway)))
-		if failure.NonRetryable() || !strings.HasPrefix(failure.Message(), "staging "+staging) || !strings.HasSuffix(failure.Message(), ": "+errAway.Error()) {
-			t.Errorf("%s: non-retryable %v: %s", name, failure.NonRetryable(), failure.Message())
+		if failure.NonRetryable() || failure.Message() != "reports store: it failed" ||
+			!strings.Contains(because(t, failure), "staging "+staging) || !strings.Contains(because(t, failure), errAway.Error()) {
+			t.Errorf("%s: non-retryable %v: %v", name, failure.NonRetryable(), failure)
 		}
 		failure = applicationError(t, step(of(&blob.PermanentError{Reason: "no key fits"})))
 		if want := "the reports store refuses what is staged: no key fits"; !failure.NonRetryable() || failure.Type() != activities.StoreRefused || failure.Message() != want {
@@ -353,7 +356,7 @@ func TestStagedFilesThatAreGoneAreTold(t *testing.T) {
 	in := buildInput(exhaust.ResponseExhaust, fetched)
 	r.joinInto(&in)
 	parts := "p0000-" + r.stagedAttempt(staging) + "-00000"
-	for _, gone := range []string{parts + ".index.2", parts + ".events", parts + ".read", "devices", "repeats.2-00000"} {
+	for _, gone := range []string{parts + ".index.2", parts + ".events", parts + ".read", "devices-" + in.Joined.Attempt, "repeats.2-" + in.Joined.Attempt + "-00000"} {
 		path := filepath.Join(r.reportsDir, staging, gone)
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -370,7 +373,7 @@ func TestStagedFilesThatAreGoneAreTold(t *testing.T) {
 			_, err = run[activities.Built](r, r.BuildCSV, in)
 		}
 		failure := applicationError(t, err)
-		if !failure.NonRetryable() || failure.Type() != activities.StagingGone || !strings.Contains(failure.Message(), staging+gone) {
+		if !failure.NonRetryable() || failure.Type() != activities.StagingGone || failure.Message() != "staged files are gone" || !strings.Contains(because(t, failure), staging+gone) {
 			t.Errorf("%s: type %s, %s", gone, failure.Type(), failure.Message())
 		}
 		if err := os.WriteFile(path, data, 0o600); err != nil {

@@ -50,11 +50,15 @@ type Config struct {
 	AssumeConsent bool
 	CSVDialect    report.Dialect
 	TaskQueue     string
+	// Deployment is the Worker Deployment of which a worker is the version BuildID; "" where workers have no versions.
+	// BuildID is "" where it is the code's version.
+	Deployment, BuildID string
 	// Mode is "now" or "nightly": when an exhaust starts that does not say so itself.
 	Mode string
 	// NightlyCron is five fields, in Timezone.
 	NightlyCron        string
 	NightlyConcurrency int
+	NightlyWatch       time.Duration
 	ReportRetention    time.Duration
 	// CSVByteOrderMark and CSVFormulaGuard are for spreadsheets.
 	CSVByteOrderMark, CSVFormulaGuard bool

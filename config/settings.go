@@ -185,6 +185,16 @@ func (c *Config) settings() []setting {
 			value: pattern(&c.TaskQueue, taskQueueName, "1 to 200 characters of A-Z a-z 0-9 . _ -"),
 		},
 		{
+			name: "EXHAUST_DEPLOYMENT", example: "exhaust", derivation: "none: workers have no versions",
+			about: "The name of the Worker Deployment in Temporal to which the workers belong. With one an exhaust stays on the version of the worker that began it, and a worker gets no work until its version was made current: [deploy.md](deploy.md#with-versions).",
+			value: pattern(&c.Deployment, deploymentName, "1 to 100 characters of A-Z a-z 0-9 _ -, the first a letter or digit"),
+		},
+		{
+			name: "EXHAUST_BUILD_ID", example: "1.4.0", derivation: "the code's version",
+			about: "Which version of `EXHAUST_DEPLOYMENT` a worker is; without that it does not count. [More](#versions-of-the-workers).",
+			value: text(&c.BuildID, func(id string) (string, error) { return id, CheckBuildID(id) }),
+		},
+		{
 			name: "EXHAUST_MODE", example: "nightly", preset: "now",
 			about: "When an exhaust runs that does not say so itself (`runAt`): `now`, or `nightly`.",
 			value: pattern(&c.Mode, modeName, "now or nightly"),
@@ -196,8 +206,13 @@ func (c *Config) settings() []setting {
 		},
 		{
 			name: "EXHAUST_NIGHTLY_CONCURRENCY", example: "4", preset: "8",
-			about: "How many exhausts the night runs at once, 1 to 32.",
+			about: "How many exhausts the night has at work at once, 1 to 32. Those that wait for something to heal do not count.",
 			value: number(&c.NightlyConcurrency, "a number", 32),
+		},
+		{
+			name: "EXHAUST_NIGHTLY_WATCH", example: "30m", preset: "2h",
+			about: "For how long the night watches an exhaust that it has released, `1s` to `24h`. Its summary names those that run on, and the next night counts them.",
+			value: duration(&c.NightlyWatch, time.Second, 24*time.Hour),
 		},
 		{
 			name: "EXHAUST_REPORT_RETENTION", example: "168h", preset: "720h",
@@ -229,11 +244,23 @@ func (c *Config) settings() []setting {
 
 var (
 	taskQueueName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)
-	modeName      = regexp.MustCompile(`^(` + exhaust.RunNow + `|` + exhaust.RunNightly + `)$`)
+	// Temporal takes no . and no : in the name of a deployment, and nothing that begins with two underscores. It lists
+	// workflows by name:build, a search attribute of 255 characters at the most.
+	deploymentName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
+	buildIDName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$`)
+	modeName       = regexp.MustCompile(`^(` + exhaust.RunNow + `|` + exhaust.RunNightly + `)$`)
 
 	// fiveFields is the form of a schedule; Temporal, whose schedule it becomes, checks the rest.
 	fiveFields = regexp.MustCompile(`^[0-9A-Za-z*/,-]+( +[0-9A-Za-z*/,-]+){4}$`)
 )
+
+// CheckBuildID is an error that says what is accepted where a version of the workers cannot have that build id.
+func CheckBuildID(id string) error {
+	if !buildIDName.MatchString(id) {
+		return errors.New("it must be 1 to 128 characters of A-Z a-z 0-9 . _ + -, the first a letter or digit")
+	}
+	return nil
+}
 
 func (s setting) fallback() string {
 	if s.derive != nil {

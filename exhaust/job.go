@@ -2,6 +2,7 @@ package exhaust
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 )
 
@@ -81,6 +82,8 @@ type State struct {
 	// Retryable says of a FAILED job that another attempt, with nothing else changed, may succeed.
 	// Histories and rows call it mayHeal.
 	Retryable bool `json:"mayHeal,omitempty"`
+	// Parked says of a SUBMITTED job that it waits for the night.
+	Parked bool `json:"parked,omitempty"`
 	// Attempts counts the attempts after the first.
 	Attempts  int       `json:"attempts"`
 	Progress  Progress  `json:"progress"`
@@ -94,6 +97,15 @@ type State struct {
 	// Receipt is the name of the report's receipt; "" where there is none. Releases before the receipts made none.
 	Receipt string `json:"receipt,omitempty"`
 }
+
+// ErrNoExhaust says that nobody knows the exhaust that is asked for, or not under that tag and channel.
+var ErrNoExhaust = errors.New("no job available with the given request_id and tag")
+
+// ErrWindingUp says that an exhaust cannot make another attempt yet: the one before is still being recorded or cleaned up.
+var ErrWindingUp = errors.New("the attempt before is still being wound up: try again in a few seconds")
+
+// LossMessage is the message of an exhaust that succeeded and whose report is not in the reports store any more.
+const LossMessage = "its report is no longer in the reports store: retry makes it again"
 
 // ExpiryMessage is the message of an exhaust that succeeded and whose report was kept until a time.
 func ExpiryMessage(until time.Time) string { return "report expired on " + string(DayOf(until)) }

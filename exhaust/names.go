@@ -21,6 +21,9 @@ const (
 func StagingOf(requestID string) string           { return StagingPrefix + requestID + "/" }
 func StagingOfRun(requestID, runID string) string { return StagingOf(requestID) + runID + "/" }
 
+// IsStaged reports whether the names that begin with a prefix are those of files that one run has staged.
+func IsStaged(prefix string) bool { return strings.HasPrefix(prefix, StagingPrefix) }
+
 // SlicesOf begins the names of a conversation's slices.
 func SlicesOf(conversationID string) string { return slicesPrefix + foldUUID(conversationID) + "/" }
 

@@ -37,14 +37,25 @@ type Progress struct {
 
 // Heartbeat is the progress that a running activity reports of itself.
 type Heartbeat struct {
-	BytesRead     int64 `json:"bytesRead,omitempty"`
-	EventsMatched int64 `json:"eventsMatched,omitempty"`
-	LinesSkipped  int64 `json:"linesSkipped,omitempty"`
-	RowsWritten   int64 `json:"rowsWritten,omitempty"`
+	// Phase is the one that the activity has reached; "" in one that only reads telemetry.
+	Phase             Phase `json:"phase,omitempty"`
+	BytesRead         int64 `json:"bytesRead,omitempty"`
+	EventsMatched     int64 `json:"eventsMatched,omitempty"`
+	LinesSkipped      int64 `json:"linesSkipped,omitempty"`
+	Repeats           int64 `json:"repeats,omitempty"`
+	ConsentUnreadable int64 `json:"consentUnreadable,omitempty"`
+	RowsUnknownDevice int64 `json:"rowsUnknownDevice,omitempty"`
+	RowsWritten       int64 `json:"rowsWritten,omitempty"`
 }
 
-// Raise makes no count smaller than the other's.
+// Raise makes no count smaller than the other's, nor the phase an earlier one.
 func (h *Heartbeat) Raise(other Heartbeat) {
+	if phaseOrder[other.Phase] > phaseOrder[h.Phase] {
+		h.Phase = other.Phase
+	}
+	h.Repeats = max(h.Repeats, other.Repeats)
+	h.ConsentUnreadable = max(h.ConsentUnreadable, other.ConsentUnreadable)
+	h.RowsUnknownDevice = max(h.RowsUnknownDevice, other.RowsUnknownDevice)
 	h.BytesRead = max(h.BytesRead, other.BytesRead)
 	h.EventsMatched = max(h.EventsMatched, other.EventsMatched)
 	h.LinesSkipped = max(h.LinesSkipped, other.LinesSkipped)
@@ -56,7 +67,13 @@ func (p *Progress) Add(h Heartbeat) {
 	p.BytesRead = min(p.BytesRead+h.BytesRead, p.BytesTotal)
 	p.EventsMatched += h.EventsMatched
 	p.LinesSkipped += h.LinesSkipped
+	p.Repeats += h.Repeats
+	p.ConsentUnreadable += h.ConsentUnreadable
+	p.RowsUnknownDevice += h.RowsUnknownDevice
 	p.RowsWritten += h.RowsWritten
+	if phaseOrder[h.Phase] > phaseOrder[p.Phase] {
+		p.Phase = h.Phase
+	}
 }
 
 // Raise makes no count smaller than the other's, nor the phase an earlier one.

@@ -115,7 +115,7 @@ func (s Schedule) Open(ctx context.Context, c Calendar, days *time.Location, at 
 func (s Schedule) open(days *time.Location, firing time.Time) (Day, error) {
 	zone, err := time.LoadLocation(s.Zone)
 	if err != nil {
-		return "", fmt.Errorf("time zone %q: %w", s.Zone, err)
+		return "", Invalid("time zone %q is not known", s.Zone)
 	}
 	day := min(DayOf(firing.In(zone)), DayOf(firing.In(days)))
 	change := s.Change

@@ -164,9 +164,7 @@ func startService() (exhausts *service.Exhausts, stop func()) {
 	files.Handle("/files/reports/", http.StripPrefix("/files/reports", reports.Handler()))
 
 	taskQueue := filepath.Base(folder)
-	w := worker.New(temporalClient, taskQueue, worker.Options{})
-	w.RegisterWorkflow(workflows.Exhaust)
-	w.RegisterActivity(activities.New(
+	steps := activities.New(
 		activities.Dependencies{
 			UCI: must(registry.NewUCI(db, db, registry.Tables{
 				Conversations: "bot", Users: "users", Registrations: "user_registrations", Identities: "identities",
@@ -179,15 +177,27 @@ func startService() (exhausts *service.Exhausts, stop func()) {
 			Layout: must(telemetry.ParseLayout("{yyyy}-{MM}-{dd}")), Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour,
 			CSV: report.Options{Dialect: report.RFC4180}, ReceiptKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)),
 		},
-	))
-	check(w.Start())
+	)
+	var workers []worker.Worker
+	for _, queue := range append([]string{taskQueue}, workflows.LongQueues(taskQueue)...) {
+		w := worker.New(temporalClient, queue, worker.Options{DisableWorkflowWorker: queue != taskQueue})
+		w.RegisterActivity(steps)
+		if queue == taskQueue {
+			w.RegisterWorkflow(workflows.Exhaust)
+			w.RegisterWorkflow(workflows.Parked)
+		}
+		check(w.Start())
+		workers = append(workers, w)
+	}
 
 	exhausts = service.NewExhausts(temporalClient, jobs, reports, service.Settings{
 		TaskQueue: taskQueue, Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour, Timeout: time.Hour,
 		Mode: exhaust.RunNow, ReportRetention: 30 * 24 * time.Hour,
 	})
 	return exhausts, func() {
-		w.Stop()
+		for _, w := range workers {
+			w.Stop()
+		}
 		server.Close()
 		check(db.Close())
 		check(os.RemoveAll(folder))

@@ -56,6 +56,25 @@ type service struct {
 	jobs    *jobs.Jobs
 	db      *database.DB
 	reports *blob.Local
+	// ending, where it is not nil, holds up the recording of ends until it can be received from.
+	ending chan struct{}
+}
+
+// endings is job_request for a worker whose records of ends are held up.
+type endings struct {
+	*jobs.Jobs
+	ending chan struct{}
+}
+
+func (e endings) Save(ctx context.Context, job exhaust.Job) error {
+	if e.ending != nil && job.Status.HasEnded() {
+		select {
+		case <-e.ending:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return e.Jobs.Save(ctx, job)
 }
 
 func newService(t *testing.T) *service {
@@ -130,16 +149,22 @@ func (s *service) work() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	w := worker.New(s.client, s.name, worker.Options{})
-	w.RegisterWorkflow(workflows.Exhaust)
-	w.RegisterActivity(activities.New(
-		activities.Dependencies{UCI: uci, Jobs: s.jobs, Telemetry: none, Reports: s.reports},
+	steps := activities.New(
+		activities.Dependencies{UCI: uci, Jobs: endings{s.jobs, s.ending}, Telemetry: none, Reports: s.reports},
 		activities.Settings{Layout: layout, Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour, CSV: report.Options{Dialect: report.RFC4180}, ReceiptKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))},
-	))
-	if err := w.Start(); err != nil {
-		s.t.Fatal(err)
+	)
+	for _, queue := range append([]string{s.name}, workflows.LongQueues(s.name)...) {
+		w := worker.New(s.client, queue, worker.Options{DisableWorkflowWorker: queue != s.name})
+		w.RegisterActivity(steps)
+		if queue == s.name {
+			w.RegisterWorkflow(workflows.Exhaust)
+			w.RegisterWorkflow(workflows.Parked)
+		}
+		if err := w.Start(); err != nil {
+			s.t.Fatal(err)
+		}
+		s.t.Cleanup(w.Stop)
 	}
-	s.t.Cleanup(w.Stop)
 }
 
 // submission is one that no other test sends.
@@ -351,7 +376,10 @@ func TestURLsAreSignedAfreshWhenLessThanHalfOfTheirTimeIsLeft(t *testing.T) {
 	}
 	keep := func(left time.Duration) {
 		t.Helper()
-		if err := s.jobs.SaveURLs(t.Context(), job.ID, []string{"http://exhaust.example/kept"}, "http://exhaust.example/receipt", time.Now().Add(left)); err != nil {
+		kept := read()
+		kept.DownloadURLs, kept.ReceiptURL, kept.ExpiresAt = []string{"http://exhaust.example/kept"}, "http://exhaust.example/receipt", time.Now().Add(left)
+		kept.CompletedAt = kept.CompletedAt.Add(time.Millisecond) // else the end that is recorded would stand
+		if err := s.jobs.Save(t.Context(), kept); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -389,6 +417,13 @@ func (s *service) kept(digit string, status exhaust.Status, completed time.Time)
 	}
 	if status == exhaust.Success {
 		job.Report = "uci-private-exhaust/" + id + "/x.csv"
+		file, err := s.reports.Create(s.t.Context(), job.Report, "text/csv")
+		if err == nil {
+			err = file.Commit()
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
 	}
 	if err := s.jobs.Save(s.t.Context(), job); err != nil {
 		s.t.Fatal(err)

@@ -31,7 +31,9 @@ import (
 //	workflow gone     new attempt       new attempt 400         new attempt
 //
 // A workflow is gone where job_request knows the exhaust not to have ended and Temporal does not know it; it counts as
-// FAILED. Start leaves an exhaust alone whose attempts are not those that its caller saw.
+// FAILED. Start leaves an exhaust alone whose attempts are not those that its caller saw. A new attempt cannot begin while
+// the workflow of the one before is still recording its end: that is exhaust.ErrWindingUp, never an answer that started
+// nothing.
 
 // Exhausts starts, reads and stops exhausts.
 type Exhausts struct {
@@ -41,7 +43,6 @@ type Exhausts struct {
 	settings Settings
 	// submissions lets identical submissions that arrive together share one answer.
 	submissions singleflight.Group
-	progress    highWater
 }
 
 // NewExhausts makes the service of exhausts. The client's connection has StartOnce as an interceptor, and its namespace
@@ -103,6 +104,8 @@ type startOptions struct {
 	signalWaiting bool
 	// evenAfterSuccess makes another attempt of one that has succeeded.
 	evenAfterSuccess bool
+	// isNight says that the night starts it.
+	isNight bool
 }
 
 func (s *Exhausts) findOrStart(ctx context.Context, request exhaust.Request, options startOptions) (exhaust.Job, error) {
@@ -113,11 +116,15 @@ func (s *Exhausts) findOrStart(ctx context.Context, request exhaust.Request, opt
 	case err != nil:
 		return exhaust.Job{}, err
 	case job.Status == exhaust.Failed || job.Status == exhaust.Cancelled:
+		// Whether it may be empty is no part of what an exhaust is, and of whoever asks last.
+		job.AllowEmpty = request.AllowEmpty
 		return s.startNextAttempt(ctx, job, options)
 	case job.Status == exhaust.Submitted && options.signalWaiting:
-		return job, s.signal(ctx, job.ID)
+		return job, s.signal(ctx, job.ID, workflows.Release{})
+	case job.Status.HasEnded():
+		return s.withReport(ctx, job)
 	}
-	return s.withURLs(ctx, job)
+	return job, nil
 }
 
 // acknowledge is what submitting answers: an exhaust that has not ended is shown as it was submitted, so that everybody
@@ -150,25 +157,42 @@ func (s *Exhausts) Retry(ctx context.Context, tag, channel, requestID string) (e
 // and attempts are what the caller saw of it: where it has moved on since, it is left alone, so that asking twice starts
 // it once. The answer is the exhaust as it is then.
 func (s *Exhausts) Start(ctx context.Context, requestID string, status exhaust.Status, attempts int) (exhaust.Job, error) {
-	job, err := s.Find(ctx, requestID)
+	job, _, err := s.start(ctx, requestID, status, attempts, startOptions{})
+	return job, err
+}
+
+// Release is Start as the night does it: the exhaust leaves the way to those that are asked for now. It tells whether it
+// started the exhaust.
+func (s *Exhausts) Release(ctx context.Context, requestID string, status exhaust.Status, attempts int) (isStarted bool, err error) {
+	_, isStarted, err = s.start(ctx, requestID, status, attempts, startOptions{isNight: true})
+	return isStarted, err
+}
+
+func (s *Exhausts) start(ctx context.Context, requestID string, status exhaust.Status, attempts int, options startOptions) (job exhaust.Job, isStarted bool, err error) {
+	job, err = s.Find(ctx, requestID)
 	if err != nil || job.Attempts != attempts {
-		return job, err
+		return job, false, err
 	}
 	switch {
 	case job.Status == exhaust.Submitted && status == exhaust.Submitted:
-		return job, s.signal(ctx, requestID)
+		return job, true, s.signal(ctx, requestID, workflows.Release{Night: options.isNight})
 	case job.Message == workflowGone,
 		job.Status == status && (status == exhaust.Failed || status == exhaust.Cancelled):
-		return s.startNextAttempt(ctx, job, startOptions{})
+		job, err = s.startNextAttempt(ctx, job, options)
+		return job, err == nil && job.Attempts == attempts+1, err
 	}
-	return job, nil
+	return job, false, nil
 }
 
-// signal starts an exhaust that waits for the night. One that does not wait takes no notice.
-func (s *Exhausts) signal(ctx context.Context, requestID string) error {
-	err := s.temporal.SignalWorkflow(ctx, exhaust.WorkflowID(requestID), "", workflows.StartSignal, nil)
-	if err == nil || isNotFound(err) {
+// signal starts an exhaust that waits for the night. One that does not wait takes no notice. One that has just ended is
+// exhaust.ErrWindingUp: whoever asks again finds its end.
+func (s *Exhausts) signal(ctx context.Context, requestID string, release workflows.Release) error {
+	err := s.temporal.SignalWorkflow(ctx, exhaust.WorkflowID(requestID), "", workflows.StartSignal, release)
+	switch {
+	case err == nil:
 		return nil
+	case isNotFound(err):
+		return exhaust.ErrWindingUp
 	}
 	return &UnavailableError{TemporalDependency, err}
 }
@@ -178,7 +202,7 @@ func isNotFound(err error) bool {
 	return errors.As(err, &notFound)
 }
 
-// startNextAttempt starts an exhaust once more.
+// startNextAttempt starts an exhaust once more. It is exhaust.ErrWindingUp while the attempt before has not ended.
 func (s *Exhausts) startNextAttempt(ctx context.Context, job exhaust.Job, options startOptions) (exhaust.Job, error) {
 	// A workflow publishes that it failed a moment before it ends, and two cannot be in flight at a time.
 	s.waitBriefly(ctx, job.ID)
@@ -202,6 +226,11 @@ func (s *Exhausts) startWorkflow(ctx context.Context, job exhaust.Job, options s
 	if job.Attempts > 0 {
 		job.UpdatedAt = time.Now().Truncate(time.Millisecond)
 	}
+	job.Parked = options.waitForNight
+	makes := workflows.Exhaust
+	if options.waitForNight {
+		makes = workflows.Parked
+	}
 	_, err := s.temporal.ExecuteWorkflow(withAttempt(ctx, job), client.StartWorkflowOptions{
 		ID:                       exhaust.WorkflowID(job.ID),
 		TaskQueue:                s.settings.TaskQueue,
@@ -215,11 +244,15 @@ func (s *Exhausts) startWorkflow(ctx context.Context, job exhaust.Job, options s
 			workflows.StateMemo:   job.State,
 		},
 		StaticSummary: fmt.Sprintf("%s of %s for %s", job.Dataset, job.ConversationID, job.ChannelTag()),
-	}, workflows.Exhaust, workflows.Input{
-		Request: job.Request, Attempts: job.Attempts, Timeout: s.settings.Timeout, Wait: options.waitForNight,
+	}, makes, workflows.Input{
+		Request: job.Request, Attempts: job.Attempts, Timeout: s.settings.Timeout, Night: options.isNight,
 	})
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-		return s.describe(ctx, job.ID)
+		first, err := s.describe(ctx, job.ID)
+		if err == nil && first.Attempts < job.Attempts {
+			err = exhaust.ErrWindingUp
+		}
+		return first, err
 	}
 	if err != nil {
 		return exhaust.Job{}, &UnavailableError{TemporalDependency, err}

@@ -44,12 +44,15 @@ func EnsureNightly(ctx context.Context, c client.Client, s NightlySettings) erro
 	err = c.ScheduleClient().GetHandle(ctx, NightlySchedule).Update(ctx, client.ScheduleUpdateOptions{
 		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 			schedule := in.Description.Schedule
-			if s.agreeWith(schedule.Action) {
+			if s.agreeWith(schedule) {
 				return nil, temporal.ErrSkipScheduleUpdate
 			}
 			schedule.Spec = &wanted.Spec
 			schedule.Action = wanted.Action
 			schedule.Policy = &client.SchedulePolicies{Overlap: wanted.Overlap, CatchupWindow: wanted.CatchupWindow}
+			if schedule.State != nil && !schedule.State.Paused {
+				schedule.State.Note = wanted.Note
+			}
 			return &client.ScheduleUpdate{Schedule: &schedule}, nil
 		},
 	})
@@ -59,11 +62,24 @@ func EnsureNightly(ctx context.Context, c client.Client, s NightlySettings) erro
 	return nil
 }
 
-// agreeWith reports whether an existing schedule's action is of these settings. An update that
+// agreeWith reports whether an existing schedule is as these settings and this code make it. An update that
 // changes nothing is left out: it could undo what an operator does at the same moment.
-func (s NightlySettings) agreeWith(action client.ScheduleAction) bool {
+func (s NightlySettings) agreeWith(existing client.Schedule) bool {
+	wanted := s.options()
+	policy, state := existing.Policy, existing.State
+	if policy == nil || policy.Overlap != wanted.Overlap || policy.CatchupWindow != wanted.CatchupWindow {
+		return false
+	}
+	if state == nil || !state.Paused && state.Note != wanted.Note { // a pause has a note of its own
+		return false
+	}
+	return s.agreeWithAction(existing.Action, wanted.Action.(*client.ScheduleWorkflowAction))
+}
+
+func (s NightlySettings) agreeWithAction(action client.ScheduleAction, wanted *client.ScheduleWorkflowAction) bool {
 	existing, ok := action.(*client.ScheduleWorkflowAction)
-	if !ok || existing.TaskQueue != s.TaskQueue || len(existing.Args) != 1 {
+	if !ok || existing.ID != wanted.ID || existing.TaskQueue != s.TaskQueue || len(existing.Args) != 1 ||
+		existing.StaticSummary != wanted.StaticSummary || existing.StaticDetails != wanted.StaticDetails {
 		return false
 	}
 	payload, ok := existing.Args[0].(*commonpb.Payload)
@@ -83,18 +99,19 @@ func (s NightlySettings) input() workflows.NightInput {
 
 func (s NightlySettings) options() client.ScheduleOptions {
 	return client.ScheduleOptions{
-		ID:            NightlySchedule,
-		Spec:          client.ScheduleSpec{CronExpressions: []string{s.Cron}, TimeZoneName: s.Timezone},
-		Overlap:       enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
+		ID:   NightlySchedule,
+		Spec: client.ScheduleSpec{CronExpressions: []string{s.Cron}, TimeZoneName: s.Timezone},
+		// A night that comes while the one before still releases begins behind it: what is due waits for none.
+		Overlap:       enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE,
 		CatchupWindow: 24 * time.Hour,
-		Note:          "runs the exhausts that wait for the night, retries, deletes what has expired",
+		Note:          "releases the exhausts that wait for the night, retries, deletes what has expired",
 		Action: &client.ScheduleWorkflowAction{
 			ID:            NightlyWorkflowID,
 			Workflow:      workflows.Nightly,
 			Args:          []any{s.input()},
 			TaskQueue:     s.TaskQueue,
 			StaticSummary: "the night: exhausts that wait, retries, retention",
-			StaticDetails: "Runs every exhaust that waits for the night, retries those that FAILED for a reason that may heal, " +
+			StaticDetails: "Releases every exhaust that waits for the night, retries those that FAILED for a reason that may heal, " +
 				"and deletes expired reports and staged files that were left behind. Its result is the summary.",
 		},
 	}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"data-exhaust/blob"
 	"data-exhaust/exhaust"
 	"data-exhaust/jobs"
 )
@@ -16,7 +17,8 @@ import (
 type Jobs interface {
 	Submit(ctx context.Context, job exhaust.Job) error
 	Save(ctx context.Context, job exhaust.Job) error
-	SaveURLs(ctx context.Context, requestID string, urls []string, receiptURL string, expiresAt time.Time) error
+	SaveURLs(ctx context.Context, of exhaust.Job) error
+	RaiseProgress(ctx context.Context, requestID string, attempts int, p exhaust.Progress) (exhaust.Progress, error)
 	ReceiptKeys(ctx context.Context) ([]jobs.ReceiptKey, error)
 	Job(ctx context.Context, requestID string) (exhaust.Job, error)
 	List(ctx context.Context, tag, channel string, limit int) ([]exhaust.Job, error)
@@ -24,9 +26,10 @@ type Jobs interface {
 	Select(ctx context.Context, selection jobs.Selection) ([]exhaust.Job, error)
 }
 
-// Reports signs the URLs of reports.
+// Reports signs the URLs of reports, and tells whether one is there.
 type Reports interface {
 	SignURL(ctx context.Context, name string, expires time.Time) (string, error)
+	Stat(ctx context.Context, name string) (blob.Object, error)
 }
 
 // Read is one exhaust with its progress and, where it succeeded, URLs that work for a while.
@@ -35,7 +38,62 @@ func (s *Exhausts) Read(ctx context.Context, tag, channel, requestID string) (ex
 	if err != nil {
 		return exhaust.Job{}, err
 	}
-	return s.withURLs(ctx, job)
+	if !job.Status.HasEnded() {
+		job, err = s.withProgress(ctx, job)
+	}
+	if err != nil || !job.Status.HasEnded() {
+		return job, err
+	}
+	if job.Status != exhaust.Success {
+		return s.withLastProgress(ctx, job), nil
+	}
+	return s.withReport(ctx, job)
+}
+
+// withLastProgress is a job that came to nothing with its progress as far as it was ever shown: that of a step which was
+// waiting when the exhaust ended is in no workflow.
+func (s *Exhausts) withLastProgress(ctx context.Context, job exhaust.Job) exhaust.Job {
+	ctx, cancel := context.WithTimeout(ctx, progressTimeout)
+	defer cancel()
+	if recorded, err := s.jobs.Job(ctx, job.ID); err == nil && recorded.Attempts == job.Attempts {
+		job.Progress.Raise(recorded.Progress)
+	} // else what the workflow says
+	return job
+}
+
+// withProgress is a job that has not ended with its progress as far as it was ever shown: for a moment after a step has
+// ended neither its heartbeat nor the workflow's memo says what it did, and the next read may be answered by another api.
+func (s *Exhausts) withProgress(ctx context.Context, job exhaust.Job) (exhaust.Job, error) {
+	bounded, cancel := context.WithTimeout(ctx, progressTimeout)
+	defer cancel()
+	shown, err := s.jobs.RaiseProgress(bounded, job.ID, job.Attempts, job.Progress)
+	switch {
+	case err == nil:
+		job.Progress = shown
+	case errors.Is(err, jobs.ErrNoJob):
+		// Its end has been recorded since the workflow was asked, which had published all its progress before that; or an
+		// operator has reset it, and it begins anew.
+		return s.Find(ctx, job.ID)
+	} // else the database is away, which is no reason not to say what Temporal knows
+	return job, nil
+}
+
+// progressTimeout is how long the database may take to say how much progress was shown before.
+const progressTimeout = time.Second
+
+// withReport is withURLs of a job whose report is still there. Of one that somebody has deleted it says so, and it can be
+// made again. The row stays as it is: the store may only be somewhere else for a while.
+func (s *Exhausts) withReport(ctx context.Context, job exhaust.Job) (exhaust.Job, error) {
+	job, err := s.withURLs(ctx, job)
+	if err != nil || job.Report == "" {
+		return job, err
+	}
+	if _, err := s.reports.Stat(ctx, job.Report); !errors.Is(err, blob.ErrNotFound) {
+		return job, nil // it is there, or the store does not say so now: the URLs will
+	}
+	job.Report, job.Receipt, job.Message = "", "", exhaust.LossMessage
+	job.DownloadURLs, job.ReceiptURL, job.ExpiresAt = nil, "", time.Time{}
+	return job, nil
 }
 
 var requestIDPattern = regexp.MustCompile(`^[0-9A-F]{32}$`)
@@ -120,7 +178,7 @@ func (s *Exhausts) withURLs(ctx context.Context, job exhaust.Job) (exhaust.Job, 
 			return exhaust.Job{}, &UnavailableError{ReportsDependency, err}
 		}
 	}
-	if err := s.jobs.SaveURLs(ctx, job.ID, job.DownloadURLs, job.ReceiptURL, job.ExpiresAt); err != nil && !errors.Is(err, jobs.ErrNoJob) {
+	if err := s.jobs.SaveURLs(ctx, job); err != nil && !errors.Is(err, jobs.ErrNoJob) {
 		return exhaust.Job{}, &UnavailableError{DatabaseDependency, err}
 	}
 	return job, nil
@@ -154,7 +212,8 @@ func (s *Exhausts) refresh(ctx context.Context, found []exhaust.Job) ([]exhaust.
 	group.SetLimit(maxConcurrency)
 	for i := range found {
 		group.Go(func() error {
-			if !found[i].Status.HasEnded() {
+			// One that waits for the night does so until its row says otherwise, and there may be thousands.
+			if !found[i].Status.HasEnded() && !found[i].Parked {
 				job, err := s.Find(ctx, found[i].ID)
 				if err != nil {
 					return err

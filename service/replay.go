@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -50,11 +51,15 @@ func (s *Exhausts) Replay(ctx context.Context, r Replay) (found []exhaust.Job, n
 	if r.DryRun {
 		return found, next, nil
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	var group errgroup.Group // what one fails at holds up no other
 	group.SetLimit(maxConcurrency)
 	for i, job := range found {
-		group.Go(func() (err error) {
-			found[i], err = s.Start(ctx, job.ID, job.Status, job.Attempts)
+		group.Go(func() error {
+			started, err := s.Start(ctx, job.ID, job.Status, job.Attempts)
+			if errors.Is(err, exhaust.ErrWindingUp) {
+				return nil // it is answered as it stands
+			}
+			found[i] = started
 			return err
 		})
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"data-exhaust/exhaust"
 )
 
 // Settings are those of contract section 8 that the service follows. All that say nothing of a zero value must be set.
@@ -28,7 +30,7 @@ type Settings struct {
 
 var (
 	// ErrNotFound says that the tag and channel have no such exhaust.
-	ErrNotFound = errors.New("no job available with the given request_id and tag")
+	ErrNotFound = exhaust.ErrNoExhaust
 	// ErrNoSchedule says that the channel has no such schedule.
 	ErrNoSchedule = errors.New("no schedule available with the given id")
 )

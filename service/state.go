@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"data-exhaust/exhaust"
+	"data-exhaust/jobs"
 	"data-exhaust/workflows"
 )
 
@@ -27,15 +29,30 @@ func (s *Exhausts) describe(ctx context.Context, requestID string) (exhaust.Job,
 	if err != nil {
 		return exhaust.Job{}, &UnavailableError{TemporalDependency, err}
 	}
-	job, err := jobOf(description)
+	job, isPublished, err := jobOf(description)
 	if err != nil {
 		return exhaust.Job{}, fmt.Errorf("reading the workflow of exhaust %s: %w", requestID, err)
 	}
-	if job.Status.HasEnded() {
-		s.progress.forget(requestID)
-		return job, nil
+	if !isPublished {
+		return s.endOf(ctx, job)
 	}
-	s.progress.raise(requestID, description.GetWorkflowExecutionInfo().GetExecution().GetRunId(), &job.Progress)
+	return job, nil
+}
+
+// endOf is how an exhaust ended whose workflow was ended from outside: as it was recorded, where it had come so far.
+func (s *Exhausts) endOf(ctx context.Context, job exhaust.Job) (exhaust.Job, error) {
+	recorded, err := s.jobs.Job(ctx, job.ID)
+	switch {
+	case errors.Is(err, jobs.ErrNoJob):
+		return job, nil
+	case err != nil:
+		return exhaust.Job{}, &UnavailableError{DatabaseDependency, err}
+	case recorded.Attempts != job.Attempts:
+		return job, nil
+	case recorded.Status.HasEnded():
+		return recorded, nil
+	}
+	job.Progress.Raise(recorded.Progress)
 	return job, nil
 }
 
@@ -43,27 +60,28 @@ func (s *Exhausts) describe(ctx context.Context, requestID string) (exhaust.Job,
 // of an exhaust that has ended when Temporal hangs.
 const describeTimeout = 3 * time.Second
 
-func jobOf(d *workflowservice.DescribeWorkflowExecutionResponse) (exhaust.Job, error) {
+// jobOf is the exhaust that a description tells. isPublished is false where the workflow was ended before it could publish
+// how.
+func jobOf(d *workflowservice.DescribeWorkflowExecutionResponse) (job exhaust.Job, isPublished bool, err error) {
 	info := d.GetWorkflowExecutionInfo()
 	var (
 		request exhaust.Request
 		state   exhaust.State
 	)
 	if err := readMemo(info.GetMemo(), workflows.RequestMemo, &request); err != nil {
-		return exhaust.Job{}, err
+		return exhaust.Job{}, false, err
 	}
 	if err := readMemo(info.GetMemo(), workflows.StateMemo, &state); err != nil {
-		return exhaust.Job{}, err
+		return exhaust.Job{}, false, err
 	}
-	job := exhaust.Job{Request: request, State: state}
+	job = exhaust.Job{Request: request, State: state}
 	if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		addHeartbeats(&job.Progress, d)
-		return job, nil
+		return job, true, nil
 	}
 	if job.Status.HasEnded() {
-		return job, nil
+		return job, true, nil
 	}
-	// It was ended from outside, before it could publish so.
 	job.Status = exhaust.Failed
 	job.CompletedAt = info.GetCloseTime().AsTime()
 	job.UpdatedAt = job.CompletedAt
@@ -79,7 +97,7 @@ func jobOf(d *workflowservice.DescribeWorkflowExecutionResponse) (exhaust.Job, e
 	default:
 		job.Message = "the workflow failed: its history in Temporal says why"
 	}
-	return job, nil
+	return job, false, nil
 }
 
 // addHeartbeats adds what the running activities report of themselves to what the workflow knows.

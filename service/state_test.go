@@ -2,10 +2,8 @@ package service
 
 import (
 	"encoding/json"
-	"math/rand/v2"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -73,7 +71,7 @@ func TestAWorkflowThatWasEndedFromOutsideHasFailedOrIsCancelled(t *testing.T) {
 		{"it told why and still records it", enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, failed, exhaust.Failed, "No data found"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := jobOf(description(t, test.status, test.told))
+			got, _, err := jobOf(description(t, test.status, test.told))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,11 +91,11 @@ func TestAWorkflowWithoutItsMemoIsAnError(t *testing.T) {
 	for _, name := range []string{workflows.RequestMemo, workflows.StateMemo} {
 		d := description(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, exhaust.State{})
 		delete(d.WorkflowExecutionInfo.Memo.Fields, name)
-		if job, err := jobOf(d); err == nil || !strings.Contains(err.Error(), "its memo has no "+name) {
+		if job, _, err := jobOf(d); err == nil || !strings.Contains(err.Error(), "its memo has no "+name) {
 			t.Errorf("%s: %+v, %v", name, job, err)
 		}
 		d.WorkflowExecutionInfo.Memo.Fields[name] = payload(t, "text")
-		if job, err := jobOf(d); err == nil || !strings.Contains(err.Error(), "its memo's "+name+" cannot be read") {
+		if job, _, err := jobOf(d); err == nil || !strings.Contains(err.Error(), "its memo's "+name+" cannot be read") {
 			t.Errorf("%s: %+v, %v", name, job, err)
 		}
 	}
@@ -121,7 +119,7 @@ func TestHeartbeatsOfRunningActivitiesCount(t *testing.T) {
 		beat("another version's"),
 		{}, // it has not told anything
 	}
-	got, err := jobOf(d)
+	got, _, err := jobOf(d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,68 +128,7 @@ func TestHeartbeatsOfRunningActivitiesCount(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got.Progress, want)
 	}
 	d.PendingActivities = append(d.PendingActivities, beat(exhaust.Heartbeat{BytesRead: 5000}))
-	if got, err = jobOf(d); err != nil || got.Progress.BytesRead != 1000 || got.Progress.Percent != 80 {
+	if got, _, err = jobOf(d); err != nil || got.Progress.BytesRead != 1000 || got.Progress.Percent != 80 {
 		t.Errorf("more than there is: %+v, %v", got.Progress, err)
-	}
-}
-
-func TestProgressNeverGoesBackwards(t *testing.T) {
-	order := map[exhaust.Phase]int{"FETCHING": 1, "JOINING": 2, "BUILDING": 3, "SIGNING": 4, "DONE": 5}
-	names := []exhaust.Phase{"FETCHING", "JOINING", "BUILDING", "SIGNING", "DONE"}
-	numbers := func(p exhaust.Progress) []int64 {
-		return []int64{int64(order[p.Phase]), p.BytesTotal, p.BytesRead, p.EventsMatched, p.RowsWritten, int64(p.Percent), p.LinesSkipped, p.RowsUnknownDevice, p.Undecryptable}
-	}
-	var shown highWater
-	var readers sync.WaitGroup
-	for reader := range uint64(4) {
-		readers.Go(func() {
-			r := rand.New(rand.NewPCG(reader, 5))
-			last := map[string][]int64{}
-			for range 3000 {
-				id := string('A' + rune(r.IntN(3)))
-				p := exhaust.Progress{
-					Phase: names[r.IntN(5)], BytesTotal: r.Int64N(9), BytesRead: r.Int64N(9), EventsMatched: r.Int64N(9), RowsWritten: r.Int64N(9),
-					Percent: r.IntN(100), LinesSkipped: r.Int64N(9), RowsUnknownDevice: r.Int64N(9), Undecryptable: r.Int64N(9),
-				}
-				given := numbers(p)
-				shown.raise(id, "run", &p)
-				got := numbers(p)
-				for i := range got {
-					if got[i] < given[i] {
-						t.Errorf("number %d was lowered from %d to %d", i, given[i], got[i])
-					}
-					if last[id] != nil && got[i] < last[id][i] {
-						t.Errorf("number %d went back from %d to %d", i, last[id][i], got[i])
-					}
-				}
-				last[id] = got
-			}
-		})
-	}
-	readers.Wait()
-}
-
-func TestProgressBeginsAnewWithAnotherRun(t *testing.T) {
-	var shown highWater
-	much, little := exhaust.Progress{Phase: exhaust.Building, Percent: 90}, exhaust.Progress{Phase: exhaust.Fetching, Percent: 1}
-	raised := func(id, run string, p exhaust.Progress) exhaust.Progress {
-		shown.raise(id, run, &p)
-		return p
-	}
-	raised("A", "first", much)
-	if got := raised("A", "first", little); got != much {
-		t.Errorf("the same run: %+v", got)
-	}
-	if got := raised("B", "first", little); got != little {
-		t.Errorf("another exhaust: %+v", got)
-	}
-	if got := raised("A", "second", little); got != little {
-		t.Errorf("another run: %+v", got)
-	}
-	for i := range maxMarks + 10 {
-		raised(string(rune(i)), "run", little)
-	}
-	if n := len(shown.marks); n > maxMarks {
-		t.Errorf("%d marks are kept, want at most %d", n, maxMarks)
 	}
 }

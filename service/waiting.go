@@ -10,8 +10,8 @@ import (
 )
 
 // waitingFor says what a step that is tried again waits for (contract section 2), "" where none is. Of several it is the
-// one that was tried most often. The failure's own text stays in Temporal and in the log, for it may name hosts and
-// tables; only that of an object that is still being written is made for clients.
+// one that was tried most often. The message of a failure that says why is made for clients (activities.Unavailable,
+// activities.StillWritten); any other stays in Temporal and in the log, for it may name hosts and tables.
 func waitingFor(pending []*workflowpb.PendingActivityInfo, now time.Time) string {
 	var worst *workflowpb.PendingActivityInfo
 	for _, step := range pending {
@@ -35,7 +35,7 @@ func waitingFor(pending []*workflowpb.PendingActivityInfo, now time.Time) string
 	if failure.GetTimeoutFailureInfo() != nil {
 		what = "a worker was lost"
 	}
-	if kind == activities.StillWritten {
+	if kind == activities.StillWritten || kind == activities.Unavailable {
 		what = failure.GetMessage()
 	}
 	tried := fmt.Sprintf("%s; tried %s", what, times(int(worst.GetAttempt())-1))
@@ -54,6 +54,11 @@ func times(n int) string {
 
 // stepSentences say what the activities do.
 var stepSentences = map[string]string{
+	"PlanExhaust":         "looking up the conversation and its telemetry",
+	"BuildReport":         "writing the report",
+	"EndExhaust":          "recording the end",
+	"RemoveLeftovers":     "removing staged files",
+	"RemoveFiles":         "removing staged files",
 	"ResolveConversation": "looking up the conversation in the registry",
 	"PlanFetch":           "listing the telemetry",
 	"FetchTelemetry":      "reading the telemetry",

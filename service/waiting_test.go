@@ -64,7 +64,7 @@ func TestAnExhaustThatWaitsSaysWhatForWithoutData(t *testing.T) {
 func TestProgressTellsWhatARunningExhaustWaitsFor(t *testing.T) {
 	d := description(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, exhaust.State{Status: exhaust.Processing, UpdatedAt: toldAt})
 	d.PendingActivities = []*workflowpb.PendingActivityInfo{pending("PlanFetch", 2, "", "x", 0)}
-	job, err := jobOf(d)
+	job, _, err := jobOf(d)
 	if want := "listing the telemetry failed; tried once, trying again"; err != nil || job.Progress.Waiting != want {
 		t.Errorf("waiting %q, %v; want %q", job.Progress.Waiting, err, want)
 	}

@@ -2,14 +2,18 @@ package service_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sort"
+	"strings"
 	"testing"
 	"time"
 
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"data-exhaust/activities/recurring"
 	"data-exhaust/exhaust"
 	"data-exhaust/service"
 )
@@ -157,4 +161,21 @@ func zone(t *testing.T, name string) *time.Location {
 func midnight(day exhaust.Day, zone *time.Location) time.Time {
 	at := day.Time()
 	return time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, zone)
+}
+
+// TestAFiringWhoseTimesTemporalRefusesEnds: it would ask again for ever.
+func TestAFiringWhoseTimesTemporalRefusesEnds(t *testing.T) {
+	t.Parallel()
+	firings := recurring.New(nil, calendar(), recurring.Settings{Timezone: zone(t, kolkata)})
+	for _, s := range []exhaust.Schedule{
+		{ID: "abc", Cron: "0 25 * * *", Zone: "UTC"},
+		{ID: "abc", Cron: "0 6 * * *", Zone: "Europe/Atlantis"},
+	} {
+		_, err := firings.FindWindow(t.Context(), s, time.Now())
+		var failure *temporal.ApplicationError
+		if !errors.As(err, &failure) || failure.Type() != recurring.BadWindow || !failure.NonRetryable() ||
+			!strings.HasPrefix(failure.Message(), "schedule abc: cron \""+s.Cron+"\" in zone "+s.Zone+" is not valid: ") {
+			t.Errorf("%s in %s: %v", s.Cron, s.Zone, err)
+		}
+	}
 }

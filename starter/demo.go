@@ -22,6 +22,7 @@ import (
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/app"
 	"data-exhaust/internal/sample"
+	"data-exhaust/internal/servers"
 )
 
 func newDemo() *cobra.Command {
@@ -38,7 +39,7 @@ Everything is kept in the folder data/demo, which is emptied first. No setting i
 			return playDemo(cmd.Context(), stack, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	command.Flags().StringVar(&stack, "stack", embeddedStack, "embedded or production")
+	command.Flags().StringVar(&stack, "stack", servers.Embedded, "embedded or production")
 	return command
 }
 
@@ -60,8 +61,8 @@ func playDemo(ctx context.Context, stackName string, out, progress io.Writer) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	fmt.Fprintf(out, "  API %s, Temporal %s", s.cfg.PublicURL, s.parts.temporal.Address)
-	if ui := s.parts.ui(); ui != "" {
+	fmt.Fprintf(out, "  API %s, Temporal %s", s.cfg.PublicURL, s.servers.Temporal.Address)
+	if ui := s.servers.UI(); ui != "" {
 		fmt.Fprintf(out, ", its UI %s", ui)
 	}
 	fmt.Fprintln(out)
@@ -113,10 +114,10 @@ func startDemoStack(ctx context.Context, name string, log, progress io.Writer) (
 	if err != nil {
 		return nil, err
 	}
-	return startStack(ctx, partsOptions{stack: name, dir: dir, progress: progress}, loadDemoSettings, slog.New(slog.NewTextHandler(log, nil)))
+	return startStack(ctx, servers.Options{Name: name, Dir: dir, Progress: progress}, loadDemoSettings, slog.New(slog.NewTextHandler(log, nil)))
 }
 
-func loadDemoSettings(parts []string) (config.Config, error) {
+func loadDemoSettings(settings []string) (config.Config, error) {
 	// The kernel picks a free port; the address has to be known before the API listens on it,
 	// because signed URLs hold it.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -127,7 +128,7 @@ func loadDemoSettings(parts []string) (config.Config, error) {
 	if err := listener.Close(); err != nil {
 		return config.Config{}, err
 	}
-	return config.Load(append(parts,
+	return config.Load(append(settings,
 		"EXHAUST_DATA_DIR="+demoFolder,
 		"EXHAUST_ADDR="+addr,
 		"UCI_ENCRYPTION_SECRET="+demoSecret,

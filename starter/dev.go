@@ -15,10 +15,11 @@ import (
 
 	"data-exhaust/config"
 	"data-exhaust/internal/app"
+	"data-exhaust/internal/servers"
 )
 
 func newDev() *cobra.Command {
-	var o partsOptions
+	var o servers.Options
 	command := &cobra.Command{
 		Use:   "dev",
 		Short: "Run Temporal, the worker and the API until Ctrl-C",
@@ -31,10 +32,10 @@ keeps nothing: what it ran is gone when it ends, what was recorded in job_reques
 --stack=production runs on PostgreSQL, Temporal's production server (which has no UI) and Azurite
 instead; they keep their data in the folder production of the data folder.`,
 		RunE: withSettings(func(cmd *cobra.Command, cfg config.Config) error {
-			o.dir, o.progress = filepath.Join(cfg.DataDir, "production"), cmd.ErrOrStderr()
-			s, err := startStack(cmd.Context(), o, func(parts []string) (config.Config, error) {
+			o.Dir, o.Progress = filepath.Join(cfg.DataDir, "production"), cmd.ErrOrStderr()
+			s, err := startStack(cmd.Context(), o, func(settings []string) (config.Config, error) {
 				// Of a setting that stands there twice the first counts: the user's own.
-				return config.Load(append(os.Environ(), parts...))
+				return config.Load(append(os.Environ(), settings...))
 			}, newLogger(slog.LevelInfo))
 			if err != nil {
 				return err
@@ -44,17 +45,17 @@ instead; they keep their data in the folder production of the data folder.`,
 		}),
 	}
 	f := command.Flags()
-	f.StringVar(&o.stack, "stack", embeddedStack, "embedded or production")
-	f.IntVar(&o.temporalPort, "temporal-port", 7233, "Temporal's port; 0 is a free one")
-	f.IntVar(&o.uiPort, "ui-port", 8233, "the port of Temporal's UI; 0 is a free one")
+	f.StringVar(&o.Name, "stack", servers.Embedded, "embedded or production")
+	f.IntVar(&o.TemporalPort, "temporal-port", 7233, "Temporal's port; 0 is a free one")
+	f.IntVar(&o.UIPort, "ui-port", 8233, "the port of Temporal's UI; 0 is a free one")
 	return command
 }
 
-// stack is everything on one machine: the parts as child processes, the worker and the API in this
+// stack is everything on one machine: the servers as child processes, the worker and the API in this
 // one.
 type stack struct {
 	cfg      config.Config
-	parts    *parts
+	servers  *servers.Stack
 	end      context.CancelFunc
 	services sync.WaitGroup
 	done     chan struct{}
@@ -63,20 +64,23 @@ type stack struct {
 	failure error
 }
 
-// startStack starts the parts, has load make the settings of all from those of the parts, and
-// returns when the API listens. The stack, parts included, lives until the context ends or one of its
+// startStack starts the servers, has load make the settings of all from those of the servers, and
+// returns when the API listens. The stack, servers included, lives until the context ends or one of its
 // services fails; wait returns the failure.
-func startStack(ctx context.Context, o partsOptions, load func(parts []string) (config.Config, error), log *slog.Logger) (*stack, error) {
-	p, err := startParts(ctx, o)
+func startStack(ctx context.Context, o servers.Options, load func(settings []string) (config.Config, error), log *slog.Logger) (*stack, error) {
+	started, err := servers.Start(ctx, o)
+	if errors.Is(err, servers.ErrUnknownStack) {
+		return nil, usage("--stack: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	s := &stack{parts: p, done: make(chan struct{})}
-	if s.cfg, err = load(p.settings); err == nil {
+	s := &stack{servers: started, done: make(chan struct{})}
+	if s.cfg, err = load(started.Settings); err == nil {
 		err = setUp(ctx, s.cfg, log)
 	}
 	if err != nil {
-		return nil, errors.Join(err, p.stop())
+		return nil, errors.Join(err, started.Stop())
 	}
 	ctx, s.end = context.WithCancel(ctx)
 	listening := make(chan struct{})
@@ -86,7 +90,7 @@ func startStack(ctx context.Context, o partsOptions, load func(parts []string) (
 		s.services.Wait()
 		close(s.done)
 	}()
-	go func() { s.fail(p.watch(s.done)) }()
+	go func() { s.fail(started.Watch(s.done)) }()
 	select {
 	case <-listening:
 		return s, nil
@@ -118,14 +122,14 @@ func (s *stack) fail(err error) {
 // describe tells the user where everything is.
 func (s *stack) describe(w io.Writer) {
 	fmt.Fprintf(w, "\n  API          %s\n", s.cfg.PublicURL)
-	if ui := s.parts.ui(); ui != "" {
+	if ui := s.servers.UI(); ui != "" {
 		fmt.Fprintf(w, "  Temporal UI  %s\n", ui)
 	}
-	if s.parts.temporal != nil {
-		fmt.Fprintf(w, "  Temporal     %s\n", s.parts.temporal.Address)
+	if s.servers.Temporal != nil {
+		fmt.Fprintf(w, "  Temporal     %s\n", s.servers.Temporal.Address)
 	}
 	fmt.Fprintf(w, "  Telemetry    %s\n  Reports      %s\n\n  Sample data: `starter gen`. Ctrl-C ends it all.\n\n", s.cfg.TelemetryStore, s.cfg.ReportsStore)
-	for _, setting := range s.parts.settings {
+	for _, setting := range s.servers.Settings {
 		// The secrets in them are those of a database and an emulator on this machine only.
 		fmt.Fprintf(w, "  export %q\n", setting)
 	}
@@ -134,7 +138,7 @@ func (s *stack) describe(w io.Writer) {
 // wait returns when everything has stopped.
 func (s *stack) wait() error {
 	<-s.done
-	err := s.parts.stop()
+	err := s.servers.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return errors.Join(s.failure, err)

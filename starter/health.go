@@ -14,6 +14,7 @@ import (
 
 	"data-exhaust/config"
 	"data-exhaust/internal/app"
+	"data-exhaust/service"
 )
 
 func newHealth() *cobra.Command {
@@ -39,8 +40,7 @@ the last 90 s. A worker that hangs is noticed no sooner than that.`,
 				if err != nil {
 					return err
 				}
-				const within = 90 * time.Second // a poll takes a minute when there is nothing to do
-				return app.WorkerPolls(ctx, cfg, host, within)
+				return app.WorkerPolls(ctx, cfg, host, service.PollInterval)
 			}
 			return checkAPI(ctx, cfg.Addr, alive)
 		}),

@@ -22,7 +22,7 @@ const (
 	exitUsage     = 2
 	exitFailed    = 3 // the exhaust FAILED
 	exitCancelled = 4 // the exhaust was CANCELLED
-	exitNotFound  = 5
+	exitNotFound  = 5 // there is no such exhaust, or no such version of the workers
 	exitNotEnded  = 6 // it had not ended when the time to wait was over
 )
 
@@ -80,7 +80,7 @@ func newRoot() *cobra.Command {
 Settings are read from the environment (docs/settings.md).
 
 Exit codes: 0 done, 1 error, 2 wrong use, 3 the exhaust FAILED, 4 it was CANCELLED,
-5 there is no such exhaust, 6 it had not ended when the time to wait was over.`,
+5 there is no such exhaust or version, 6 it had not ended when the time to wait was over.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -90,7 +90,7 @@ Exit codes: 0 done, 1 error, 2 wrong use, 3 the exhaust FAILED, 4 it was CANCELL
 	root.AddCommand(
 		newDev(), newDemo(), newMigrate(), newSetup(), newHealth(), newGen(),
 		newSubmit(), newRead(), newList(), newWait(), newDownload(), newCancel(), newRetry(),
-		newVerify(), newReplay(), newRun(), newErase(), newSchedule(),
+		newVerify(), newReplay(), newRun(), newErase(), newSchedule(), newDeployment(),
 	)
 	wrapArgs(root.Commands())
 	return root

@@ -13,6 +13,7 @@ import (
 
 	"data-exhaust/activities"
 	"data-exhaust/exhaust"
+	"data-exhaust/receipt"
 )
 
 // Input starts an exhaust.
@@ -22,12 +23,11 @@ type Input struct {
 	Attempts int `json:"attempts"`
 	// Timeout is how long whatever can heal is tried again (EXHAUST_TIMEOUT).
 	Timeout time.Duration `json:"timeout"`
-	// Wait keeps the exhaust SUBMITTED until StartSignal comes, from the night or from an operator.
+	// Night says that it is one of a night: it leaves the way to those that are asked for now.
+	Night bool `json:"night,omitempty"`
+	// Wait is of releases before Parked, in which an Exhaust itself waited for the night.
 	Wait bool `json:"wait,omitempty"`
 }
-
-// StartSignal starts an exhaust that waits for the night.
-const StartSignal = "run"
 
 // Result is what an exhaust that succeeded came to. The file's signed URLs are not in it: they are
 // in job_request.
@@ -48,19 +48,26 @@ const StateQuery = "state"
 // It completes when the exhaust is SUCCESS, fails when it is FAILED, and is cancelled when it is
 // CANCELLED.
 func Exhaust(ctx workflow.Context, in Input) (Result, error) {
-	e := newExhaust(ctx, in)
-	if err := workflow.SetQueryHandler(ctx, StateQuery, func() (exhaust.Job, error) { return e.job, nil }); err != nil {
+	e, err := newExhaust(ctx, in)
+	if err != nil {
 		return Result{}, err
 	}
 	if in.Wait {
-		if err := e.waitForSignal(ctx); err != nil {
-			return Result{}, e.fail(ctx, err)
+		release, err := e.waitForRelease(ctx)
+		if err != nil {
+			earlier := earlierExhaust{exhaustRun: e}
+			return Result{}, earlier.fail(ctx, err)
 		}
+		e.isNight = release.Night
+	}
+	if workflow.GetVersion(ctx, "steps", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		earlier := earlierExhaust{exhaustRun: e}
+		return earlier.make(ctx)
 	}
 	if err := e.run(ctx); err != nil {
 		return Result{}, e.fail(ctx, err)
 	}
-	return Result{Report: e.job.Report, Progress: e.job.Progress}, nil
+	return e.result(), nil
 }
 
 // a names the activities; only the names are used here.
@@ -68,22 +75,22 @@ var a *activities.Activities
 
 // exhaustRun is one run of an exhaust.
 type exhaustRun struct {
-	timeout   time.Duration
-	job       exhaust.Job
+	timeout time.Duration
+	isNight bool
+	queue   string
+	job     exhaust.Job
+	// floor is the most progress that an earlier staging of this run had made.
+	floor     exhaust.Progress
 	deadline  time.Time
 	startedAt time.Time
 	staging   string
-	// report and receipt are the names of the file and of its receipt, "" until they are written.
-	report, receipt string
 	// publicStatus is the one in the search attribute.
 	publicStatus exhaust.Status
-	// processingRecord is the record of PROCESSING, stagingRemoval the removal of what was staged.
-	processingRecord, stagingRemoval workflow.Future
 }
 
-func newExhaust(ctx workflow.Context, in Input) *exhaustRun {
-	now := workflow.Now(ctx)
-	return &exhaustRun{
+func newExhaust(ctx workflow.Context, in Input) (*exhaustRun, error) {
+	now, info := workflow.Now(ctx), workflow.GetInfo(ctx)
+	e := &exhaustRun{
 		job: exhaust.Job{
 			Request: in.Request,
 			State: exhaust.State{
@@ -95,141 +102,119 @@ func newExhaust(ctx workflow.Context, in Input) *exhaustRun {
 		},
 		startedAt: now,
 		timeout:   in.Timeout,
+		isNight:   in.Night,
+		queue:     info.TaskQueueName,
 		deadline:  now.Add(in.Timeout),
-		staging:   exhaust.StagingOfRun(in.Request.ID, workflow.GetInfo(ctx).WorkflowExecution.RunID),
+		staging:   exhaust.StagingOfRun(in.Request.ID, info.WorkflowExecution.RunID),
 	}
+	return e, workflow.SetQueryHandler(ctx, StateQuery, func() (exhaust.Job, error) { return e.job, nil })
 }
 
-// waitForSignal waits for StartSignal. It holds no worker meanwhile.
-func (e *exhaustRun) waitForSignal(ctx workflow.Context) error {
-	if err := e.publishState(ctx, "waiting for the night"); err != nil {
-		return err
-	}
-	// The night finds those that wait in job_request, so it has to be there even if the api was
-	// killed before it could write it.
-	if err := workflow.ExecuteActivity(e.shortStep(ctx, "record SUBMITTED"), a.RecordJob, e.job).Get(ctx, nil); err != nil {
-		return err
-	}
-	isSignalled := false
-	selector := workflow.NewSelector(ctx)
-	selector.AddReceive(workflow.GetSignalChannel(ctx, StartSignal), func(c workflow.ReceiveChannel, _ bool) {
-		c.Receive(ctx, nil)
-		isSignalled = true
-	})
-	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
-	selector.Select(ctx)
-	if !isSignalled {
-		return ctx.Err()
-	}
-	e.startedAt = workflow.Now(ctx)
-	e.deadline = e.startedAt.Add(e.timeout)
-	return nil
-}
+func (e *exhaustRun) result() Result { return Result{Report: e.job.Report, Progress: e.job.Progress} }
 
 func (e *exhaustRun) run(ctx workflow.Context) error {
-	if err := e.publishProcessing(ctx); err != nil {
+	e.job.Status = exhaust.Processing
+	if err := e.publishState(ctx, "looking up the conversation and its telemetry"); err != nil {
 		return err
 	}
-	resolved, err := e.resolve(ctx)
+	built, err := e.produce(ctx)
+	for stagings := 1; isOfType(err, activities.StagingGone) && stagings < maxStagings; stagings++ {
+		// Somebody reset the workflow to a point after its staging was removed, or cleared the store; or workers of two
+		// releases, which do not read each other's segments, share the queue while they are replaced: that passes.
+		if stagings > 1 {
+			if err := workflow.Sleep(ctx, time.Duration(stagings)*5*time.Second); err != nil {
+				return err
+			}
+		}
+		built, err = e.produce(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	err = e.produce(ctx, resolved)
-	for stagings := 1; isOfType(err, activities.StagingGone) && e.mayStageAgain(ctx, stagings); stagings++ {
-		err = e.produce(ctx, resolved)
-	}
-	if err != nil {
-		return err
-	}
-	return e.finish(ctx)
+	return e.finish(ctx, built)
 }
 
 // maxStagings bounds how often an exhaust stages everything.
 const maxStagings = 8
 
-// mayStageAgain tells whether an exhaust whose staged files are gone makes them again: somebody reset the workflow to a
-// point after its staging was removed, or cleared the store; or workers of two releases, which do not read each other's
-// segments, share the queue while they are replaced. Then it waits for that to be over.
-func (e *exhaustRun) mayStageAgain(ctx workflow.Context, stagings int) bool {
-	if stagings == 1 {
-		return true
+// produce plans, fetches and builds: all that works on staged files.
+func (e *exhaustRun) produce(ctx workflow.Context) (built activities.Built, err error) {
+	var plan activities.Plan
+	err = workflow.ExecuteActivity(e.listStep(ctx, "conversation "+e.job.ConversationID), a.PlanExhaust, activities.PlanInput{Job: e.job, Staging: e.staging}).Get(ctx, &plan)
+	if err != nil {
+		return built, err
 	}
-	// Releases before staged anew once.
-	if stagings == maxStagings || workflow.GetVersion(ctx, "stage anew again", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
-		return false
-	}
-	return workflow.Sleep(ctx, time.Duration(stagings)*5*time.Second) == nil
-}
-
-// produce fetches, joins and builds: all that works on staged files.
-func (e *exhaustRun) produce(ctx workflow.Context, resolved activities.Resolved) error {
 	var staged stagedTelemetry
 	if e.job.UsesTelemetry() {
-		var err error
-		if staged, err = e.fetch(ctx, resolved); err != nil {
-			return err
+		if staged, err = e.fetch(ctx, plan); err != nil {
+			return built, err
 		}
 	}
-	joined, err := e.join(ctx, resolved.Conversation, staged)
-	if err != nil {
-		return err
-	}
-	return e.build(ctx, resolved, staged, joined)
+	return e.build(ctx, plan.Resolved, staged)
 }
 
-// publishProcessing publishes that the exhaust is being worked on. job_request learns it while the first step works.
-func (e *exhaustRun) publishProcessing(ctx workflow.Context) error {
-	e.job.Status = exhaust.Processing
-	if err := e.publishState(ctx, "looking up the conversation"); err != nil {
-		return err
-	}
-	e.processingRecord = workflow.ExecuteActivity(e.shortStep(ctx, "record PROCESSING"), a.RecordJob, e.job)
-	return nil
-}
+const (
+	// partsAtOnce bounds how many parts of one exhaust are in the queue of scans at a time, so that long exhausts take turns
+	// and a small one waits for a few parts only.
+	partsAtOnce = 4
+	// nightPartsAtOnce is that of an exhaust of a night, of which several run at a time.
+	nightPartsAtOnce = 2
+)
 
-func (e *exhaustRun) resolve(ctx workflow.Context) (resolved activities.Resolved, err error) {
-	err = workflow.ExecuteActivity(e.shortStep(ctx, "conversation "+e.job.ConversationID),
-		a.ResolveConversation, e.job.Request).Get(ctx, &resolved)
-	return resolved, err
-}
-
-// fetchAtOnce bounds how many parts of one exhaust are read at a time, over all workers.
-const fetchAtOnce = 16
+// shownBytes is how large the telemetry of one part is at least for its reading to be shown: less is read before anybody
+// looks, and publishing costs Temporal a write of its own.
+const shownBytes = 1 << 20
 
 // stagedTelemetry is what was staged of the telemetry, and counted meanwhile.
 type stagedTelemetry struct {
 	segments, read []activities.SegmentRange
+	readInline     []receipt.Object
 	counts         activities.Counts
 	listedAt       time.Time
 }
 
 // fetch reads the telemetry, a part an activity.
-func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (staged stagedTelemetry, err error) {
-	var parts []activities.Part
+func (e *exhaustRun) fetch(ctx workflow.Context, plan activities.Plan) (staged stagedTelemetry, err error) {
+	parts := plan.Parts
 	staged.listedAt = workflow.Now(ctx) // where there are no objects: never later than they were listed
-	err = workflow.ExecuteActivity(e.longStep(ctx, fmt.Sprintf("list %s to %s", resolved.StartDate, resolved.EndDate)),
-		a.PlanFetch, resolved.StartDate, resolved.EndDate, e.staging).Get(ctx, &parts)
-	if err != nil {
-		return staged, err
-	}
 	progress := &e.job.Progress
-	*progress = exhaust.Progress{Phase: exhaust.Fetching, Percent: progress.Percent}
+	e.raiseFloor()
+	*progress = exhaust.Progress{Phase: exhaust.Fetching}
 	for _, part := range parts {
 		progress.BytesTotal += part.Bytes
 		staged.counts.ObjectsListed += part.Objects
 		staged.listedAt = part.ListedAt
 	}
-	if err := e.publishState(ctx, fmt.Sprintf("reading telemetry: %d parts, %s to %s", len(parts), resolved.StartDate, resolved.EndDate)); err != nil {
+	if len(parts) > 1 || progress.BytesTotal >= shownBytes {
+		details := fmt.Sprintf("reading telemetry: %d parts, %s to %s", len(parts), plan.StartDate, plan.EndDate)
+		if err := e.publishState(ctx, details); err != nil {
+			return staged, err
+		}
+	}
+	read, err := e.fetchParts(ctx, plan.Conversation, parts)
+	if err != nil {
 		return staged, err
 	}
+	if progress.EventsMatched == 0 && !e.job.AllowEmpty {
+		return staged, activities.ClientMistake(activities.NoData, activities.NoDataMessage)
+	}
+	for _, fetched := range read {
+		staged.add(fetched)
+	}
+	return staged, nil
+}
 
+// fetchParts reads parts, a few at a time. When one fails the others are cancelled and waited for: nothing may write staged
+// files any more when they are removed. A cancellation does not end this waiting; the activities end by it.
+func (e *exhaustRun) fetchParts(ctx workflow.Context, conversation exhaust.Conversation, parts []activities.Part) ([]activities.Fetched, error) {
 	fetchCtx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	var (
 		read    = make([]activities.Fetched, len(parts))
-		slots   = workflow.NewSemaphore(ctx, fetchAtOnce)
+		slots   = workflow.NewSemaphore(ctx, int64(e.partsAtOnce()))
 		failure error
 		fetches = workflow.NewWaitGroup(ctx)
+		ended   int
 	)
 	for _, part := range parts {
 		if err := slots.Acquire(ctx, 1); err != nil {
@@ -243,19 +228,21 @@ func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (
 		workflow.Go(fetchCtx, func(ctx workflow.Context) {
 			defer fetches.Done()
 			defer slots.Release(1)
-			var fetched activities.Fetched
-			err := workflow.ExecuteActivity(e.longStep(ctx, summarize(part)), a.FetchTelemetry, activities.FetchInput{
+			fetched := &read[part.Number]
+			err := workflow.ExecuteActivity(e.scanStep(ctx, summarize(part)), a.FetchTelemetry, activities.FetchInput{
 				Dataset:        e.job.Dataset,
-				Channel:        resolved.Conversation.Channel,
-				ConversationID: resolved.Conversation.ID,
+				Channel:        conversation.Channel,
+				ConversationID: conversation.ID,
 				Staging:        e.staging,
 				Part:           part,
-			}).Get(ctx, &fetched)
+			}).Get(ctx, fetched)
 			if err == nil {
-				read[part.Number] = fetched
-				err = e.count(ctx, fetched)
-			}
-			if err != nil {
+				e.count(*fetched)
+				// What the last part held is published with the next step.
+				if ended++; ended < len(parts) {
+					err = e.publishState(ctx, "")
+				}
+			} else {
 				e.countHeartbeat(err)
 			}
 			if err != nil && failure == nil {
@@ -264,24 +251,21 @@ func (e *exhaustRun) fetch(ctx workflow.Context, resolved activities.Resolved) (
 			}
 		})
 	}
-	// Nothing may write staged files any more when they are removed. A cancellation does not end this
-	// waiting: the activities end by it.
 	fetches.Wait(ctx)
-	if failure != nil {
-		return staged, failure
+	return read, failure
+}
+
+func (e *exhaustRun) partsAtOnce() int {
+	if e.isNight {
+		return nightPartsAtOnce
 	}
-	if progress.EventsMatched == 0 && !e.job.AllowEmpty {
-		return staged, noData()
-	}
-	for _, fetched := range read {
-		staged.add(fetched)
-	}
-	return staged, nil
+	return partsAtOnce
 }
 
 func (s *stagedTelemetry) add(part activities.Fetched) {
 	s.segments = append(s.segments, part.Segments...)
 	s.read = append(s.read, part.Read...)
+	s.readInline = append(s.readInline, part.ReadInline...)
 	s.counts.ObjectsRead += part.Objects
 	s.counts.BytesListed += part.BytesListed
 	s.counts.BytesRead += part.BytesRead
@@ -290,13 +274,12 @@ func (s *stagedTelemetry) add(part activities.Fetched) {
 }
 
 // count adds what a part held to the progress.
-func (e *exhaustRun) count(ctx workflow.Context, part activities.Fetched) error {
+func (e *exhaustRun) count(part activities.Fetched) {
 	progress := &e.job.Progress
 	progress.BytesRead += part.BytesRead
 	progress.EventsMatched += part.EventsMatched
 	progress.LinesSkipped += part.LinesSkipped
 	progress.BytesTotal = max(progress.BytesTotal, progress.BytesRead)
-	return e.publishState(ctx, "")
 }
 
 // countHeartbeat adds the progress that a step had reported when it failed or was cancelled.
@@ -330,46 +313,13 @@ func summarize(part activities.Part) string {
 	return fmt.Sprintf("%s: %d objects, %.1f MB", days, part.Objects, float64(part.Bytes)/1e6)
 }
 
-func (e *exhaustRun) join(ctx workflow.Context, conversation exhaust.Conversation, staged stagedTelemetry) (joined activities.Joined, err error) {
+// build makes the report and its receipt.
+func (e *exhaustRun) build(ctx workflow.Context, resolved activities.Resolved, staged stagedTelemetry) (built activities.Built, err error) {
 	e.job.Progress.Phase = exhaust.Joining
-	if err := e.publishState(ctx, "looking up devices"); err != nil {
-		return joined, err
+	if err := e.publishState(ctx, "looking up devices, writing the report"); err != nil {
+		return built, err
 	}
-	err = workflow.ExecuteActivity(e.longStep(ctx, "devices"), a.JoinDevices, activities.JoinInput{
-		Dataset:        e.job.Dataset,
-		ConversationID: conversation.ID,
-		Staging:        e.staging,
-		Segments:       staged.segments,
-		FromRegistry:   !e.job.UsesTelemetry(),
-	}).Get(ctx, &joined)
-	if err != nil {
-		return joined, err
-	}
-	if !e.job.UsesTelemetry() && joined.Known+joined.Unknown == 0 && !e.job.AllowEmpty {
-		return joined, noData()
-	}
-	e.job.Progress.Repeats = joined.Repeats
-	e.job.Progress.ConsentUnreadable = joined.ConsentUnreadable
-	if e.job.Dataset == exhaust.PrivateExhaust {
-		e.job.Progress.RowsUnknownDevice = joined.Unknown
-	}
-	return joined, nil
-}
-
-func (e *exhaustRun) build(ctx workflow.Context, resolved activities.Resolved, staged stagedTelemetry, joined activities.Joined) error {
-	e.job.Progress.Phase = exhaust.Building
-	if err := e.publishState(ctx, "writing the CSV"); err != nil {
-		return err
-	}
-	counts := staged.counts
-	counts.EventsIndexed, counts.Repeats, counts.RepeatSegments = joined.Events, joined.Repeats, joined.RepeatSegments
-	counts.Devices, counts.Unknown, counts.ConsentUnreadable = joined.Devices, joined.Unknown, joined.ConsentUnreadable
-	listedAt := staged.listedAt
-	if !e.job.UsesTelemetry() {
-		listedAt = joined.ListedAt
-	}
-	var built activities.Built
-	err := workflow.ExecuteActivity(e.longStep(ctx, "CSV"), a.BuildCSV, activities.BuildInput{
+	err = workflow.ExecuteActivity(e.buildStep(ctx, "report"), a.BuildReport, activities.BuildInput{
 		Request:      e.job.Request,
 		Conversation: resolved.Conversation,
 		StartDate:    resolved.StartDate,
@@ -377,83 +327,111 @@ func (e *exhaustRun) build(ctx workflow.Context, resolved activities.Resolved, s
 		Staging:      e.staging,
 		Segments:     staged.segments,
 		Read:         staged.read,
-		Counts:       counts,
+		ReadInline:   staged.readInline,
+		Counts:       staged.counts,
 		Attempts:     e.job.Attempts,
-		ListedAt:     listedAt,
+		ListedAt:     staged.listedAt,
 		Completed:    workflow.Now(ctx),
 	}).Get(ctx, &built)
 	if err != nil {
 		e.countHeartbeat(err)
-		return err
+		return built, err
 	}
-	e.report, e.receipt = built.Report, built.Receipt
 	progress := &e.job.Progress
+	progress.Phase = exhaust.Signing
+	progress.Repeats = built.Joined.Repeats
+	progress.ConsentUnreadable = built.Joined.ConsentUnreadable
 	progress.RowsWritten = built.RowsWritten
-	progress.RowsUnknownDevice += built.RowsUnknownDevice
+	progress.RowsUnknownDevice = built.RowsUnknownDevice
+	if e.job.Dataset == exhaust.PrivateExhaust {
+		progress.RowsUnknownDevice = built.Joined.Unknown
+	}
 	progress.Undecryptable = built.Undecryptable
-	return nil
+	return built, nil
 }
 
-// finish signs the URLs and records SUCCESS, while what was staged is removed.
-func (e *exhaustRun) finish(ctx workflow.Context) error {
-	e.job.Progress.Phase = exhaust.Signing
+// finish signs the URLs, records SUCCESS and removes what was staged. The exhaust has its file: a cancellation comes too
+// late.
+func (e *exhaustRun) finish(ctx workflow.Context, built activities.Built) error {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	if err := e.publishState(ctx, "signing the URL"); err != nil {
 		return err
 	}
-	if err := e.processingRecord.Get(ctx, nil); err != nil {
-		return err
-	}
-	// From here on the exhaust has its file: a cancellation comes too late.
-	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	e.stagingRemoval = workflow.ExecuteActivity(e.cleanUpStep(ctx), a.RemoveFiles, []string{e.staging})
 	success := e.finalJob(ctx, exhaust.Success, "")
 	success.Progress.Phase = exhaust.Done
 	success.Progress.RaisePercent()
-	success.Report, success.Receipt = e.report, e.receipt
-	if err := workflow.ExecuteActivity(e.shortStep(ctx, "signed URL, record SUCCESS"), a.SignURLs, success).Get(ctx, nil); err != nil {
+	success.Report, success.Receipt = built.Report, built.Receipt
+	ended, err := e.end(ctx, success)
+	if err != nil {
 		return err
 	}
 	e.job = success
 	if err := e.publishState(ctx, fmt.Sprintf("%d rows", success.Progress.RowsWritten)); err != nil {
 		return err
 	}
-	if err := e.stagingRemoval.Get(ctx, nil); err != nil {
-		workflow.GetLogger(ctx).Warn("staged files are left behind", "staging", e.staging, "error", err)
-	}
+	e.logEnd(ctx)
+	e.removeLeftovers(ctx, ended)
 	return nil
 }
 
 // fail ends the exhaust as FAILED or CANCELLED and gives the error that ends the workflow.
 func (e *exhaustRun) fail(ctx workflow.Context, cause error) error {
-	cancelled := temporal.IsCanceledError(cause) || errors.Is(ctx.Err(), workflow.ErrCanceled)
-	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	e.job, ctx = e.failedJob(ctx, cause)
 	logger := workflow.GetLogger(ctx)
-	if cancelled {
-		e.job = e.finalJob(ctx, exhaust.Cancelled, "cancelled on request")
-	} else {
-		e.job = e.finalJob(ctx, exhaust.Failed, e.sentence(cause))
-		e.job.Retryable = isRetryable(cause)
-	}
 	// The status is published before it is recorded, which may have to wait for the database.
 	if err := e.publishState(ctx, e.job.Message); err != nil {
 		logger.Error("the status could not be published", "error", err)
 	}
-	if e.processingRecord != nil {
-		_ = e.processingRecord.Get(ctx, nil) // only so that it cannot overtake the record of the end
-	}
-	if e.stagingRemoval != nil {
-		_ = e.stagingRemoval.Get(ctx, nil) // what it has left the removal below takes
-	}
+	e.logEnd(ctx)
 	e.deadline = workflow.Now(ctx).Add(recordTimeout)
-	// A report may have been written, whole, just before the exhaust came to nothing.
-	removal := workflow.ExecuteActivity(e.cleanUpStep(ctx), a.RemoveFiles, []string{e.staging, e.job.ReportPrefix()})
-	if err := workflow.ExecuteActivity(e.shortStep(ctx, "record "+string(e.job.Status)), a.RecordJob, e.job).Get(ctx, nil); err != nil {
+	left, err := e.end(ctx, e.job)
+	if err != nil {
 		logger.Error("the end could not be recorded", "error", err)
+		left.IsLeft = true
 	}
-	if err := removal.Get(ctx, nil); err != nil {
-		logger.Warn("staged files are left behind", "staging", e.staging, "error", err)
+	e.removeLeftovers(ctx, left)
+	return e.failure(cause)
+}
+
+// logEnd writes the one line of the log that says how an exhaust ended. However it did, that is no error of the log's.
+func (e *exhaustRun) logEnd(ctx workflow.Context) {
+	workflow.GetLogger(ctx).Info("exhaust has ended", "requestId", e.job.ID, "channel", e.job.Channel, "dataset", e.job.Dataset,
+		"status", e.job.Status, "reason", e.job.Message, "rows", e.job.Progress.RowsWritten, "seconds", e.job.ExecutionTime.Seconds())
+}
+
+// end records how the exhaust ended.
+func (e *exhaustRun) end(ctx workflow.Context, job exhaust.Job) (ended activities.Ended, err error) {
+	err = workflow.ExecuteActivity(e.shortStep(ctx, "record "+string(job.Status)), a.EndExhaust,
+		activities.EndInput{Job: job, Staging: e.staging}).Get(ctx, &ended)
+	return ended, err
+}
+
+// removeLeftovers goes on with what could not be removed when the end was recorded. What it leaves the night removes.
+func (e *exhaustRun) removeLeftovers(ctx workflow.Context, ended activities.Ended) {
+	if !ended.IsLeft {
+		return
 	}
-	if cancelled {
+	err := workflow.ExecuteActivity(e.cleanUpStep(ctx), a.RemoveLeftovers, activities.EndInput{Job: e.job, Staging: e.staging}).Get(ctx, nil)
+	if err != nil {
+		workflow.GetLogger(ctx).Warn("staged files are left behind", "staging", e.staging, "error", err)
+	}
+}
+
+// failedJob is the job as it ends for a cause, FAILED or CANCELLED, and a context in which that can still be recorded.
+func (e *exhaustRun) failedJob(ctx workflow.Context, cause error) (exhaust.Job, workflow.Context) {
+	isCancelled := temporal.IsCanceledError(cause) || errors.Is(ctx.Err(), workflow.ErrCanceled)
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	if isCancelled {
+		return e.finalJob(ctx, exhaust.Cancelled, "cancelled on request"), ctx
+	}
+	job := e.finalJob(ctx, exhaust.Failed, e.sentence(cause))
+	job.Retryable = isRetryable(cause)
+	return job, ctx
+}
+
+// failure is the error that ends the workflow of an exhaust that came to nothing.
+func (e *exhaustRun) failure(cause error) error {
+	if e.job.Status == exhaust.Cancelled {
 		return temporal.NewCanceledError(e.job.Message)
 	}
 	kind := Failed
@@ -469,6 +447,10 @@ func (e *exhaustRun) finalJob(ctx workflow.Context, status exhaust.Status, messa
 	job := e.job
 	job.Status = status
 	job.Message = message
+	job.Parked = false
+	if status != exhaust.Success {
+		job.Progress.Raise(e.floor)
+	}
 	job.CompletedAt = workflow.Now(ctx)
 	job.UpdatedAt = job.CompletedAt
 	job.ExecutionTime = job.CompletedAt.Sub(e.startedAt)
@@ -517,10 +499,6 @@ func isRetryable(cause error) bool {
 	var application *temporal.ApplicationError
 	return !errors.As(cause, &application) || !application.NonRetryable() ||
 		application.Type() == activities.StagingGone || application.Type() == activities.StillWritten
-}
-
-func noData() error {
-	return temporal.NewNonRetryableApplicationError("No data found", activities.NoData, nil)
 }
 
 func isOfType(err error, kind string) bool {

@@ -63,7 +63,7 @@ func (t *trial) phases() string {
 	return strings.Join(slices.Compact(told), ", ")
 }
 
-func TestAResponseExhaustIsFetchedJoinedBuiltAndSigned(t *testing.T) {
+func TestAResponseExhaustIsPlannedFetchedBuiltAndEnded(t *testing.T) {
 	s := &standIn{parts: threeParts()}
 	e := newTrial(s)
 	e.run(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"))
@@ -75,17 +75,17 @@ func TestAResponseExhaustIsFetchedJoinedBuiltAndSigned(t *testing.T) {
 		Report: "uci-response-exhaust/" + requestID + "/" + conversation + "_response_20220406.csv",
 		Progress: exhaust.Progress{
 			Phase: exhaust.Done, BytesTotal: 300, BytesRead: 300, EventsMatched: 6, RowsWritten: 5, Percent: 100,
-			LinesSkipped: 3, RowsUnknownDevice: 1, Undecryptable: 2,
+			LinesSkipped: 3, RowsUnknownDevice: 1, Undecryptable: 2, Repeats: 1,
 		},
 	}
 	if result != want {
 		t.Errorf("got  %+v\nwant %+v", result, want)
 	}
-	order := "ResolveConversation,PlanFetch,FetchTelemetry,JoinDevices,BuildCSV,SignURLs"
-	if got := inOrder(t, s); got != order {
+	order := "PlanExhaust,FetchTelemetry,BuildReport,EndExhaust SUCCESS"
+	if got := strings.Join(s.names(), ","); got != order {
 		t.Errorf("order\n got %s\nwant %s", got, order)
 	}
-	if got, want := e.phases(), "PROCESSING FETCHING, PROCESSING JOINING, PROCESSING BUILDING, PROCESSING SIGNING, SUCCESS DONE"; got != want {
+	if got, want := e.phases(), "PROCESSING FETCHING, PROCESSING JOINING, PROCESSING SIGNING, SUCCESS DONE"; got != want {
 		t.Errorf("told %s, want %s", got, want)
 	}
 	if want := []string{"PROCESSING", "SUCCESS"}; !reflect.DeepEqual(e.statuses, want) {
@@ -95,16 +95,13 @@ func TestAResponseExhaustIsFetchedJoinedBuiltAndSigned(t *testing.T) {
 	for _, state := range e.states {
 		percents = append(percents, state.Progress.Percent)
 	}
-	if want := []int{0, 0, 26, 53, 80, 80, 85, 98, 100}; !reflect.DeepEqual(percents, want) {
+	if want := []int{0, 0, 26, 53, 80, 98, 100}; !reflect.DeepEqual(percents, want) {
 		t.Errorf("percent %v, want %v", percents, want)
 	}
-	if want := [][]string{{staging}}; !reflect.DeepEqual(s.removed, want) {
-		t.Errorf("removed %v, want %v", s.removed, want)
+	if len(s.ended) != 1 || s.ended[0].Staging != staging || len(s.removed) != 0 {
+		t.Errorf("ended %+v, removed %+v", s.ended, s.removed)
 	}
 	runs := []activities.SegmentRange{{Part: 0, Attempt: "a", Count: 1}, {Part: 1, Attempt: "a", Count: 1}, {Part: 2, Attempt: "a", Count: 1}}
-	if want := (activities.JoinInput{Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Segments: runs}); !reflect.DeepEqual(s.joined[0], want) {
-		t.Errorf("joined %+v, want %+v", s.joined[0], want)
-	}
 	if !reflect.DeepEqual(s.built[0].Segments, runs) || s.built[0].Staging != staging || s.built[0].Conversation.Name != "Helpdesk" {
 		t.Errorf("built %+v", s.built[0])
 	}
@@ -124,23 +121,6 @@ func sameState(x, y exhaust.State) bool {
 	return errA == nil && errB == nil && string(a) == string(b)
 }
 
-// inOrder is the order of the calls but for those that run beside others: that the exhaust began is
-// recorded during the first steps, and files are removed while the end is recorded.
-func inOrder(t *testing.T, s *standIn) string {
-	t.Helper()
-	names := s.names()
-	began, signed := slices.Index(names, "RecordJob PROCESSING"), slices.Index(names, "SignURLs")
-	if began < 0 || began > signed {
-		t.Errorf("it is not recorded that it began before it ended: %v", names)
-	}
-	if removed := slices.Index(names, "RemoveFiles"); removed < slices.Index(names, "BuildCSV") {
-		t.Errorf("staged files are removed too early: %v", names)
-	}
-	return strings.Join(slices.Compact(slices.DeleteFunc(names, func(name string) bool {
-		return name == "RecordJob PROCESSING" || name == "RemoveFiles"
-	})), ",")
-}
-
 // staging is where the run of a trial stages its files.
 const staging = "staging/" + requestID + "/default-test-run-id/"
 
@@ -152,18 +132,13 @@ func TestAPrivateExhaustWithoutDaysAsksTheRegistryOnly(t *testing.T) {
 	if err := e.GetWorkflowResult(&result); err != nil {
 		t.Fatal(err)
 	}
-	order := "ResolveConversation,JoinDevices,BuildCSV,SignURLs"
-	if got := inOrder(t, s); got != order {
+	if got, order := strings.Join(s.names(), ","), "PlanExhaust,BuildReport,EndExhaust SUCCESS"; got != order {
 		t.Errorf("order\n got %s\nwant %s", got, order)
 	}
-	want := activities.JoinInput{Dataset: exhaust.PrivateExhaust, ConversationID: conversation, Staging: staging, FromRegistry: true}
-	if !reflect.DeepEqual(s.joined[0], want) {
-		t.Errorf("joined %+v, want %+v", s.joined[0], want)
-	}
-	if got, want := e.phases(), "PROCESSING JOINING, PROCESSING BUILDING, PROCESSING SIGNING, SUCCESS DONE"; got != want {
+	if got, want := e.phases(), "PROCESSING JOINING, PROCESSING SIGNING, SUCCESS DONE"; got != want {
 		t.Errorf("told %s, want %s", got, want)
 	}
-	if got := result.Progress; got.RowsUnknownDevice != 4 || got.Undecryptable != 2 || got.RowsWritten != 5 {
+	if got := result.Progress; got.RowsUnknownDevice != 3 || got.Undecryptable != 2 || got.RowsWritten != 5 {
 		t.Errorf("progress %+v", got)
 	}
 }
@@ -182,47 +157,70 @@ func TestAPrivateExhaustOfDaysReadsTelemetry(t *testing.T) {
 	if err := e.GetWorkflowError(); err != nil {
 		t.Fatal(err)
 	}
-	if datasets.Load() != 3 || s.joined[0].FromRegistry || len(s.joined[0].Segments) != 3 {
-		t.Errorf("%d parts fetched for it, joined %+v", datasets.Load(), s.joined[0])
+	if datasets.Load() != 3 || len(s.built[0].Segments) != 3 {
+		t.Errorf("%d parts fetched for it, built %+v", datasets.Load(), s.built[0])
 	}
 }
 
-func TestNoMoreThanSixteenPartsAreReadAtATime(t *testing.T) {
-	var now, most, all atomic.Int32
-	full := make(chan struct{})
-	s := &standIn{parts: partsOf(40), fetch: func(_ context.Context, in activities.FetchInput) (activities.Fetched, error) {
-		n := now.Add(1)
-		defer now.Add(-1)
-		for {
-			m := most.Load()
-			if n <= m || most.CompareAndSwap(m, n) {
-				break
+func TestFewPartsAreInTheQueueAtATimeAndFewerOfANight(t *testing.T) {
+	for name, test := range map[string]struct {
+		isNight bool
+		most    int32
+		queues  map[string]string
+	}{
+		"by day": {false, 4, map[string]string{
+			"PlanExhaust": "default-test-taskqueue", "FetchTelemetry": "default-test-taskqueue-scan",
+			"BuildReport": "default-test-taskqueue-build", "EndExhaust SUCCESS": "default-test-taskqueue",
+		}},
+		"of a night": {true, 2, map[string]string{
+			"PlanExhaust": "default-test-taskqueue", "FetchTelemetry": "default-test-taskqueue-night",
+			"BuildReport": "default-test-taskqueue-night", "EndExhaust SUCCESS": "default-test-taskqueue",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var now, most, all atomic.Int32
+			full := make(chan struct{})
+			s := &standIn{parts: partsOf(40)}
+			s.fetch = func(_ context.Context, in activities.FetchInput) (activities.Fetched, error) {
+				n := now.Add(1)
+				defer now.Add(-1)
+				for {
+					m := most.Load()
+					if n <= m || most.CompareAndSwap(m, n) {
+						break
+					}
+				}
+				// The first ones wait for each other, and a moment for one more that must not come.
+				if all.Add(1) == test.most {
+					time.AfterFunc(200*time.Millisecond, func() { close(full) })
+				}
+				select {
+				case <-full:
+				case <-time.After(20 * time.Second):
+					return activities.Fetched{}, temporal.NewNonRetryableApplicationError("fewer run at a time", "Test", nil)
+				}
+				return fetched(in), nil
 			}
-		}
-		// The first sixteen wait for each other, and a moment for a seventeenth that must not come.
-		if all.Add(1) == 16 {
-			time.AfterFunc(200*time.Millisecond, func() { close(full) })
-		}
-		select {
-		case <-full:
-		case <-time.After(20 * time.Second):
-			return activities.Fetched{}, temporal.NewNonRetryableApplicationError("fewer than 16 run at a time", "Test", nil)
-		}
-		return fetched(in), nil
-	}}
-	e := newTrial(s)
-	e.run(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"))
-	if err := e.GetWorkflowError(); err != nil {
-		t.Fatal(err)
-	}
-	if most.Load() != 16 || s.count("FetchTelemetry") != 40 {
-		t.Errorf("at most %d at a time, %d in all; want 16 and 40", most.Load(), s.count("FetchTelemetry"))
-	}
-	// The runs are in the order of the parts, however the parts ended.
-	for i, r := range s.joined[0].Segments {
-		if r.Part != i {
-			t.Fatalf("run %d is of part %d", i, r.Part)
-		}
+			e := newTrial(s)
+			e.ExecuteWorkflow(workflows.Exhaust, workflows.Input{
+				Request: request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"), Timeout: 24 * time.Hour, Night: test.isNight,
+			})
+			if err := e.GetWorkflowError(); err != nil {
+				t.Fatal(err)
+			}
+			if most.Load() != test.most || s.count("FetchTelemetry") != 40 {
+				t.Errorf("at most %d at a time, %d in all; want %d and 40", most.Load(), s.count("FetchTelemetry"), test.most)
+			}
+			// The segments are in the order of the parts, however the parts ended.
+			for i, r := range s.built[0].Segments {
+				if r.Part != i {
+					t.Fatalf("segment %d is of part %d", i, r.Part)
+				}
+			}
+			if !reflect.DeepEqual(s.queues, test.queues) {
+				t.Errorf("the queues were %v, want %v", s.queues, test.queues)
+			}
+		})
 	}
 }
 
@@ -241,7 +239,7 @@ func TestAFailedExhaustSaysWhyAndLeavesNoFiles(t *testing.T) {
 		sentence string
 		phase    exhaust.Phase
 	}{
-		{"no such conversation", days, &standIn{resolve: final(activities.NoConversation, "No data found for conversation in DB")},
+		{"no such conversation", days, &standIn{plan: final(activities.NoConversation, "No data found for conversation in DB")},
 			"NoConversation", "No data found for conversation in DB", exhaust.Fetching},
 		{"a range without telemetry", days, &standIn{}, "NoData", "No data found", exhaust.Fetching},
 		{"telemetry in which nothing matches", days, &standIn{parts: threeParts(), fetch: func(_ context.Context, in activities.FetchInput) (activities.Fetched, error) {
@@ -257,11 +255,10 @@ func TestAFailedExhaustSaysWhyAndLeavesNoFiles(t *testing.T) {
 			return activities.Fetched{}, final(activities.StillWritten, "still being written")(ctx)
 		}}, "StillWritten", "still being written", exhaust.Fetching},
 		{"counts that do not balance", days, &standIn{parts: threeParts(), build: final(activities.Unbalanced, "counts do not balance: 1, 2")},
-			"Unbalanced", "counts do not balance: 1, 2", exhaust.Building},
-		{"joining", days, &standIn{parts: threeParts(), join: final("Test", "joining is wrong")}, "Test", "joining is wrong", exhaust.Joining},
-		{"building", days, &standIn{parts: threeParts(), build: final("Test", "building is wrong")}, "Test", "building is wrong", exhaust.Building},
-		{"signing", none, &standIn{sign: final("Test", "signing is wrong")}, "Test", "signing is wrong", exhaust.Signing},
-		{"recording that it began", none, &standIn{record: once(final("Test", "recording is wrong"))}, "Test", "recording is wrong", exhaust.Signing},
+			"Unbalanced", "counts do not balance: 1, 2", exhaust.Joining},
+		{"nobody is registered", none, &standIn{build: final(activities.NoData, "No data found")}, "NoData", "No data found", exhaust.Joining},
+		{"building", days, &standIn{parts: threeParts(), build: final("Test", "building is wrong")}, "Test", "building is wrong", exhaust.Joining},
+		{"signing", none, &standIn{end: once(final("Test", "signing is wrong"))}, "Test", "signing is wrong", exhaust.Signing},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := newTrial(test.s)
@@ -287,9 +284,8 @@ func TestAFailedExhaustSaysWhyAndLeavesNoFiles(t *testing.T) {
 			if got := test.s.last().State; !sameState(got, told) {
 				t.Errorf("recorded %+v\ntold     %+v", got, told)
 			}
-			prefixes := []string{staging, string(test.request.Dataset) + "/" + requestID + "/"}
-			if got := test.s.removed[len(test.s.removed)-1]; !reflect.DeepEqual(got, prefixes) {
-				t.Errorf("removed %v, want %v", got, prefixes)
+			if ended := test.s.ended; len(ended) != 1 || ended[0].Staging != staging || ended[0].Job.Status != exhaust.Failed {
+				t.Errorf("ended %+v", ended)
 			}
 		})
 	}
@@ -306,20 +302,6 @@ func once(say func(context.Context) error) func(context.Context) error {
 	}
 }
 
-func TestNobodyRegisteredIsNoData(t *testing.T) {
-	s := &standIn{}
-	e := newTrial(s)
-	e.OnActivity("JoinDevices", mock.Anything, mock.Anything).Return(activities.Joined{}, nil)
-	e.run(request(exhaust.PrivateExhaust, "", ""))
-	var failure *temporal.ApplicationError
-	if err := e.GetWorkflowError(); !errors.As(err, &failure) || failure.Message() != "No data found" || failure.Type() != activities.NoData {
-		t.Errorf("error %v", err)
-	}
-	if s.count("BuildCSV") != 0 {
-		t.Error("a file is built all the same")
-	}
-}
-
 func TestWhatCanHealIsTriedAgain(t *testing.T) {
 	var failures atomic.Int32
 	flaky := func(context.Context) error {
@@ -328,7 +310,7 @@ func TestWhatCanHealIsTriedAgain(t *testing.T) {
 		}
 		return nil
 	}
-	s := &standIn{parts: threeParts(), resolve: flaky, plan: flaky, join: flaky, build: flaky, sign: flaky, record: flaky, remove: flaky}
+	s := &standIn{parts: threeParts(), plan: flaky, build: flaky, end: flaky, remove: flaky, isLeft: true}
 	s.fetch = func(ctx context.Context, in activities.FetchInput) (activities.Fetched, error) {
 		if err := flaky(ctx); err != nil {
 			return activities.Fetched{}, err
@@ -343,7 +325,10 @@ func TestWhatCanHealIsTriedAgain(t *testing.T) {
 	if s.last().Status != exhaust.Success {
 		t.Errorf("recorded %+v", s.last())
 	}
-	if failures.Load() < 4*9 {
+	if s.count("RemoveLeftovers") != 4 || s.removed[0].Staging != staging || s.removed[0].Job.Status != exhaust.Success {
+		t.Errorf("removed %+v", s.removed)
+	}
+	if failures.Load() < 4*7 {
 		t.Errorf("only %d attempts", failures.Load())
 	}
 }
@@ -351,8 +336,8 @@ func TestWhatCanHealIsTriedAgain(t *testing.T) {
 func TestStagedFilesThatAreGoneAreFetchedAnewOnce(t *testing.T) {
 	gone := final(activities.StagingGone, "reading staged x: there is no such object")
 	for name, s := range map[string]*standIn{
-		"when they are joined": {parts: threeParts(), join: once(gone)},
-		"when they are read":   {parts: threeParts(), build: once(gone)},
+		"when the report is built": {parts: threeParts(), build: once(gone)},
+		"when they are planned":    {parts: threeParts(), plan: once(gone)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newTrial(s)
@@ -361,23 +346,24 @@ func TestStagedFilesThatAreGoneAreFetchedAnewOnce(t *testing.T) {
 			if err := e.GetWorkflowResult(&result); err != nil {
 				t.Fatal(err)
 			}
-			if s.count("PlanFetch") != 2 || s.count("FetchTelemetry") != 6 || s.count("SignURLs") != 1 {
+			if s.count("PlanExhaust") != 2 || s.count("EndExhaust SUCCESS") != 1 {
 				t.Errorf("calls %v", s.names())
 			}
 			// Nothing is counted twice.
 			want := exhaust.Progress{
 				Phase: exhaust.Done, BytesTotal: 300, BytesRead: 300, EventsMatched: 6, RowsWritten: 5, Percent: 100,
-				LinesSkipped: 3, RowsUnknownDevice: 1, Undecryptable: 2,
+				LinesSkipped: 3, RowsUnknownDevice: 1, Undecryptable: 2, Repeats: 1,
 			}
 			if result.Progress != want {
 				t.Errorf("progress %+v\nwant     %+v", result.Progress, want)
 			}
-			percent := 0
+			var before exhaust.Progress
 			for _, state := range e.states {
-				if state.Progress.Percent < percent {
-					t.Errorf("percent went back from %d to %d", percent, state.Progress.Percent)
+				raised := state.Progress
+				if raised.Raise(before); raised != state.Progress {
+					t.Errorf("progress went back from %+v to %+v", before, state.Progress)
 				}
-				percent = state.Progress.Percent
+				before = state.Progress
 			}
 		})
 	}
@@ -391,7 +377,7 @@ func TestStagedFilesThatAreGoneAreFetchedAnewOnce(t *testing.T) {
 		}}
 		e := newTrial(s)
 		e.run(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"))
-		if err := e.GetWorkflowError(); err != nil || s.count("BuildCSV") != 4 || s.last().Status != exhaust.Success {
+		if err := e.GetWorkflowError(); err != nil || s.count("BuildReport") != 4 || s.last().Status != exhaust.Success {
 			t.Errorf("error %v, calls %v, recorded %+v", err, s.names(), s.last())
 		}
 	})
@@ -403,7 +389,7 @@ func TestStagedFilesThatAreGoneAreFetchedAnewOnce(t *testing.T) {
 		if err := e.GetWorkflowError(); !errors.As(err, &failure) || failure.Message() != "reading staged x: there is no such object" {
 			t.Errorf("error %v", err)
 		}
-		if s.count("BuildCSV") != 8 || s.last().Status != exhaust.Failed {
+		if s.count("BuildReport") != 8 || s.last().Status != exhaust.Failed {
 			t.Errorf("calls %v, recorded %+v", s.names(), s.last())
 		}
 	})

@@ -1,7 +1,6 @@
 package workflows_test
 
 import (
-	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -30,19 +29,24 @@ type nightRecording struct {
 }
 
 func nightRecordings() map[string]nightRecording {
-	in := workflows.NightInput{Concurrency: 2, Timeout: time.Hour}
+	in := workflows.NightInput{Concurrency: 2, Watch: 4 * time.Second, Timeout: time.Hour}
 	quietNight := newNightWorld(0, 0)
 
 	busy := newNightWorld(7, 3)
-	busy.outcome = func(d night.Due) (night.Outcome, error) {
-		o := succeeded(d)
-		switch d.RequestID {
+	busy.ends = func(id string, look int) night.Standing {
+		switch id {
 		case "w00002":
-			o.Status, o.Message, o.Rows = exhaust.Failed, "No data found", 0
+			return failedAs(id, exhaust.Failed, "No data found", 0)
 		case "w00004":
-			return o, temporal.NewNonRetryableApplicationError("its memo has no request", "Broken", nil)
+			return night.Standing{Waiting: "registry: no answer; tried once, trying again"}
 		}
-		return o, nil
+		return succeeded(id)
+	}
+	busy.answer = func(d night.Due, try int) night.Answer {
+		if d.RequestID == "w00005" && try == 1 {
+			return night.IsBusy
+		}
+		return night.IsReleased
 	}
 	busy.clean = func(step string) error {
 		if step == "expired" {
@@ -55,16 +59,17 @@ func nightRecordings() map[string]nightRecording {
 	carrying := in
 	carrying.Carried = &workflows.Night{
 		StartedAt: nightBegan, After: "w00001",
-		Running: []night.Due{{RequestID: "w00000", Status: exhaust.Submitted}, {RequestID: "w00001", Status: exhaust.Submitted}},
-		Summary: workflows.Summary{StartedAt: nightBegan, Starts: 998, Success: 998},
+		Running:  []night.Due{{RequestID: "w00000", Status: exhaust.Submitted}}, // of an earlier release
+		InFlight: []workflows.Released{{RequestID: "w00001", At: nightBegan}},
+		Summary:  workflows.Summary{StartedAt: nightBegan, Starts: 998, Success: 998},
 	}
 
 	cancelled := newNightWorld(5, 0)
-	cancelled.outcome = func(d night.Due) (night.Outcome, error) {
-		if d.RequestID == "w00001" {
-			return night.Outcome{}, errors.New("not yet")
+	cancelled.ends = func(id string, _ int) night.Standing {
+		if id == "w00001" {
+			return night.Standing{}
 		}
-		return succeeded(d), nil
+		return succeeded(id)
 	}
 	return map[string]nightRecording{
 		"quiet":     {world: quietNight, in: in},
@@ -92,7 +97,7 @@ func TestRecordNights(t *testing.T) {
 				t.Fatal(err)
 			}
 			if recording.cancel {
-				recording.world.awaitRun(t, "w00001")
+				recording.world.awaitRelease(t, "w00001")
 				if err := c.CancelWorkflow(t.Context(), run.GetID(), ""); err != nil {
 					t.Fatal(err)
 				}
@@ -118,13 +123,13 @@ func TestRecordNights(t *testing.T) {
 	}
 }
 
-// awaitRun waits until an exhaust has been asked for.
-func (w *nightWorld) awaitRun(t *testing.T, id string) {
+// awaitRelease waits until an exhaust has been released.
+func (w *nightWorld) awaitRelease(t *testing.T, id string) {
 	t.Helper()
-	e2etest.Eventually(t, 30*time.Second, id+" is asked for", func() bool {
+	e2etest.Eventually(t, 30*time.Second, id+" is released", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		return w.ran[id] > 0
+		return w.released[id] > 0
 	})
 }
 

@@ -39,6 +39,10 @@ const (
 func (e *exhaustRun) publishState(ctx workflow.Context, details string) error {
 	e.job.UpdatedAt = workflow.Now(ctx)
 	e.job.Progress.RaisePercent()
+	state := e.job.State
+	if state.Status != exhaust.Success {
+		state.Progress.Raise(e.floor)
+	}
 	if details != "" {
 		workflow.SetCurrentDetails(ctx, details)
 	}
@@ -48,5 +52,9 @@ func (e *exhaustRun) publishState(ctx workflow.Context, details string) error {
 		}
 		e.publicStatus = e.job.Status
 	}
-	return workflow.UpsertMemo(ctx, map[string]any{StateMemo: e.job.State})
+	return workflow.UpsertMemo(ctx, map[string]any{StateMemo: state})
 }
+
+// raiseFloor keeps how far the exhaust has come, before it stages everything anew: what it publishes never goes backwards. A
+// SUCCESS tells exactly what its file holds.
+func (e *exhaustRun) raiseFloor() { e.floor.Raise(e.job.Progress) }

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"data-exhaust/activities"
 	"data-exhaust/activities/recurring"
 	"data-exhaust/exhaust"
 )
@@ -57,17 +58,16 @@ func Recurring(ctx workflow.Context, s exhaust.Schedule) (Firing, error) {
 		return firing, publishFiring(ctx, firing)
 	}
 	days := fmt.Sprintf("%s to %s", firing.From, firing.To)
-	err = workflow.ExecuteActivity(lookUpStep(ctx, "submit "+days), f.SubmitWindow, s, firing.Window).Get(ctx, &firing.RequestID)
+	job, err := makeWindow(ctx, s, &firing)
 	if err != nil {
 		return Firing{}, err
 	}
-	firing.Status = exhaust.Submitted
-	if err := publishFiring(ctx, firing); err != nil {
-		return Firing{}, err
-	}
-	var job exhaust.Job
-	if err := workflow.ExecuteActivity(lookUpStep(ctx, "exhaust "+firing.RequestID), f.AwaitExhaust, firing.RequestID).Get(ctx, &job); err != nil {
-		return Firing{}, err
+	// What it found in flight may have been asked for by somebody to whom no data is a failure.
+	if job.Status == exhaust.Failed && !job.AllowEmpty && job.Message == activities.NoDataMessage &&
+		workflow.GetVersion(ctx, "ask again for an empty window", workflow.DefaultVersion, 1) == 1 {
+		if job, err = makeWindow(ctx, s, &firing); err != nil {
+			return Firing{}, err
+		}
 	}
 	firing.setJob(job)
 	if err := publishFiring(ctx, firing); err != nil {
@@ -84,6 +84,21 @@ func Recurring(ctx workflow.Context, s exhaust.Schedule) (Firing, error) {
 	}
 	firing.Webhook = sendWebhook(ctx, s, firing, job)
 	return firing, publishFiring(ctx, firing)
+}
+
+// makeWindow asks for the exhaust of a window and waits for its end.
+func makeWindow(ctx workflow.Context, s exhaust.Schedule, firing *Firing) (job exhaust.Job, err error) {
+	days := fmt.Sprintf("%s to %s", firing.From, firing.To)
+	err = workflow.ExecuteActivity(lookUpStep(ctx, "submit "+days), f.SubmitWindow, s, firing.Window).Get(ctx, &firing.RequestID)
+	if err != nil {
+		return job, err
+	}
+	firing.Status = exhaust.Submitted
+	if err := publishFiring(ctx, *firing); err != nil {
+		return job, err
+	}
+	err = workflow.ExecuteActivity(lookUpStep(ctx, "exhaust "+firing.RequestID), f.AwaitExhaust, firing.RequestID).Get(ctx, &job)
+	return job, err
 }
 
 // setJob takes over what has become of the exhaust.

@@ -21,6 +21,7 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"data-exhaust/activities"
 	"data-exhaust/exhaust"
@@ -72,20 +73,31 @@ func connect(t *testing.T) client.Client {
 func work(t *testing.T, c client.Client, activities any) (taskQueue string) {
 	t.Helper()
 	taskQueue = t.Name()
-	w := worker.New(c, taskQueue, worker.Options{
-		Identity: "worker", MaxHeartbeatThrottleInterval: 50 * time.Millisecond, DefaultHeartbeatThrottleInterval: 50 * time.Millisecond,
-	})
-	w.RegisterWorkflow(workflows.Exhaust)
-	w.RegisterActivity(activities)
-	if err := w.Start(); err != nil {
-		t.Fatal(err)
+	for _, queue := range append([]string{taskQueue}, workflows.LongQueues(taskQueue)...) {
+		w := worker.New(c, queue, worker.Options{
+			Identity: "worker", MaxHeartbeatThrottleInterval: 50 * time.Millisecond, DefaultHeartbeatThrottleInterval: 50 * time.Millisecond,
+			DisableWorkflowWorker: queue != taskQueue,
+		})
+		if queue == taskQueue {
+			w.RegisterWorkflow(workflows.Exhaust)
+			w.RegisterWorkflow(workflows.Parked)
+		}
+		w.RegisterActivity(activities)
+		if err := w.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(w.Stop)
 	}
-	t.Cleanup(w.Stop)
 	return taskQueue
 }
 
 // start starts the workflow as the API does.
 func start(t *testing.T, c client.Client, taskQueue string, in workflows.Input) client.WorkflowRun {
+	t.Helper()
+	return startAs(t, c, taskQueue, workflows.Exhaust, in)
+}
+
+func startAs(t *testing.T, c client.Client, taskQueue string, workflow func(workflow.Context, workflows.Input) (workflows.Result, error), in workflows.Input) client.WorkflowRun {
 	t.Helper()
 	run, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
 		ID:                    exhaust.WorkflowID(in.Request.ID),
@@ -95,7 +107,7 @@ func start(t *testing.T, c client.Client, taskQueue string, in workflows.Input) 
 			workflows.RequestMemo: in.Request,
 			workflows.StateMemo:   exhaust.State{Status: exhaust.Submitted, UpdatedAt: in.Request.SubmittedAt},
 		},
-	}, workflows.Exhaust, in)
+	}, workflow, in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +160,7 @@ var requests atomic.Int64
 
 func TestAnExhaustCanBeCancelledAtEachStep(t *testing.T) {
 	c := connect(t)
-	for _, step := range []string{"resolve", "plan", "fetch", "join", "build"} {
+	for _, step := range []string{"plan", "fetch", "build"} {
 		t.Run(step, func(t *testing.T) {
 			var wrote atomic.Bool // an activity that writes is at work
 			there := make(chan struct{}, 100)
@@ -168,23 +180,19 @@ func TestAnExhaustCanBeCancelledAtEachStep(t *testing.T) {
 				return ctx.Err()
 			}
 			s := &standIn{parts: threeParts()}
-			s.remove = func(context.Context) error {
+			s.end = func(context.Context) error {
 				if wrote.Load() {
 					return temporal.NewNonRetryableApplicationError("files are removed while another activity may write them", "Test", nil)
 				}
 				return nil
 			}
 			switch step {
-			case "resolve":
-				s.resolve = func(ctx context.Context) error { there <- struct{}{}; time.Sleep(time.Second); return nil }
 			case "plan":
 				s.plan = hang
 			case "fetch":
 				s.fetch = func(ctx context.Context, _ activities.FetchInput) (activities.Fetched, error) {
 					return activities.Fetched{}, hang(ctx)
 				}
-			case "join":
-				s.join = hang
 			case "build":
 				s.build = hang
 			}
@@ -205,9 +213,8 @@ func TestAnExhaustCanBeCancelledAtEachStep(t *testing.T) {
 			if got := s.last().State; !sameState(got, told) {
 				t.Errorf("recorded %+v\ntold     %+v", got, told)
 			}
-			want := [][]string{{"staging/" + in.Request.ID + "/" + run.GetRunID() + "/", "uci-response-exhaust/" + in.Request.ID + "/"}}
-			if !reflect.DeepEqual(s.removed, want) {
-				t.Errorf("removed %v, want %v", s.removed, want)
+			if len(s.ended) != 1 || s.ended[0].Staging != "staging/"+in.Request.ID+"/"+run.GetRunID()+"/" {
+				t.Errorf("ended %+v", s.ended)
 			}
 			for _, event := range history(t, c, run).GetEvents() {
 				if failed := event.GetActivityTaskFailedEventAttributes(); failed != nil {
@@ -221,7 +228,7 @@ func TestAnExhaustCanBeCancelledAtEachStep(t *testing.T) {
 func TestACancellationThatComesTooLateChangesNothing(t *testing.T) {
 	c := connect(t)
 	there, on := make(chan struct{}), make(chan struct{})
-	s := &standIn{parts: threeParts(), sign: func(context.Context) error { close(there); <-on; return nil }}
+	s := &standIn{parts: threeParts(), end: func(context.Context) error { close(there); <-on; return nil }}
 	run := start(t, c, work(t, c, s), workflows.Input{Request: unique(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03")), Timeout: time.Hour})
 	<-there
 	if err := c.CancelWorkflow(t.Context(), run.GetID(), ""); err != nil {
@@ -240,8 +247,8 @@ func TestAnExhaustThatWaitsIsRunByItsSignalOrCancelled(t *testing.T) {
 	c := connect(t)
 	s := &standIn{parts: threeParts()}
 	queue := work(t, c, s)
-	waiting := func() client.WorkflowRun {
-		run := start(t, c, queue, workflows.Input{Request: unique(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03")), Timeout: time.Hour, Wait: true})
+	waiting := func(workflow func(workflow.Context, workflows.Input) (workflows.Result, error)) client.WorkflowRun {
+		run := startAs(t, c, queue, workflow, workflows.Input{Request: unique(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03")), Timeout: time.Hour, Wait: true})
 		e2etest.Eventually(t, 20*time.Second, "it is recorded that it waits", func() bool {
 			return s.last().ID+string(s.last().Status) == strings.TrimPrefix(run.GetID(), "exhaust-")+"SUBMITTED"
 		})
@@ -250,18 +257,37 @@ func TestAnExhaustThatWaitsIsRunByItsSignalOrCancelled(t *testing.T) {
 		}
 		return run
 	}
-	run := waiting()
-	if err := c.SignalWorkflow(t.Context(), run.GetID(), "", workflows.StartSignal, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := run.Get(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
-	if told, _ := state(t, c, run); told.Status != exhaust.Success {
-		t.Errorf("told %+v", told)
+	for name, test := range map[string]struct {
+		workflow func(workflow.Context, workflows.Input) (workflows.Result, error)
+		signal   any
+		queue    string
+	}{
+		"for the night":            {workflows.Parked, workflows.Release{Night: true}, workflows.NightQueue(queue)},
+		"for somebody":             {workflows.Parked, workflows.Release{}, workflows.ScanQueue(queue)},
+		"by an earlier release":    {workflows.Parked, nil, workflows.ScanQueue(queue)},
+		"begun by one, by a night": {workflows.Exhaust, workflows.Release{Night: true}, workflows.NightQueue(queue)},
+		"begun and run by one":     {workflows.Exhaust, nil, workflows.ScanQueue(queue)},
+	} {
+		run := waiting(test.workflow)
+		if s.last().Parked != (reflect.ValueOf(test.workflow).Pointer() == reflect.ValueOf(workflows.Parked).Pointer()) {
+			t.Errorf("%s: recorded %+v", name, s.last())
+		}
+		if err := c.SignalWorkflow(t.Context(), run.GetID(), "", workflows.StartSignal, test.signal); err != nil {
+			t.Fatal(err)
+		}
+		last := c.GetWorkflow(t.Context(), run.GetID(), "")
+		if err := last.Get(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if told, _ := state(t, c, c.GetWorkflow(t.Context(), run.GetID(), "")); told.Status != exhaust.Success || told.Parked {
+			t.Errorf("%s: told %+v", name, told)
+		}
+		if got := s.queues["FetchTelemetry"]; got != test.queue {
+			t.Errorf("%s: it was read by %s, want %s", name, got, test.queue)
+		}
 	}
 	fetched := s.count("FetchTelemetry")
-	run = waiting()
+	run := waiting(workflows.Parked)
 	if err := c.CancelWorkflow(t.Context(), run.GetID(), ""); err != nil {
 		t.Fatal(err)
 	}
@@ -297,8 +323,8 @@ func TestAnExhaustIsGivenUpAfterItsTimeout(t *testing.T) {
 			s := &standIn{parts: threeParts(), fetch: test.fetch}
 			// The end is recorded even though the database is away for longer than the timeout.
 			var recording atomic.Int32
-			s.record = func(context.Context) error {
-				if n := recording.Add(1); n > 1 && n < 5 {
+			s.end = func(context.Context) error {
+				if n := recording.Add(1); n < 5 {
 					return errAway
 				}
 				return nil
@@ -345,11 +371,12 @@ func TestAYearOfTelemetryStaysUnderTwoThousandEvents(t *testing.T) {
 	if worst >= 2000 {
 		t.Errorf("up to %d events, want fewer than 2000", worst)
 	}
-	// Each part tells once, and each of the other steps: begin, plan, join, build, sign, end.
-	if n := counts[enumspb.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED]; n != 246 {
-		t.Errorf("the memo was told %d times, want 246", n)
+	// Each part but the last tells once, and each of the other steps: begin, plan, build, sign, end.
+	if n := counts[enumspb.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED]; n != 244 {
+		t.Errorf("the memo was told %d times, want 244", n)
 	}
-	if n := counts[enumspb.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES]; n != 2 {
-		t.Errorf("the status was told %d times, want 2", n)
+	// The status is told twice, the version of the workflow once.
+	if n := counts[enumspb.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES]; n != 3 {
+		t.Errorf("the search attributes were told %d times, want 3", n)
 	}
 }

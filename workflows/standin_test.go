@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"data-exhaust/activities"
 	"data-exhaust/exhaust"
 )
@@ -34,15 +36,18 @@ func request(dataset exhaust.Dataset, start, end exhaust.Day) exhaust.Request {
 type standIn struct {
 	parts []activities.Part
 	// Each of these, where it is set, is asked before the activity gives its result.
-	resolve, plan, join, build, sign, record, remove func(ctx context.Context) error
-	fetch                                            func(ctx context.Context, in activities.FetchInput) (activities.Fetched, error)
+	plan, build, end, record, remove func(ctx context.Context) error
+	fetch                            func(ctx context.Context, in activities.FetchInput) (activities.Fetched, error)
+	// isLeft says that the end of the exhaust leaves files to remove.
+	isLeft bool
 
 	mu       sync.Mutex
 	calls    []string
 	recorded []exhaust.Job
-	removed  [][]string
-	joined   []activities.JoinInput
+	ended    []activities.EndInput
+	removed  []activities.EndInput
 	built    []activities.BuildInput
+	queues   map[string]string
 }
 
 // threeParts is what is fetched unless the test says otherwise.
@@ -63,6 +68,10 @@ func partsOf(n int) []activities.Part {
 func (s *standIn) called(ctx context.Context, name string, say func(context.Context) error) error {
 	s.mu.Lock()
 	s.calls = append(s.calls, name)
+	if s.queues == nil {
+		s.queues = map[string]string{}
+	}
+	s.queues[name] = activity.GetInfo(ctx).TaskQueue
 	s.mu.Unlock()
 	if say == nil {
 		return nil
@@ -88,17 +97,16 @@ func (s *standIn) count(name string) (n int) {
 	return n
 }
 
-func (s *standIn) ResolveConversation(ctx context.Context, r exhaust.Request) (activities.Resolved, error) {
-	err := s.called(ctx, "ResolveConversation", s.resolve)
-	resolved := activities.Resolved{Conversation: exhaust.Conversation{ID: r.ConversationID, Name: "Helpdesk", Channel: r.Channel}}
-	if r.UsesTelemetry() {
-		resolved.StartDate, resolved.EndDate = "2022-03-01", "2022-03-03"
+func (s *standIn) PlanExhaust(ctx context.Context, in activities.PlanInput) (activities.Plan, error) {
+	if err := s.keep(ctx, "PlanExhaust", in.Job, s.plan); err != nil {
+		return activities.Plan{}, err
 	}
-	return resolved, err
-}
-
-func (s *standIn) PlanFetch(ctx context.Context, _, _ exhaust.Day) ([]activities.Part, error) {
-	return s.parts, s.called(ctx, "PlanFetch", s.plan)
+	r := in.Job.Request
+	plan := activities.Plan{Resolved: activities.Resolved{Conversation: exhaust.Conversation{ID: r.ConversationID, Name: "Helpdesk", Channel: r.Channel}}}
+	if r.UsesTelemetry() {
+		plan.StartDate, plan.EndDate, plan.Parts = "2022-03-01", "2022-03-03", s.parts
+	}
+	return plan, nil
 }
 
 func (s *standIn) FetchTelemetry(ctx context.Context, in activities.FetchInput) (activities.Fetched, error) {
@@ -117,23 +125,25 @@ func fetched(in activities.FetchInput) activities.Fetched {
 	}
 }
 
-func (s *standIn) JoinDevices(ctx context.Context, in activities.JoinInput) (activities.Joined, error) {
-	s.mu.Lock()
-	s.joined = append(s.joined, in)
-	s.mu.Unlock()
-	return activities.Joined{Known: 4, Unknown: 3}, s.called(ctx, "JoinDevices", s.join)
-}
-
-func (s *standIn) BuildCSV(ctx context.Context, in activities.BuildInput) (activities.Built, error) {
+func (s *standIn) BuildReport(ctx context.Context, in activities.BuildInput) (activities.Built, error) {
 	s.mu.Lock()
 	s.built = append(s.built, in)
 	s.mu.Unlock()
 	name := in.Request.ReportName(in.Conversation.ID, exhaust.DayOf(in.Completed))
-	return activities.Built{Report: name, Receipt: exhaust.ReceiptName(name), RowsWritten: 5, RowsUnknownDevice: 1, Undecryptable: 2}, s.called(ctx, "BuildCSV", s.build)
+	return activities.Built{
+		Report: name, Receipt: exhaust.ReceiptName(name), Joined: activities.Joined{Attempt: "b", Known: 4, Unknown: 3, Repeats: 1},
+		RowsWritten: 5, RowsUnknownDevice: 1, Undecryptable: 2,
+	}, s.called(ctx, "BuildReport", s.build)
 }
 
-func (s *standIn) SignURLs(ctx context.Context, job exhaust.Job) error {
-	return s.keep(ctx, "SignURLs", job, s.sign)
+func (s *standIn) EndExhaust(ctx context.Context, in activities.EndInput) (activities.Ended, error) {
+	if err := s.keep(ctx, "EndExhaust "+string(in.Job.Status), in.Job, s.end); err != nil {
+		return activities.Ended{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = append(s.ended, in)
+	return activities.Ended{IsLeft: s.isLeft}, nil
 }
 
 func (s *standIn) RecordJob(ctx context.Context, job exhaust.Job) error {
@@ -150,11 +160,11 @@ func (s *standIn) keep(ctx context.Context, name string, job exhaust.Job, say fu
 	return nil
 }
 
-func (s *standIn) RemoveFiles(ctx context.Context, prefixes []string) error {
+func (s *standIn) RemoveLeftovers(ctx context.Context, in activities.EndInput) error {
 	s.mu.Lock()
-	s.removed = append(s.removed, prefixes)
+	s.removed = append(s.removed, in)
 	s.mu.Unlock()
-	return s.called(ctx, "RemoveFiles", s.remove)
+	return s.called(ctx, "RemoveLeftovers", s.remove)
 }
 
 // last is the job that was recorded last.

@@ -6,7 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
+
+	"go.temporal.io/sdk/activity"
+	"golang.org/x/sync/errgroup"
 
 	"data-exhaust/activities"
 	"data-exhaust/blob"
@@ -25,9 +29,10 @@ type Activities struct {
 
 // Exhausts starts exhausts and waits for them.
 type Exhausts interface {
-	// Start starts an exhaust that waits, and retries one that FAILED or was CANCELLED, unless it has moved on since it
-	// was found with that status and that many attempts.
-	Start(ctx context.Context, requestID string, status exhaust.Status, attempts int) (exhaust.Job, error)
+	// Release starts an exhaust that waits, and retries one that FAILED or was CANCELLED, unless it has moved on since it
+	// was found with that status and that many attempts; isStarted tells whether it did. exhaust.ErrWindingUp says that its
+	// former attempt has not ended yet.
+	Release(ctx context.Context, requestID string, status exhaust.Status, attempts int) (isStarted bool, err error)
 	// Wait waits for its end.
 	Wait(ctx context.Context, requestID string) (exhaust.Job, error)
 	// Find is how it stands.
@@ -38,7 +43,7 @@ type Exhausts interface {
 type Jobs interface {
 	Select(ctx context.Context, s jobs.Selection) ([]exhaust.Job, error)
 	WithReport(ctx context.Context, endedBefore time.Time, limit int) ([]exhaust.Job, error)
-	DropReport(ctx context.Context, requestID, report, why string) error
+	DropReport(ctx context.Context, of exhaust.Job, why string) (dropped bool, err error)
 	Job(ctx context.Context, requestID string) (exhaust.Job, error)
 	Save(ctx context.Context, job exhaust.Job) error
 }
@@ -101,14 +106,146 @@ type Outcome struct {
 	Took time.Duration `json:"took"`
 }
 
-// RunDue starts an exhaust and waits for its end, however it ends. When it is retried after its
-// worker died it waits for the same run.
+// Answer says what has become of an exhaust that was to be released.
+type Answer string
+
+const (
+	// IsReleased says that it has started.
+	IsReleased Answer = "released"
+	// HasMovedOn says that it is no longer as it was found: somebody else has started it, or removed its record.
+	HasMovedOn Answer = "moved on"
+	// IsBusy says that its former attempt is still being wound up.
+	IsBusy Answer = "busy"
+	// IsUnknown says that nobody can tell how it stands. The log says why.
+	IsUnknown Answer = "unknown"
+)
+
+// atOnce is how many exhausts are released, or looked at, at a time.
+const atOnce = 16
+
+// Release starts exhausts, each unless it has moved on, and gives an answer for each. Only where none can be asked is the
+// activity tried again.
+func (n *Activities) Release(ctx context.Context, due []Due) ([]Answer, error) {
+	// An attempt that failed, or whose worker died, gave no answers: what has moved on since then it has started itself.
+	moved := HasMovedOn
+	if activity.GetInfo(ctx).Attempt > 1 {
+		moved = IsReleased
+	}
+	return activities.WithHeartbeats(ctx, func(ctx context.Context) ([]Answer, error) {
+		answers := make([]Answer, len(due))
+		errs := forEach(due, func(i int, due Due) error {
+			isStarted, err := n.exhausts.Release(ctx, due.RequestID, due.Status, due.Attempts)
+			switch {
+			case errors.Is(err, exhaust.ErrWindingUp):
+				answers[i] = IsBusy
+			case errors.Is(err, exhaust.ErrNoExhaust):
+				answers[i] = HasMovedOn
+			case err != nil:
+				answers[i] = IsUnknown
+				activity.GetLogger(ctx).Warn("an exhaust cannot be released", "requestId", due.RequestID, "error", err)
+				return fmt.Errorf("exhaust %s: %w", due.RequestID, err)
+			case isStarted:
+				answers[i] = IsReleased
+			default:
+				answers[i] = moved
+			}
+			return nil
+		})
+		if len(errs) < len(due) && ctx.Err() == nil {
+			return answers, nil
+		}
+		return answers, errors.Join(few(errs)...)
+	})
+}
+
+// forEach does something with each item, some of them at a time, and gives the errors. One that fails stops no other.
+func forEach[T any](items []T, do func(i int, item T) error) (errs []error) {
+	var (
+		group errgroup.Group
+		mu    sync.Mutex
+	)
+	group.SetLimit(atOnce)
+	for i, item := range items {
+		group.Go(func() error {
+			if err := do(i, item); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // it has none of the errors
+	return errs
+}
+
+// few are the first few errors of many.
+func few(errs []error) []error { return errs[:min(len(errs), maxNamed)] }
+
+// Standing is how an exhaust stands that was released.
+type Standing struct {
+	// Outcome is how it ended; nil while it has not.
+	Outcome *Outcome `json:"outcome,omitempty"`
+	// Waiting says what it waits for, as progress.waiting does.
+	Waiting string `json:"waiting,omitempty"`
+}
+
+// Look tells how exhausts stand, and records the end of those that could not do so themselves. One that cannot be looked at
+// has not ended as far as anybody knows: the next look tells. Only where none can be is the activity tried again.
+func (n *Activities) Look(ctx context.Context, requestIDs []string) ([]Standing, error) {
+	return activities.WithHeartbeats(ctx, func(ctx context.Context) ([]Standing, error) {
+		standings := make([]Standing, len(requestIDs))
+		errs := forEach(requestIDs, func(i int, requestID string) (err error) {
+			if standings[i], err = n.lookAt(ctx, requestID); err != nil {
+				return fmt.Errorf("exhaust %s: %w", requestID, err)
+			}
+			return nil
+		})
+		if len(errs) < len(requestIDs) && ctx.Err() == nil {
+			return standings, nil
+		}
+		return standings, errors.Join(few(errs)...)
+	})
+}
+
+func (n *Activities) lookAt(ctx context.Context, requestID string) (Standing, error) {
+	job, err := n.exhausts.Find(ctx, requestID)
+	switch {
+	case errors.Is(err, exhaust.ErrNoExhaust):
+		return Standing{Outcome: &Outcome{RequestID: requestID, Status: exhaust.Failed, Message: goneMessage}}, nil
+	case err != nil:
+		return Standing{}, err
+	case !job.Status.HasEnded():
+		return Standing{Waiting: job.Progress.Waiting}, nil
+	}
+	if err := n.settle(ctx, job); err != nil {
+		return Standing{}, err
+	}
+	return Standing{Outcome: outcomeOf(job)}, nil
+}
+
+// goneMessage is of an exhaust whose record somebody has removed since it was released.
+const goneMessage = "it is gone: neither Temporal nor job_request knows it"
+
+func outcomeOf(job exhaust.Job) *Outcome {
+	return &Outcome{
+		RequestID: job.ID,
+		Status:    job.Status,
+		Message:   job.Message,
+		Bytes:     job.Progress.BytesRead,
+		Rows:      job.Progress.RowsWritten,
+		Took:      job.ExecutionTime,
+	}
+}
+
+// RunDue starts an exhaust and waits for its end, however it ends. When it is retried after its worker died it waits for the
+// same run. Only nights that began before Release was there call it.
 func (n *Activities) RunDue(ctx context.Context, due Due) (Outcome, error) {
 	return activities.WithHeartbeats(ctx, func(ctx context.Context) (Outcome, error) { return n.runDue(ctx, due) })
 }
 
 func (n *Activities) runDue(ctx context.Context, due Due) (Outcome, error) {
-	if _, err := n.exhausts.Start(ctx, due.RequestID, due.Status, due.Attempts); err != nil {
+	if _, err := n.exhausts.Release(ctx, due.RequestID, due.Status, due.Attempts); err != nil {
 		return Outcome{}, err
 	}
 	job, err := n.exhausts.Wait(ctx, due.RequestID)
@@ -118,14 +255,7 @@ func (n *Activities) runDue(ctx context.Context, due Due) (Outcome, error) {
 	if err := n.settle(ctx, job); err != nil {
 		return Outcome{}, err
 	}
-	return Outcome{
-		RequestID: job.ID,
-		Status:    job.Status,
-		Message:   job.Message,
-		Bytes:     job.Progress.BytesRead,
-		Rows:      job.Progress.RowsWritten,
-		Took:      job.ExecutionTime,
-	}, nil
+	return *outcomeOf(job), nil
 }
 
 // settle records the end of an exhaust that could not do so itself: one that was terminated.
@@ -145,31 +275,50 @@ type Cleaned struct {
 	Staged int `json:"staged"`
 	// Unnamed are reports that no exhaust names: it came to nothing just after it had written one.
 	Unnamed int `json:"unnamed"`
+	// Failed counts what could not be deleted, of which Failures names the first few.
+	Failed   int      `json:"failed,omitempty"`
+	Failures []string `json:"failures,omitempty"`
+}
+
+// maxNamed is how many failures are named.
+const maxNamed = 5
+
+// addFailure counts what could not be deleted. Whatever it is, the others are deleted all the same.
+func (c *Cleaned) addFailure(name string, err error) {
+	c.Failed++
+	if len(c.Failures) < maxNamed {
+		c.Failures = append(c.Failures, name+": "+blob.Reason(err))
+	}
 }
 
 // SettleEnded records the end of exhausts that could not do so themselves.
-func (n *Activities) SettleEnded(ctx context.Context) error {
-	_, err := activities.WithHeartbeats(ctx, func(ctx context.Context) (any, error) { return nil, n.settleEnded(ctx) })
-	return err
+func (n *Activities) SettleEnded(ctx context.Context) (Cleaned, error) {
+	return activities.WithHeartbeats(ctx, n.settleEnded)
 }
 
-func (n *Activities) settleEnded(ctx context.Context) error {
+func (n *Activities) settleEnded(ctx context.Context) (cleaned Cleaned, err error) {
 	const page = 500
-	for after := ""; ; {
-		selected, err := n.jobs.Select(ctx, jobs.Selection{Status: exhaust.Processing, After: after, Limit: page})
-		if err != nil {
-			return err
-		}
-		for _, job := range selected {
-			if _, err := n.isInFlight(ctx, job.ID); err != nil {
-				return err
+	// One that was terminated while it waited for the night is still SUBMITTED.
+	for _, status := range []exhaust.Status{exhaust.Submitted, exhaust.Processing} {
+		for after, isLast := "", false; !isLast; {
+			selected, err := n.jobs.Select(ctx, jobs.Selection{Status: status, After: after, Limit: page})
+			if err != nil {
+				return cleaned, err
 			}
-			after = job.ID
-		}
-		if len(selected) < page {
-			return nil
+			for _, job := range selected {
+				if _, err := n.isInFlight(ctx, job.ID); err != nil {
+					if ctx.Err() != nil {
+						return cleaned, err
+					}
+					cleaned.addFailure(job.ID, err)
+					activity.GetLogger(ctx).Warn("whether an exhaust has ended is not known", "requestId", job.ID, "error", err)
+				}
+				after = job.ID
+			}
+			isLast = len(selected) < page
 		}
 	}
+	return cleaned, nil
 }
 
 // DeleteExpired deletes the reports that have been kept for longer than the retention at a time.
@@ -185,19 +334,62 @@ func (n *Activities) deleteExpired(ctx context.Context, now time.Time) (cleaned 
 			return cleaned, err
 		}
 		for _, job := range expired {
-			// The receipt goes first: its report is what says that there is one.
-			for _, name := range []string{exhaust.ReceiptName(job.Report), job.Report} {
-				if err := n.reports.Delete(ctx, name); err != nil {
-					return cleaned, fmt.Errorf("deleting expired report %s: %w", name, err)
-				}
-			}
-			why := exhaust.ExpiryMessage(job.CompletedAt.Add(n.retention).In(n.timezone))
-			if err := n.jobs.DropReport(ctx, job.ID, job.Report, why); err != nil {
+			if err := n.deleteReport(ctx, job, &cleaned); err != nil {
 				return cleaned, err
 			}
-			cleaned.Reports++
 		}
 	}
+}
+
+// deleteReport claims an expired report by dropping it from its row, and then deletes it, as it was before the claim: an
+// attempt that begins behind the claim writes other versions. What cannot be deleted no exhaust names any more, and
+// DeleteUnnamed tries again.
+func (n *Activities) deleteReport(ctx context.Context, job exhaust.Job, cleaned *Cleaned) error {
+	var (
+		files    []blob.Object
+		failures = cleaned.Failed
+	)
+	for _, name := range []string{exhaust.ReceiptName(job.Report), job.Report} {
+		object, err := n.reports.Stat(ctx, name)
+		switch {
+		case errors.Is(err, blob.ErrNotFound):
+		case ctx.Err() != nil:
+			return err
+		case err != nil:
+			cleaned.addFailure(name, err)
+		default:
+			files = append(files, object)
+		}
+	}
+	why := exhaust.ExpiryMessage(job.CompletedAt.Add(n.retention).In(n.timezone))
+	isClaimed, err := n.jobs.DropReport(ctx, job, why)
+	if err != nil || !isClaimed {
+		return err
+	}
+	for _, file := range files {
+		if _, err := n.delete(ctx, file, cleaned); err != nil {
+			return err
+		}
+	}
+	if cleaned.Failed == failures {
+		cleaned.Reports++
+	}
+	return nil
+}
+
+// delete deletes a file unless it was replaced. It gives the error of a night that is being ended; any other is counted.
+func (n *Activities) delete(ctx context.Context, file blob.Object, cleaned *Cleaned) (isDeleted bool, err error) {
+	err = n.reports.DeleteVersion(ctx, file)
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, blob.ErrChanged):
+		return false, nil
+	case ctx.Err() != nil:
+		return false, err
+	}
+	cleaned.addFailure(file.Name, err)
+	return false, nil
 }
 
 // minLeftoverAge is how old a file is at least before the night takes it for left behind.
@@ -210,8 +402,8 @@ func (n *Activities) DeleteLeftStaging(ctx context.Context, now time.Time) (Clea
 
 func (n *Activities) deleteLeftStaging(ctx context.Context, now time.Time) (cleaned Cleaned, err error) {
 	var (
-		lastID   string // files come in the order of their exhausts
-		inFlight bool
+		lastID string // files come in the order of their exhausts
+		isKept bool
 	)
 	for object, err := range n.reports.List(ctx, exhaust.StagingPrefix, "") {
 		if err != nil {
@@ -222,18 +414,25 @@ func (n *Activities) deleteLeftStaging(ctx context.Context, now time.Time) (clea
 		}
 		requestID := exhaust.RequestOf(object.Name, exhaust.StagingPrefix)
 		if requestID != lastID {
-			if inFlight, err = n.isInFlight(ctx, requestID); err != nil {
-				return cleaned, err
-			}
 			lastID = requestID
+			if isKept, err = n.isInFlight(ctx, requestID); err != nil {
+				if ctx.Err() != nil {
+					return cleaned, err
+				}
+				isKept = true
+				cleaned.addFailure(exhaust.StagingOf(requestID), err)
+			}
 		}
-		if inFlight {
+		if isKept {
 			continue
 		}
-		if err := n.reports.Delete(ctx, object.Name); err != nil {
-			return cleaned, fmt.Errorf("deleting staged %s: %w", object.Name, err)
+		isDeleted, err := n.delete(ctx, object, &cleaned)
+		if err != nil {
+			return cleaned, err
 		}
-		cleaned.Staged++
+		if isDeleted {
+			cleaned.Staged++
+		}
 	}
 	return cleaned, nil
 }
@@ -255,17 +454,20 @@ func (n *Activities) deleteUnnamed(ctx context.Context, now time.Time) (cleaned 
 				continue
 			}
 			job, err := n.jobs.Job(ctx, exhaust.RequestOf(object.Name, prefix))
-			switch unrecorded := errors.Is(err, jobs.ErrNoJob); {
-			case err != nil && !unrecorded:
+			switch isUnrecorded := errors.Is(err, jobs.ErrNoJob); {
+			case err != nil && !isUnrecorded:
 				return cleaned, err
-			case unrecorded && object.Modified.After(now.Add(-n.retention)),
-				!unrecorded && (!job.Status.HasEnded() || job.Report == object.Name || exhaust.ReceiptName(job.Report) == object.Name):
+			case isUnrecorded && object.Modified.After(now.Add(-n.retention)),
+				!isUnrecorded && (!job.Status.HasEnded() || job.Report == object.Name || exhaust.ReceiptName(job.Report) == object.Name):
 				continue
 			}
-			if err := n.reports.Delete(ctx, object.Name); err != nil {
-				return cleaned, fmt.Errorf("deleting report %s: %w", object.Name, err)
+			isDeleted, err := n.delete(ctx, object, &cleaned)
+			if err != nil {
+				return cleaned, err
 			}
-			cleaned.Unnamed++
+			if isDeleted {
+				cleaned.Unnamed++
+			}
 		}
 	}
 	return cleaned, nil

@@ -55,13 +55,20 @@ const (
 	NotEnded = "NotEnded"
 	// BadWindow says that no exhaust can be asked for the window.
 	BadWindow = "BadWindow"
+	// Gone says that nothing knows the exhaust any more.
+	Gone = "Gone"
 	// WebhookRefused says that trying again cannot deliver the webhook.
 	WebhookRefused = "WebhookRefused"
 )
 
 // FindWindow finds the window of the firing at a time.
 func (f *Activities) FindWindow(ctx context.Context, s exhaust.Schedule, at time.Time) (exhaust.Window, error) {
-	return s.WindowAt(ctx, f.calendar, f.settings.Timezone, at)
+	window, err := s.WindowAt(ctx, f.calendar, f.settings.Timezone, at)
+	var invalid *exhaust.InvalidError
+	if errors.As(err, &invalid) {
+		return exhaust.Window{}, activities.ClientMistake(BadWindow, "schedule %s: %v: change or delete it", s.ID, err)
+	}
+	return window, err
 }
 
 // SubmitWindow asks for the exhaust of a window and gives its requestId. Of a window that was asked for
@@ -74,7 +81,7 @@ func (f *Activities) SubmitWindow(ctx context.Context, s exhaust.Schedule, w exh
 	job, err := f.exhausts.SubmitAt(ctx, submission, w.SubmittedAt(f.settings.Timezone), true)
 	var invalid *exhaust.InvalidError
 	if errors.As(err, &invalid) {
-		return "", activities.NonRetryable(BadWindow, "%v", err)
+		return "", activities.ClientMistake(BadWindow, "%v", err)
 	}
 	return job.ID, err
 }
@@ -83,6 +90,9 @@ func (f *Activities) SubmitWindow(ctx context.Context, s exhaust.Schedule, w exh
 // again later: so a firing that waits, be it for a day, takes nothing of a worker meanwhile.
 func (f *Activities) AwaitExhaust(ctx context.Context, requestID string) (exhaust.Job, error) {
 	job, err := f.exhausts.Find(ctx, requestID)
+	if errors.Is(err, exhaust.ErrNoExhaust) {
+		return exhaust.Job{}, activities.NonRetryable(Gone, "exhaust %s is gone: neither Temporal nor job_request knows it", requestID)
+	}
 	if err != nil {
 		return exhaust.Job{}, err
 	}

@@ -66,15 +66,15 @@ type webhookBody struct {
 // (none, 408, 429, 5xx) are failures that Temporal tries again, all others are final.
 func (f *Activities) SendWebhook(ctx context.Context, ready Ready) error {
 	if f.settings.WebhookSecret == "" {
-		return activities.NonRetryable(WebhookRefused, "EXHAUST_WEBHOOK_SECRET is not set: webhooks cannot be signed")
+		return activities.ClientMistake(WebhookRefused, "EXHAUST_WEBHOOK_SECRET is not set: webhooks cannot be signed")
 	}
 	target, err := ready.Webhook.Open(f.settings.WebhookSecret, ready.ScheduleID)
 	if err != nil {
-		return activities.NonRetryable(WebhookRefused, "%v", err)
+		return activities.ClientMistake(WebhookRefused, "%v", err)
 	}
 	request, err := f.webhookRequest(ctx, ready, target, time.Now())
 	if err != nil {
-		return activities.NonRetryable(WebhookRefused, "the webhook's URL cannot be used")
+		return activities.ClientMistake(WebhookRefused, "the webhook's URL cannot be used")
 	}
 	response, err := f.webhooks.Do(request)
 	if err != nil {
@@ -89,9 +89,9 @@ func (f *Activities) SendWebhook(ctx context.Context, ready Ready) error {
 	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status >= 500:
 		return fmt.Errorf("%s answered %d", ready.Webhook.Host, status)
 	case status >= 300 && status < 400:
-		return activities.NonRetryable(WebhookRefused, "%s answered %d: redirects are not followed", ready.Webhook.Host, status)
+		return activities.ClientMistake(WebhookRefused, "%s answered %d: redirects are not followed", ready.Webhook.Host, status)
 	default:
-		return activities.NonRetryable(WebhookRefused, "%s answered %d", ready.Webhook.Host, status)
+		return activities.ClientMistake(WebhookRefused, "%s answered %d", ready.Webhook.Host, status)
 	}
 }
 
@@ -137,7 +137,7 @@ func undelivered(host string, err error) error {
 	)
 	switch {
 	case errors.As(err, &private):
-		return activities.NonRetryable(WebhookRefused, "%s is at %s: webhooks go to public addresses only, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true", host, private.addr)
+		return activities.ClientMistake(WebhookRefused, "%s is at %s: webhooks go to public addresses only, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true", host, private.addr)
 	case errors.As(err, &lookup):
 		return fmt.Errorf("%s: its address is not found", host)
 	case errors.As(err, &certificate):

@@ -270,6 +270,9 @@ type memoryWriter struct {
 
 func (w *memoryWriter) Commit() error { w.store[w.name] = w.Bytes(); return nil }
 func (w *memoryWriter) Abort() error  { return nil }
+func (w *memoryWriter) CommitIf(string) (blob.Object, error) {
+	return blob.Object{}, errors.ErrUnsupported
+}
 
 func TestADamagedSegmentIsAnErrorAndNeverFewerRecords(t *testing.T) {
 	store := newStore(t)

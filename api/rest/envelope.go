@@ -103,6 +103,9 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, id string, err e
 		s.fail(w, id, http.StatusNotFound, notFound, service.ErrNotFound.Error())
 	case errors.Is(err, service.ErrNoSchedule):
 		s.fail(w, id, http.StatusNotFound, notFound, service.ErrNoSchedule.Error())
+	case errors.Is(err, exhaust.ErrWindingUp):
+		w.Header().Set("Retry-After", "5")
+		s.fail(w, id, http.StatusServiceUnavailable, serviceUnavailable, exhaust.ErrWindingUp.Error())
 	case errors.As(err, &unavailable):
 		s.log.Warn("dependency not available", "dependency", unavailable.Dependency, "error", unavailable.Err, "path", r.URL.Path)
 		w.Header().Set("Retry-After", "5")

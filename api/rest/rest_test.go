@@ -42,8 +42,10 @@ type api struct {
 	t    *testing.T
 	url  string
 	jobs *jobs.Jobs
-	log  *lockedBuffer
-	down map[string]error // by the name of a check
+	// reports is where what is kept has its report.
+	reports *blob.Local
+	log     *lockedBuffer
+	down    map[string]error // by the name of a check
 }
 
 type lockedBuffer struct {
@@ -79,7 +81,7 @@ func newAPI(t *testing.T) *api {
 	if err := a.jobs.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	reports, err := blob.NewLocal(t.TempDir(), blob.LocalOptions{BaseURL: "http://exhaust.example/files/reports", Key: bytes.Repeat([]byte("k"), 32)})
+	a.reports, err = blob.NewLocal(t.TempDir(), blob.LocalOptions{BaseURL: "http://exhaust.example/files/reports", Key: bytes.Repeat([]byte("k"), 32)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +101,7 @@ func newAPI(t *testing.T) *api {
 		return rest.Check{Name: name, Ping: func(context.Context) error { return a.down[name] }}
 	}
 	handler := rest.NewHandler(rest.Options{
-		Exhausts: service.NewExhausts(temporal, a.jobs, reports, service.Settings{
+		Exhausts: service.NewExhausts(temporal, a.jobs, a.reports, service.Settings{
 			TaskQueue: "none", Timezone: kolkata, MaxDays: 366, URLTTL: 24 * time.Hour, Timeout: time.Hour,
 			Mode: exhaust.RunNow, ReportRetention: 30 * 24 * time.Hour,
 		}),
@@ -211,6 +213,15 @@ func (a *api) keep(digit string, edit func(*exhaust.Job)) exhaust.Job {
 	edit(&job)
 	if err := a.jobs.Save(a.t.Context(), job); err != nil {
 		a.t.Fatal(err)
+	}
+	if job.Report != "" {
+		file, err := a.reports.Create(a.t.Context(), job.Report, "text/csv")
+		if err == nil {
+			err = file.Commit()
+		}
+		if err != nil {
+			a.t.Fatal(err)
+		}
 	}
 	return job
 }

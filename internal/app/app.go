@@ -33,7 +33,7 @@ func DialTemporal(log *slog.Logger) (client.Client, string, error) {
 	if options.Namespace == "" {
 		options.Namespace = client.DefaultNamespace
 	}
-	options.Logger = sdklog.NewStructuredLogger(log)
+	options.Logger = sdklog.NewStructuredLogger(slog.New(sdkLog{log.Handler()}))
 	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(service.StartOnce))
 	c, err := client.NewLazyClient(options)
 	if err != nil {

@@ -53,7 +53,7 @@ func Erase(ctx context.Context, cfg config.Config, conversationID string, onRemo
 		if job.Report == "" {
 			continue
 		}
-		if err := c.jobs.DropReport(ctx, job.ID, job.Report, why); err != nil {
+		if _, err := c.jobs.DropReport(ctx, job, why); err != nil {
 			return err
 		}
 	}

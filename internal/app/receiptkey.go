@@ -32,6 +32,9 @@ func receiptKey(cfg config.Config) (ed25519.PrivateKey, error) {
 	return ed25519.NewKeyFromSeed(seed), nil
 }
 
+// isModified ends the version of a program whose sources differ from those of its revision.
+const isModified = " (modified)"
+
 // buildVersion is the version of the code that runs: its revision, as the Go tool stamped it, and else, as in an image that
 // was built without the repository, what tells this program from any other.
 func buildVersion() (string, error) {
@@ -43,7 +46,7 @@ func buildVersion() (string, error) {
 			case setting.Key == "vcs.revision":
 				revision = " " + setting.Value
 			case setting.Key == "vcs.modified" && setting.Value == "true":
-				revision += " (modified)"
+				revision += isModified
 			}
 		}
 	}

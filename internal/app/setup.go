@@ -141,32 +141,21 @@ func SampleTables(ctx context.Context, cfg config.Config, create bool) error {
 // WorkerPolls is an error unless a worker that runs on the given host has asked Temporal for
 // workflow tasks within the time.
 func WorkerPolls(ctx context.Context, cfg config.Config, host string, within time.Duration) error {
-	c, _, err := DialTemporal(slog.New(slog.DiscardHandler))
+	c, namespace, err := DialTemporal(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	queue, err := c.DescribeTaskQueueEnhanced(ctx, client.DescribeTaskQueueEnhancedOptions{
-		TaskQueue:      cfg.TaskQueue,
-		TaskQueueTypes: []client.TaskQueueType{client.TaskQueueTypeWorkflow},
-		ReportPollers:  true,
-	})
-	if err != nil {
-		return fmt.Errorf("asking Temporal who polls task queue %s: %w", cfg.TaskQueue, err)
-	}
-	//lint:ignore SA1019 the pollers of all partitions of a task queue stand nowhere else
-	for _, version := range queue.VersionsInfo {
-		for _, poller := range version.TypesInfo[client.TaskQueueTypeWorkflow].Pollers {
-			if isPolledBy(poller.Identity, host) && time.Since(poller.LastAccessTime) < within {
-				return nil
-			}
-		}
+	deployment := service.NewDeployment(c, namespace, cfg.Deployment, cfg.TaskQueue)
+	isPolled, err := deployment.IsPolledBy(ctx, within, func(identity string) bool { return isOnHost(identity, host) })
+	if err != nil || isPolled {
+		return err
 	}
 	return fmt.Errorf("no worker on host %s has polled task queue %s within %s", host, cfg.TaskQueue, within)
 }
 
-// isPolledBy knows the identities that Temporal's SDK gives to workers: process@host@queue.
-func isPolledBy(identity, host string) bool {
+// isOnHost knows the identities that Temporal's SDK gives to workers: process@host@queue.
+func isOnHost(identity, host string) bool {
 	_, rest, _ := strings.Cut(identity, "@")
 	at := strings.LastIndex(rest, "@")
 	return at >= 0 && rest[:at] == host

@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"sync"
 	"time"
 
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"data-exhaust/activities"
 	"data-exhaust/activities/night"
 	"data-exhaust/activities/recurring"
+	"data-exhaust/blob"
 	"data-exhaust/config"
 	"data-exhaust/exhaust"
 	"data-exhaust/registry"
@@ -24,11 +28,27 @@ import (
 // Worker runs workflows and activities until the context ends, and then stops gracefully: it
 // finishes its activities or hands them back.
 func Worker(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	return WorkerHooks{}.Worker(ctx, cfg, log)
+}
+
+// WorkerHooks let a test hold up a worker of its own. The product's worker has none.
+type WorkerHooks struct {
+	// Interceptors see what the worker runs.
+	Interceptors []interceptor.WorkerInterceptor
+	// Reports puts something around the reports store of the activities; nil puts nothing.
+	Reports func(blob.Store) blob.Store
+}
+
+// Worker is the function [Worker] with the hooks.
+func (h WorkerHooks) Worker(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	c, err := connect(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	if h.Reports != nil {
+		c.reports = h.Reports(c.reports)
+	}
 	steps, err := newActivities(cfg, c)
 	if err != nil {
 		return err
@@ -36,34 +56,27 @@ func Worker(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err := registerSearchAttributes(ctx, c); err != nil {
 		return err
 	}
+	versioning, err := deploymentOptions(cfg)
+	if err != nil {
+		return err
+	}
 
 	fatal := make(chan error, 1)
-	w := worker.New(c.temporal, cfg.TaskQueue, worker.Options{
-		MaxConcurrentActivityExecutionSize: maxActivities,
-		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
-		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
-		WorkerStopTimeout:                  stopTimeout,
-		OnFatalError:                       func(err error) { fatal <- err },
+	stop, err := startWorkers(cfg, c, steps, versioning, h.Interceptors, func(err error) {
+		select {
+		case fatal <- err:
+		default: // another was first
+		}
 	})
-	w.RegisterWorkflow(workflows.Exhaust)
-	w.RegisterActivity(steps)
-	w.RegisterWorkflow(workflows.Nightly)
-	w.RegisterActivity(night.New(c.exhausts, c.jobs, c.reports, cfg.ReportRetention, cfg.Timezone))
-	w.RegisterWorkflow(workflows.Recurring)
-	w.RegisterActivity(recurring.New(c.exhausts, service.NewCalendar(c.temporal, c.namespace), recurring.Settings{
-		Timezone:      cfg.Timezone,
-		PublicURL:     cfg.PublicURL,
-		WebhookSecret: cfg.WebhookSecret,
-		AllowPrivate:  cfg.WebhookAllowPrivate,
-	}))
-	if err := w.Start(); err != nil {
-		return fmt.Errorf("starting the worker: %w", err)
+	if err != nil {
+		return err
 	}
-	defer w.Stop()
+	defer stop()
 	if err := service.EnsureNightly(ctx, c.temporal, nightlySettings(cfg)); err != nil {
 		return err
 	}
-	log.Info("worker is running", "taskQueue", cfg.TaskQueue, "namespace", c.namespace)
+	log.Info("worker is running", "taskQueue", cfg.TaskQueue, "namespace", c.namespace,
+		"deployment", versioning.Version.DeploymentName, "buildID", versioning.Version.BuildID)
 	select {
 	case <-ctx.Done():
 		log.Info("worker is stopping")
@@ -73,10 +86,67 @@ func Worker(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	}
 }
 
+// startWorkers starts the SDK's workers: one for workflows and short steps, and one for each queue of long steps.
+func startWorkers(cfg config.Config, c *connections, steps *activities.Activities, versioning worker.DeploymentOptions, interceptors []interceptor.WorkerInterceptor, onFatal func(error)) (stop func(), err error) {
+	var started []worker.Worker
+	stop = func() {
+		// Each gives its activities stopTimeout.
+		var all sync.WaitGroup
+		for _, w := range started {
+			all.Go(w.Stop)
+		}
+		all.Wait()
+	}
+	for _, queue := range append([]string{cfg.TaskQueue}, workflows.LongQueues(cfg.TaskQueue)...) {
+		isMain, slots := queue == cfg.TaskQueue, runtime.GOMAXPROCS(0)
+		switch queue {
+		case cfg.TaskQueue:
+			slots = shortSteps
+		case workflows.NightQueue(cfg.TaskQueue):
+			slots = max(1, slots*3/4) // the night leaves some of the machine to the day
+		}
+		w := worker.New(c.temporal, queue, worker.Options{
+			MaxConcurrentActivityExecutionSize: slots,
+			MaxHeartbeatThrottleInterval:       heartbeatThrottle,
+			DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
+			WorkerStopTimeout:                  stopTimeout,
+			DeploymentOptions:                  versioning,
+			Interceptors:                       interceptors,
+			OnFatalError:                       onFatal,
+			DisableWorkflowWorker:              !isMain,
+		})
+		w.RegisterActivity(steps)
+		if isMain {
+			registerWorkflows(w)
+			w.RegisterActivity(night.New(c.exhausts, c.jobs, c.reports, cfg.ReportRetention, cfg.Timezone))
+			w.RegisterActivity(recurring.New(c.exhausts, service.NewCalendar(c.temporal, c.namespace), recurring.Settings{
+				Timezone:      cfg.Timezone,
+				PublicURL:     cfg.PublicURL,
+				WebhookSecret: cfg.WebhookSecret,
+				AllowPrivate:  cfg.WebhookAllowPrivate,
+			}))
+		}
+		if err := w.Start(); err != nil {
+			stop()
+			return nil, fmt.Errorf("starting the worker of task queue %s: %w", queue, err)
+		}
+		started = append(started, w)
+	}
+	return stop, nil
+}
+
+func registerWorkflows(w worker.Worker) {
+	w.RegisterWorkflowWithOptions(workflows.Exhaust, pinned)
+	w.RegisterWorkflow(workflows.Parked)
+	w.RegisterWorkflow(workflows.Nightly)
+	w.RegisterWorkflow(workflows.Recurring)
+}
+
 const (
-	// maxActivities is high because most of them wait: scanning, which takes a core and memory, is
-	// bounded by the activities themselves.
-	maxActivities = 256
+	// shortSteps is how many activities run at a time that take no core: they wait for a database or a store.
+	shortSteps = 1000
+	// inlineObjects and devicesInMemory are how small an exhaust is that stages less.
+	inlineObjects, devicesInMemory = 64, 10_000
 	// heartbeatThrottle is how often, at the most, an activity's progress is reported to Temporal.
 	heartbeatThrottle = time.Second
 	// stopTimeout bounds how long a worker that stops waits for its activities to hand back.
@@ -88,7 +158,7 @@ func nightlySettings(cfg config.Config) service.NightlySettings {
 		Cron:      cfg.NightlyCron,
 		Timezone:  cfg.Timezone.String(),
 		TaskQueue: cfg.TaskQueue,
-		Input:     workflows.NightInput{Concurrency: cfg.NightlyConcurrency, Timeout: cfg.Timeout},
+		Input:     workflows.NightInput{Concurrency: cfg.NightlyConcurrency, Watch: cfg.NightlyWatch, Timeout: cfg.Timeout},
 	}
 }
 
@@ -116,6 +186,8 @@ func newActivities(cfg config.Config, c *connections) (*activities.Activities, e
 		AssumeConsent: cfg.AssumeConsent,
 		CSV:           report.Options{Dialect: cfg.CSVDialect, ByteOrderMark: cfg.CSVByteOrderMark, FormulaGuard: cfg.CSVFormulaGuard},
 		SettleTime:    cfg.SettleTime,
+		ShortQueue:    cfg.TaskQueue,
+		InlineObjects: inlineObjects, DevicesInMemory: devicesInMemory,
 	}
 	if settings.ReceiptKey, err = receiptKey(cfg); err != nil {
 		return nil, err

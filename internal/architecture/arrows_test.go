@@ -27,8 +27,8 @@ var floors = [][]string{
 	{"service"},
 	{"config", "api/rest"},
 	{"internal/devstack", "internal/sample"},
-	{"internal/app"},
-	{"api", "worker", "starter"},
+	{"internal/app", "internal/servers"},
+	{"api", "worker", "starter", "bench/load", "e2e/attempts/haltingworker"},
 }
 
 // exact are the packages of the project that some packages import, where their floor alone would allow more.
@@ -42,25 +42,29 @@ var exact = map[string][]string{
 	"jobs":                       {"database", "exhaust", "receipt"},
 	"registry":                   {"database", "exhaust"},
 	"api/rest":                   {"exhaust", "jobs", "service"},
-	"service":                    {"activities", "exhaust", "jobs", "workflows"},
+	"service":                    {"activities", "blob", "exhaust", "jobs", "workflows"},
 	"activities/segments":        {"blob"},
-	"workflows":                  {"activities", "activities/night", "activities/recurring", "exhaust"},
+	"workflows":                  {"activities", "activities/night", "activities/recurring", "exhaust", "receipt"},
 	"internal/devstack":          nil,
 	"internal/sample":            {"blob", "database", "exhaust"},
 	"internal/dbtest":            {"database", "internal/devstack"},
 	"internal/e2etest":           {"internal/devstack"},
 	"internal/devstack/cmd/tool": {"internal/devstack"},
+	"internal/servers":           {"internal/devstack", "service"},
+	"bench/load":                 {"config", "database", "exhaust", "internal/app", "internal/devstack", "internal/sample", "internal/servers", "service"},
 	"api":                        {"config", "internal/app"},
 	"worker":                     {"internal/app"},
+	"e2e/attempts/haltingworker": {"blob", "internal/app"},
 }
 
 // importers are the only packages that import some others.
 var importers = map[string][]string{
 	"api/rest":          {"internal/app"},
-	"internal/app":      {"api", "worker", "starter"},
-	"config":            {"api", "internal/app", "starter"},
-	"internal/devstack": {"internal/dbtest", "internal/devstack/cmd/tool", "internal/e2etest", "starter"},
-	"internal/sample":   {"internal/app", "starter"},
+	"internal/app":      {"api", "worker", "starter", "bench/load", "e2e/attempts/haltingworker"},
+	"config":            {"api", "internal/app", "starter", "bench/load"},
+	"internal/devstack": {"internal/dbtest", "internal/devstack/cmd/tool", "internal/e2etest", "internal/servers", "bench/load"},
+	"internal/sample":   {"internal/app", "starter", "bench/load"},
+	"internal/servers":  {"starter", "bench/load"},
 	"internal/dbtest":   nil,
 	"internal/e2etest":  nil,
 }

@@ -15,6 +15,7 @@ import (
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
 	"data-exhaust/jobs"
+	"data-exhaust/receipt"
 	"data-exhaust/service"
 	"data-exhaust/workflows"
 )
@@ -28,15 +29,18 @@ func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
 		what      string
 		got, want []string
 	}{
-		{"workflows", functionNames(workflows.Exhaust, workflows.Nightly, workflows.Recurring), []string{"Exhaust", "Nightly", "Recurring"}},
+		{"workflows", functionNames(workflows.Exhaust, workflows.Parked, workflows.Nightly, workflows.Recurring), []string{"Exhaust", "Parked", "Nightly", "Recurring"}},
 		{"activities of an exhaust", methodNames[*activities.Activities](), []string{
-			"BuildCSV", "FetchTelemetry", "JoinDevices", "PlanFetch", "RecordJob", "RemoveFiles", "ResolveConversation", "SignURLs",
+			"BuildCSV", "BuildReport", "EndExhaust", "FetchTelemetry", "JoinDevices", "PlanExhaust", "PlanFetch", "RecordJob", "RemoveFiles",
+			"RemoveLeftovers", "ResolveConversation", "SignURLs",
 		}},
 		{"activities of the night", methodNames[*night.Activities](), []string{
-			"DeleteExpired", "DeleteLeftStaging", "DeleteUnnamed", "ListDue", "RunDue", "SettleEnded",
+			"DeleteExpired", "DeleteLeftStaging", "DeleteUnnamed", "ListDue", "Look", "Release", "RunDue", "SettleEnded",
 		}},
 		{"activities of a firing", methodNames[*recurring.Activities](), []string{"AwaitExhaust", "FindWindow", "SendWebhook", "SubmitWindow"}},
 		{"signal and query", []string{workflows.StartSignal, workflows.StateQuery}, []string{"run", "state"}},
+		{"task queues", workflows.LongQueues("exhaust"), []string{"exhaust-scan", "exhaust-build", "exhaust-night"}},
+		{"answers to the release of an exhaust", []string{string(night.IsReleased), string(night.HasMovedOn), string(night.IsBusy), string(night.IsUnknown)}, []string{"released", "moved on", "busy", "unknown"}},
 		{"memo fields", []string{workflows.RequestMemo, workflows.StateMemo, workflows.FiringMemo}, []string{"request", "state", "firing"}},
 		{"search attributes", service.SearchAttributeNames(), []string{
 			"ExhaustStatus", "ExhaustTag", "ExhaustChannel", "ExhaustDataset", "ExhaustConversation",
@@ -46,11 +50,11 @@ func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
 		}, []string{"exhaust-1E2A", "recurring-abc", "exhaust-schedule-abc", "exhaust-nightly", "nightly"}},
 		{"error types", []string{
 			activities.NoConversation, activities.NoData, activities.CorruptTelemetry, activities.BadRange, activities.StagingGone, activities.Stopping,
-			activities.StoreRefused, activities.Unbalanced, activities.StillWritten,
-			recurring.NotEnded, recurring.BadWindow, recurring.WebhookRefused, workflows.Failed,
+			activities.StoreRefused, activities.Unbalanced, activities.StillWritten, activities.Unavailable, activities.NotCurrent, activities.Internal,
+			recurring.NotEnded, recurring.BadWindow, recurring.Gone, recurring.WebhookRefused, workflows.Failed,
 		}, []string{
-			"NoConversation", "NoData", "CorruptTelemetry", "BadRange", "StagingGone", "WorkerStopping", "StoreRefused", "Unbalanced", "StillWritten",
-			"NotEnded", "BadWindow", "WebhookRefused", "Failed",
+			"NoConversation", "NoData", "CorruptTelemetry", "BadRange", "StagingGone", "WorkerStopping", "StoreRefused", "Unbalanced", "StillWritten", "Unavailable", "NotCurrent", "Internal",
+			"NotEnded", "BadWindow", "Gone", "WebhookRefused", "Failed",
 		}},
 		{"names in the reports store", []string{
 			exhaust.StagingPrefix, exhaust.StagingOf("1E2A"), exhaust.StagingOfRun("1E2A", "run"), exhaust.SlicesOf("bot"),
@@ -68,7 +72,7 @@ func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
 		{"tables", query(t, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`), []string{"data_exhaust_migrations", "job_request", "receipt_key"}},
 		{"columns of job_request", query(t, `SELECT name FROM pragma_table_info('job_request') ORDER BY name`), []string{
 			"allow_empty", "conversation_id", "download_urls", "dt_job_completed", "dt_job_submitted", "dt_job_updated", "dt_urls_expire", "end_date",
-			"err_message", "execution_time", "iteration", "job_id", "may_heal", "output_format", "progress", "receipt", "receipt_url", "report", "request_data", "request_id",
+			"err_message", "execution_time", "iteration", "job_id", "may_heal", "output_format", "parked", "progress", "receipt", "receipt_url", "report", "request_data", "request_id",
 			"requested_by", "requested_channel", "start_date", "status", "tag",
 		}},
 	} {
@@ -114,33 +118,43 @@ func query(t *testing.T, sql string) (names []string) {
 // payloads are what travels through Temporal, each with the fields of its JSON. What stands in an object of an object is
 // listed where that object's type is.
 var payloads = map[reflect.Type]string{
-	reflect.TypeFor[workflows.Input]():         "request attempts timeout wait,omitempty",
+	reflect.TypeFor[workflows.Input]():         "request attempts timeout night,omitempty wait,omitempty",
+	reflect.TypeFor[workflows.Release]():       "night,omitempty",
 	reflect.TypeFor[workflows.Result]():        "report progress",
 	reflect.TypeFor[exhaust.Request]():         "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate,omitempty endDate,omitempty submittedAt allowEmpty,omitempty",
-	reflect.TypeFor[exhaust.State]():           "status statusMessage,omitempty mayHeal,omitempty attempts progress updatedAt completedAt,omitzero executionTime,omitempty report,omitempty receipt,omitempty",
-	reflect.TypeFor[exhaust.Job]():             "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate,omitempty endDate,omitempty submittedAt allowEmpty,omitempty status statusMessage,omitempty mayHeal,omitempty attempts progress updatedAt completedAt,omitzero executionTime,omitempty report,omitempty receipt,omitempty",
+	reflect.TypeFor[exhaust.State]():           "status statusMessage,omitempty mayHeal,omitempty parked,omitempty attempts progress updatedAt completedAt,omitzero executionTime,omitempty report,omitempty receipt,omitempty",
+	reflect.TypeFor[exhaust.Job]():             "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate,omitempty endDate,omitempty submittedAt allowEmpty,omitempty status statusMessage,omitempty mayHeal,omitempty parked,omitempty attempts progress updatedAt completedAt,omitzero executionTime,omitempty report,omitempty receipt,omitempty",
 	reflect.TypeFor[exhaust.Progress]():        "phase bytesTotal bytesRead eventsMatched repeats rowsWritten linesSkipped rowsUnknownDevice consentUnreadable undecryptable percent waiting,omitempty",
 	reflect.TypeFor[exhaust.Conversation]():    "ID Name Channel StartDate EndDate",
 	reflect.TypeFor[activities.Resolved]():     "conversation startDate endDate",
-	reflect.TypeFor[activities.Part]():         "number listings,omitempty listedAt,omitzero firstDay,omitempty lastDay,omitempty objects bytes",
+	reflect.TypeFor[activities.PlanInput]():    "job staging",
+	reflect.TypeFor[activities.Plan]():         "conversation startDate endDate parts,omitempty",
+	reflect.TypeFor[activities.EndInput]():     "job staging",
+	reflect.TypeFor[activities.Ended]():        "left,omitempty",
+	reflect.TypeFor[activities.Part]():         "number listings,omitempty inline,omitempty listedAt,omitzero firstDay,omitempty lastDay,omitempty objects bytes",
 	reflect.TypeFor[activities.FetchInput]():   "dataset channel conversationId staging part",
-	reflect.TypeFor[activities.Fetched]():      "runs read,omitempty bytesRead eventsMatched linesSkipped objects bytesListed",
+	reflect.TypeFor[activities.Fetched]():      "runs read,omitempty readInline,omitempty bytesRead eventsMatched linesSkipped objects bytesListed",
 	reflect.TypeFor[activities.SegmentRange](): "part attempt count format,omitempty",
 	reflect.TypeFor[activities.FetchResume]():  "next fetched watches,omitempty",
 	reflect.TypeFor[activities.Watch]():        "index etag since sameSince changed,omitempty looks",
-	reflect.TypeFor[activities.Counts]():       "objectsListed,omitempty objectsRead,omitempty bytesListed,omitempty bytesRead,omitempty eventsMatched,omitempty eventsIndexed,omitempty linesSkipped,omitempty repeats,omitempty repeatRuns,omitempty devices,omitempty unknown,omitempty consentUnreadable,omitempty",
-	reflect.TypeFor[activities.Heartbeat]():    "bytesRead,omitempty eventsMatched,omitempty linesSkipped,omitempty rowsWritten,omitempty fetch,omitempty",
+	reflect.TypeFor[activities.Counts]():       "objectsListed,omitempty objectsRead,omitempty bytesListed,omitempty bytesRead,omitempty eventsMatched,omitempty linesSkipped,omitempty",
+	reflect.TypeFor[activities.Heartbeat]():    "phase,omitempty bytesRead,omitempty eventsMatched,omitempty linesSkipped,omitempty repeats,omitempty consentUnreadable,omitempty rowsUnknownDevice,omitempty rowsWritten,omitempty fetch,omitempty joined,omitempty",
 	reflect.TypeFor[activities.JoinInput]():    "dataset conversationId staging runs,omitempty fromRegistry,omitempty",
-	reflect.TypeFor[activities.Joined]():       "known unknown devices,omitempty consentUnreadable,omitempty events,omitempty repeats,omitempty repeatRuns,omitempty listedAt,omitzero",
-	reflect.TypeFor[activities.BuildInput]():   "request conversation startDate,omitempty endDate,omitempty staging runs,omitempty read,omitempty counts attempts,omitempty listedAt,omitzero completed",
-	reflect.TypeFor[activities.Built]():        "report receipt,omitempty rowsWritten repeats,omitempty rowsUnknownDevice undecryptable",
-	reflect.TypeFor[workflows.NightInput]():    "concurrency timeout schedule,omitempty carried,omitempty",
-	reflect.TypeFor[workflows.Night]():         "began failed listed after,omitempty running,omitempty summary",
-	reflect.TypeFor[workflows.Summary]():       "began ended ran retried success failed cancelled bytes rows slowest,omitempty failures,omitempty deleted problems,omitempty",
+	reflect.TypeFor[activities.Joined]():       "attempt,omitempty known unknown devices,omitempty consentUnreadable,omitempty events,omitempty repeats,omitempty repeatRuns,omitempty listedAt,omitzero",
+	reflect.TypeFor[activities.BuildInput]():   "request conversation startDate,omitempty endDate,omitempty staging runs,omitempty read,omitempty readInline,omitempty counts joined,omitempty attempts,omitempty listedAt,omitzero completed",
+	reflect.TypeFor[activities.Built]():        "report receipt,omitempty joined,omitzero rowsWritten repeats,omitempty rowsUnknownDevice undecryptable",
+	reflect.TypeFor[workflows.NightInput]():    "concurrency watch timeout schedule,omitempty carried,omitempty",
+	reflect.TypeFor[workflows.Night]():         "began failed listed after,omitempty due,omitempty inFlight,omitempty busy,omitempty running,omitempty summary",
+	reflect.TypeFor[workflows.Asked]():         "since unknown,omitempty",
+	reflect.TypeFor[receipt.Object]():          "name etag bytes lines skipped matched",
+	reflect.TypeFor[activities.ListedObject](): "name etag size modified",
+	reflect.TypeFor[workflows.Released]():      "requestId at waiting,omitempty",
+	reflect.TypeFor[workflows.Summary]():       "began ended ran retried success failed cancelled earlier,omitempty bytes rows slowest,omitempty failures,omitempty stillRunning,omitempty moreRunning,omitempty unreleased,omitempty deleted problems,omitempty",
 	reflect.TypeFor[night.Due]():               "requestId status attempts",
 	reflect.TypeFor[night.DueQuery]():          "failed before after,omitempty limit",
 	reflect.TypeFor[night.Outcome]():           "requestId status message,omitempty bytes rows took",
-	reflect.TypeFor[night.Cleaned]():           "reports staged unnamed",
+	reflect.TypeFor[night.Standing]():          "outcome,omitempty waiting,omitempty",
+	reflect.TypeFor[night.Cleaned]():           "reports staged unnamed failed,omitempty failures,omitempty",
 	reflect.TypeFor[workflows.Firing]():        "firing from,omitempty to,omitempty requestId,omitempty status,omitempty rows note,omitempty webhook,omitempty",
 	reflect.TypeFor[exhaust.Schedule]():        "id revision dataset tag channel requestedBy datasetConfig conversationId cron zone jitter,omitempty change,omitempty webhook,omitempty createdAt updatedAt",
 	reflect.TypeFor[exhaust.ScheduleChange]():  "at first last",

@@ -706,6 +706,8 @@ func (o *object) Commit() error {
 	return nil
 }
 
+func (o *object) CommitIf(string) (blob.Object, error) { return blob.Object{}, errors.ErrUnsupported }
+
 func (o *object) Abort() error { return nil }
 
 func TestWriteTelemetryWritesEveryObjectGzipped(t *testing.T) {

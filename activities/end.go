@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/log"
 	"golang.org/x/sync/errgroup"
 
 	"data-exhaust/exhaust"
@@ -13,7 +14,18 @@ import (
 
 // RecordJob writes what has become of an exhaust to job_request, where it outlives the workflow.
 func (a *Activities) RecordJob(ctx context.Context, job exhaust.Job) error {
+	ctx, cancel := context.WithTimeout(ctx, shortStepTimeout)
+	defer cancel()
 	return failure(a.deps.Jobs.Save(ctx, job))
+}
+
+// shortStepTimeout leaves an attempt, which has 20 s, the time to say what did not answer, and to tidy up.
+const shortStepTimeout = 12 * time.Second
+
+// LogEnd writes the one line of the log that says how an exhaust ended. However it did, that is no error of the log's.
+func LogEnd(logger log.Logger, job exhaust.Job) {
+	logger.Info("exhaust has ended", "requestId", job.ID, "channel", job.Channel, "dataset", job.Dataset,
+		"status", job.Status, "reason", job.Message, "rows", job.Progress.RowsWritten, "seconds", job.ExecutionTime.Seconds())
 }
 
 // EndInput says how an exhaust ends.

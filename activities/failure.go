@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,25 @@ const (
 	// Stopping says that the worker is being stopped and hands the activity back.
 	Stopping = "WorkerStopping"
 )
+
+// does says what each activity does, as sentences for the exhaust's owner name it.
+var does = map[string]string{
+	"PlanExhaust":         "looking up the conversation and its telemetry",
+	"BuildReport":         "writing the report",
+	"EndExhaust":          "recording the end",
+	"RemoveLeftovers":     "removing staged files",
+	"RemoveFiles":         "removing staged files",
+	"ResolveConversation": "looking up the conversation in the registry",
+	"PlanFetch":           "listing the telemetry",
+	"FetchTelemetry":      "reading the telemetry",
+	"JoinDevices":         "looking up the devices in the registry",
+	"BuildCSV":            "writing the report",
+	"SignURLs":            "signing the URL",
+	"RecordJob":           "recording the state in the database",
+}
+
+// Doing says what the activity of that name does.
+func Doing(name string) string { return cmp.Or(does[name], "a step") }
 
 // NoDataMessage is the message of a NoData failure (contract section 2).
 const NoDataMessage = "No data found"
@@ -117,6 +137,9 @@ func failure(err error) error {
 	case errors.As(err, &dependency):
 		return temporal.NewApplicationErrorWithOptions(dependency.dependency+": "+dependency.reason, Unavailable,
 			temporal.ApplicationErrorOptions{Cause: err})
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return temporal.NewApplicationErrorWithOptions("it took too long", Unavailable, temporal.ApplicationErrorOptions{Cause: err})
 	}
 	return temporal.NewApplicationErrorWithOptions("an internal error: the log and Temporal say more", Internal,
 		temporal.ApplicationErrorOptions{Cause: err})

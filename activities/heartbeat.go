@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -27,6 +28,8 @@ const (
 	heartbeatInterval = 500 * time.Millisecond
 	// stoppingPause is time enough for the SDK to send what it held back, and little of what a worker has to stop.
 	stoppingPause = 100 * time.Millisecond
+	// lastWords is how long before its deadline an attempt gives up: of one that Temporal gives up nobody learns why.
+	lastWords = 5 * time.Second
 )
 
 // heartbeater sends heartbeats until it is stopped.
@@ -41,7 +44,10 @@ type heartbeater struct {
 	sender   sync.WaitGroup
 }
 
-var errStopping = errors.New("the worker is stopping")
+var (
+	errStopping = errors.New("the worker is stopping")
+	errTooLate  = fmt.Errorf("its time was over: %w", context.DeadlineExceeded)
+)
 
 // withHeartbeats does an activity's work while heartbeats are sent. The context that the work gets ends with the
 // activity's own, and when the worker is asked to stop.
@@ -62,8 +68,12 @@ func WithHeartbeats[T any](ctx context.Context, work func(ctx context.Context) (
 // write of Temporal's. The progress that an earlier attempt reported is the floor of what this one reports, so that it never
 // goes backwards.
 func startHeartbeats(own context.Context) (context.Context, *heartbeater) {
-	ctx, cancel := context.WithCancelCause(own)
-	h := &heartbeater{activity: own, ctx: ctx, cancel: cancel}
+	timed, free := context.WithCancel(own)
+	if deadline, ok := own.Deadline(); ok {
+		timed, free = context.WithDeadlineCause(own, deadline.Add(-min(lastWords, time.Until(deadline)/4)), errTooLate)
+	}
+	ctx, cancel := context.WithCancelCause(timed)
+	h := &heartbeater{activity: own, ctx: ctx, cancel: func(cause error) { cancel(cause); free() }}
 	if activity.HasHeartbeatDetails(ctx) {
 		// Details that cannot be read are another version's: this attempt starts over.
 		_ = activity.GetHeartbeatDetails(ctx, &h.floor)
@@ -133,6 +143,12 @@ func (h *heartbeater) stop(err error) error {
 	if last, ok := errors.AsType[*temporal.ApplicationError](err); ok && last.NonRetryable() {
 		return temporal.NewApplicationErrorWithOptions(last.Message(), last.Type(), temporal.ApplicationErrorOptions{
 			NonRetryable: true, Category: last.Category(), Cause: errors.Unwrap(last), Details: []any{progress},
+		})
+	}
+	if last, ok := errors.AsType[*temporal.ApplicationError](failure(err)); ok && errors.Is(context.Cause(h.ctx), errTooLate) {
+		// Another attempt in the time that is left could say less only.
+		return temporal.NewApplicationErrorWithOptions(last.Message(), last.Type(), temporal.ApplicationErrorOptions{
+			Cause: errors.Unwrap(last), Details: []any{progress}, NextRetryDelay: 2 * lastWords,
 		})
 	}
 	return err

@@ -37,6 +37,59 @@ func fetchWorkflow(ctx workflow.Context, in activities.FetchInput) (fetched acti
 	return fetched, err
 }
 
+// TestAnAttemptSaysWhatItWaitedForBeforeItsTimeIsOver: of one that Temporal gives up nobody learns why.
+func TestAnAttemptSaysWhatItWaitedForBeforeItsTimeIsOver(t *testing.T) {
+	r := newRig(t)
+	r.put("2022-03-01-a.json", answer("a", "2022-03-01T10:00:03Z", device(1)))
+	in := r.fetchInput(r.part("2022-03-01", "2022-03-01"))
+	r.deps.Telemetry = silentStore{r.telemetryStore}
+	r.deps.Jobs = silentJobs{r.jobs}
+	r.Activities = activities.New(r.deps, r.settings)
+	for name, c := range map[string]struct {
+		activity string
+		in       any
+		atMost   time.Duration
+		want     string
+	}{
+		"a long step":  {"FetchTelemetry", in, 2 * time.Second, "telemetry store: no answer in time"},
+		"a short step": {"RecordJob", exhaust.Job{}, 20 * time.Second, "database: no answer in time"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var suite testsuite.WorkflowTestSuite
+			suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+			env := suite.NewTestWorkflowEnvironment()
+			env.RegisterActivity(r.Activities)
+			env.SetTestTimeout(time.Minute)
+			env.ExecuteWorkflow(func(ctx workflow.Context) error {
+				ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+					StartToCloseTimeout: c.atMost, ScheduleToCloseTimeout: c.atMost, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
+				})
+				return workflow.ExecuteActivity(ctx, c.activity, c.in).Get(ctx, nil)
+			})
+			var got *temporal.ApplicationError
+			if err := env.GetWorkflowError(); !errors.As(err, &got) || got.Message() != c.want || got.Type() != activities.Unavailable {
+				t.Errorf("it ended with %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+// silentStore gives no answer, and silentJobs neither.
+type silentStore struct{ blob.Store }
+
+func (silentStore) OpenVersion(ctx context.Context, _ blob.Object) (io.ReadCloser, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+type silentJobs struct{ activities.Jobs }
+
+func (silentJobs) Save(ctx context.Context, _ exhaust.Job) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 // opened records which objects were opened in which order.
 type opened struct {
 	mu    sync.Mutex

@@ -11,6 +11,8 @@ import (
 // job_request. A URL is as good as the file, so it is no result: the workflow's history never sees it. Only exhausts that
 // began before EndExhaust was there call it by itself.
 func (a *Activities) SignURLs(ctx context.Context, job exhaust.Job) error {
+	ctx, cancel := context.WithTimeout(ctx, shortStepTimeout)
+	defer cancel()
 	job.ExpiresAt = time.Now().Add(a.settings.URLTTL).Truncate(time.Second)
 	url, err := a.deps.Reports.SignURL(ctx, job.Report, job.ExpiresAt)
 	if err != nil {

@@ -15,12 +15,19 @@ import (
 // and nothing piles up. Whoever holds a lock of a file that is not at this path any more holds nothing.
 const lockFile = tmpDir + "/lock"
 
-// maxLockWait is the longest time between two looks at a lock that somebody else holds.
-const maxLockWait = 50 * time.Millisecond
+const (
+	// maxLockWait is the longest time between two looks at a lock that somebody else holds.
+	maxLockWait = 50 * time.Millisecond
+	// lockTimeout is how long a lock is waited for: it is held for the time of a rename, unless its process is stopped, and
+	// whoever waits has to hear of that.
+	lockTimeout = 10 * time.Second
+)
 
 // lock makes others wait who would replace or remove the object of that name, in this process and in all others on this
-// machine, until unlock is called. It waits for them as long as the context lasts.
+// machine, until unlock is called. It waits for them for lockTimeout, or as long as the context lasts.
 func lock(ctx context.Context, root *os.Root, name string) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
 	offset := hash(name)
 	for {
 		file, err := openLockFile(root)

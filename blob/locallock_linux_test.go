@@ -15,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -226,6 +227,31 @@ func TestAStoppedProcessHoldsUpItsOwnNameAndADeadOneNobody(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("a dead process holds up a commit")
 	}
+}
+
+// TestWhoeverWaitsForALockHearsOfItAfterAWhile: its holder may be stopped, and a context may last for a day.
+func TestWhoeverWaitsForALockHearsOfItAfterAWhile(t *testing.T) {
+	folder, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		unlock, err := lock(t.Context(), folder, "held.csv")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = lock(t.Context(), folder, "held.csv")
+		if Reason(err) != "another writer holds it up" || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 10*time.Second {
+			t.Errorf("after %s it gave %v", time.Since(began), err)
+		}
+		unlock()
+		if unlock, err = lock(t.Context(), folder, "held.csv"); err != nil {
+			t.Fatal(err)
+		}
+		unlock()
+	})
 }
 
 func TestTheLockFileStaysAndIsNotInTheWayWhenItGoes(t *testing.T) {

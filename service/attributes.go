@@ -32,7 +32,12 @@ func SearchAttributeNames() []string {
 // be used. It waits, until the context ends, for a Temporal that is not up yet. Temporal Cloud does not let clients
 // register them: there an operator does, once.
 func RegisterSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
-	_, err := Retry(ctx, func() (any, error) { return nil, registerOnce(ctx, c, namespace) }, IsRefusal,
+	return untilRefused(ctx, func() error { return registerOnce(ctx, c, namespace) })
+}
+
+// untilRefused tries until it is done, Temporal refuses it, or the context ends.
+func untilRefused(ctx context.Context, do func() error) error {
+	_, err := Retry(ctx, func() (any, error) { return nil, do() }, IsRefusal,
 		backoff.WithBackOff(backoff.NewConstantBackOff(250*time.Millisecond)), backoff.WithMaxElapsedTime(0))
 	if err != nil && ctx.Err() != nil {
 		err = errors.Join(ctx.Err(), err)

@@ -174,7 +174,7 @@ func (s *Exhausts) start(ctx context.Context, requestID string, status exhaust.S
 		return job, false, err
 	}
 	switch {
-	case job.Status == exhaust.Submitted && status == exhaust.Submitted:
+	case job.Status == exhaust.Submitted && status == exhaust.Submitted && job.Parked:
 		return job, true, s.signal(ctx, requestID, workflows.Release{Night: options.isNight})
 	case job.Message == workflowGone,
 		job.Status == status && (status == exhaust.Failed || status == exhaust.Cancelled):

@@ -71,6 +71,21 @@ func TestAskingForAnotherAttemptWhileTheFormerIsBeingWoundUpStartsNothingAndSays
 			return err
 		},
 	}
+	ask["replay"] = func() error {
+		_, _, err := s.Replay(t.Context(), Replay{Statuses: []exhaust.Status{exhaust.Failed}, RequestID: job.ID, Limit: 10})
+		return err
+	}
+	failed, err := s.Find(t.Context(), job.ID)
+	if err == nil {
+		err = s.jobs.Save(t.Context(), failed) // its files are still being removed
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	started, next, err := s.Replay(t.Context(), Replay{Statuses: []exhaust.Status{exhaust.Failed}, Tag: job.Tag, Limit: 10})
+	if err != nil || next != "" || len(started) != 0 {
+		t.Errorf("replaying all answers %+v, %q, %v", started, next, err)
+	}
 	for name, ask := range ask {
 		if err := ask(); !errors.Is(err, exhaust.ErrWindingUp) {
 			t.Errorf("%s: %v", name, err)
@@ -80,6 +95,16 @@ func TestAskingForAnotherAttemptWhileTheFormerIsBeingWoundUpStartsNothingAndSays
 	close(s.ending)
 	s.ended(job, exhaust.Failed)
 	e2etest.Eventually(t, 20*time.Second, "it can be started", func() bool { return ask["the night"]() == nil || t.Failed() })
+}
+
+func TestTheNightDoesNotReleaseWhatWaitsForAWorkerOnly(t *testing.T) {
+	s := newService(t)
+	job := s.submitted(s.submission(exhaust.PrivateExhaust))
+	if isStarted, err := s.Release(t.Context(), job.ID, exhaust.Submitted, 0); err != nil || isStarted {
+		t.Errorf("released: %v, %v", isStarted, err)
+	}
+	s.work()
+	s.ended(job, exhaust.Success)
 }
 
 func TestTheNightIsToldWhetherItStartedAnExhaust(t *testing.T) {
@@ -157,6 +182,27 @@ type awayForProgress struct{ Jobs }
 
 func (awayForProgress) RaiseProgress(context.Context, string, int, exhaust.Progress) (exhaust.Progress, error) {
 	return exhaust.Progress{}, errors.New("the database is away")
+}
+
+// TestAListKnowsWhatWasTerminatedWhileItWaited: nobody has told its row.
+func TestAListKnowsWhatWasTerminatedWhileItWaited(t *testing.T) {
+	s := newService(t)
+	s.work()
+	submission := s.submission(exhaust.PrivateExhaust)
+	submission.RunAt = exhaust.RunNightly
+	job := s.submitted(submission)
+	e2etest.Eventually(t, 20*time.Second, "it is recorded that it waits", func() bool {
+		row, err := s.jobs.Job(t.Context(), job.ID)
+		return err == nil && row.Parked
+	})
+	if listed, err := s.List(t.Context(), "tag", channel, 10); err != nil || len(listed) != 1 || listed[0].Status != exhaust.Submitted {
+		t.Errorf("listed %+v, %v", listed, err)
+	}
+	e2etest.Must(t, s.client.TerminateWorkflow(t.Context(), exhaust.WorkflowID(job.ID), "", "of no use"))
+	e2etest.Eventually(t, 20*time.Second, "the list says so", func() bool { // Temporal lists it with a delay
+		listed, err := s.List(t.Context(), "tag", channel, 10)
+		return err == nil && len(listed) == 1 && listed[0].Status == exhaust.Failed && listed[0].Message == "terminated by an operator"
+	})
 }
 
 func TestWhatWaitsForTheNightIsListedWithoutAskingTemporal(t *testing.T) {

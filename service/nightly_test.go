@@ -2,8 +2,10 @@ package service_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"maps"
+	"path"
 	"reflect"
 	"slices"
 	"sync"
@@ -16,6 +18,9 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	sdklog "go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"data-exhaust/internal/e2etest"
@@ -226,5 +231,41 @@ func TestAPauseOfTheNightAndItsReasonAreKept(t *testing.T) {
 			n.ensure(nightSettings)
 			n.want("resumed", nightScheduleWanted)
 		})
+	}
+}
+
+// TestTheNightsScheduleIsMadeByAWorkerThatTemporalKeptWaiting: a server that is slow at a worker's start answers too late.
+func TestTheNightsScheduleIsMadeByAWorkerThatTemporalKeptWaiting(t *testing.T) {
+	t.Parallel()
+	n := newNightNamespace(t)
+	late := map[string]int{"CreateSchedule": 2, "UpdateSchedule": 1}
+	slow, err := client.Dial(client.Options{
+		HostPort: service.TemporalServer.Address, Namespace: n.name, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(
+			func(ctx context.Context, method string, request, answer any, conn *grpc.ClientConn, call grpc.UnaryInvoker, options ...grpc.CallOption) error {
+				name := path.Base(method)
+				err := call(ctx, method, request, answer, conn, options...)
+				if late[name] > 0 {
+					late[name]--
+					return status.Error(codes.DeadlineExceeded, "context deadline exceeded")
+				}
+				return err
+			},
+		)}},
+	})
+	e2etest.Must(t, err)
+	t.Cleanup(slow.Close)
+	e2etest.Must(t, service.EnsureNightly(t.Context(), slow, nightSettings))
+	n.want("made", nightScheduleWanted)
+	changed := nightSettings
+	changed.Input.Concurrency = 9
+	e2etest.Must(t, service.EnsureNightly(t.Context(), slow, changed))
+	if got := n.schedule().Input["concurrency"]; got != 9.0 || late["CreateSchedule"]+late["UpdateSchedule"] != 0 {
+		t.Errorf("brought up to date it has %v at work; not asked as often as thought: %v", got, late)
+	}
+	refused := nightSettings
+	refused.Cron = "not a time"
+	if err := service.EnsureNightly(t.Context(), slow, refused); !service.IsRefusal(err) {
+		t.Errorf("what Temporal refuses ends with %v", err)
 	}
 }

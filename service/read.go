@@ -3,9 +3,12 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
+	"go.temporal.io/api/workflowservice/v1"
 	"golang.org/x/sync/errgroup"
 
 	"data-exhaust/blob"
@@ -88,13 +91,18 @@ func (s *Exhausts) withReport(ctx context.Context, job exhaust.Job) (exhaust.Job
 	if err != nil || job.Report == "" {
 		return job, err
 	}
-	if _, err := s.reports.Stat(ctx, job.Report); !errors.Is(err, blob.ErrNotFound) {
+	bounded, cancel := context.WithTimeout(ctx, statTimeout)
+	defer cancel()
+	if _, err := s.reports.Stat(bounded, job.Report); !errors.Is(err, blob.ErrNotFound) {
 		return job, nil // it is there, or the store does not say so now: the URLs will
 	}
 	job.Report, job.Receipt, job.Message = "", "", exhaust.LossMessage
 	job.DownloadURLs, job.ReceiptURL, job.ExpiresAt = nil, "", time.Time{}
 	return job, nil
 }
+
+// statTimeout is how long the reports store may take to say whether a report is there.
+const statTimeout = 2 * time.Second
 
 var requestIDPattern = regexp.MustCompile(`^[0-9A-F]{32}$`)
 
@@ -208,12 +216,14 @@ const maxConcurrency = 16
 // refresh brings jobs up to date: those that job_request does not know to have ended with their
 // workflow's state, those that succeeded with URLs that work.
 func (s *Exhausts) refresh(ctx context.Context, found []exhaust.Job) ([]exhaust.Job, error) {
+	terminated := s.terminatedParked(ctx, found)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxConcurrency)
 	for i := range found {
 		group.Go(func() error {
-			// One that waits for the night does so until its row says otherwise, and there may be thousands.
-			if !found[i].Status.HasEnded() && !found[i].Parked {
+			// One that waits for the night does so until its row says otherwise, or an operator has terminated it, and there
+			// may be thousands.
+			if !found[i].Status.HasEnded() && (!found[i].Parked || terminated[exhaust.WorkflowID(found[i].ID)]) {
 				job, err := s.Find(ctx, found[i].ID)
 				if err != nil {
 					return err
@@ -227,6 +237,35 @@ func (s *Exhausts) refresh(ctx context.Context, found []exhaust.Job) ([]exhaust.
 	}
 	return found, group.Wait()
 }
+
+// terminatedParked are the workflows of exhausts that waited for the night and were terminated of late: their rows do not know. It
+// asks Temporal once, where there are any that wait. Where that fails the rows say what is known.
+func (s *Exhausts) terminatedParked(ctx context.Context, found []exhaust.Job) map[string]bool {
+	isParked := func(job exhaust.Job) bool { return job.Parked && !job.Status.HasEnded() }
+	if !slices.ContainsFunc(found, isParked) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, terminatedTimeout)
+	defer cancel()
+	list, err := s.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		PageSize: maxTerminated, Query: fmt.Sprintf("WorkflowType = %q AND ExecutionStatus = \"Terminated\"", parkedType),
+	})
+	if err != nil {
+		return nil
+	}
+	terminated := map[string]bool{}
+	for _, execution := range list.GetExecutions() {
+		terminated[execution.GetExecution().GetWorkflowId()] = true
+	}
+	return terminated
+}
+
+const (
+	// terminatedTimeout is how long Temporal may take to say what was terminated.
+	terminatedTimeout = 2 * time.Second
+	// maxTerminated is how many of what was terminated are looked for. The night records the others.
+	maxTerminated = 1000
+)
 
 // ReceiptKeys are the public keys that receipts were signed with, the oldest first.
 func (s *Exhausts) ReceiptKeys(ctx context.Context) ([]jobs.ReceiptKey, error) {

@@ -30,8 +30,9 @@ type Replay struct {
 	Limit int
 }
 
-// Replay starts the exhausts that are wanted, by ascending id, and gives them as they are then. next is
-// where to go on, "" at the end.
+// Replay starts the exhausts that are wanted, by ascending id, and gives them as they are then. Those whose attempt before is
+// still being wound up are left out; one that is wanted by its id is exhaust.ErrWindingUp. next is where to go on, "" at the
+// end.
 func (s *Exhausts) Replay(ctx context.Context, r Replay) (found []exhaust.Job, next string, err error) {
 	for _, status := range r.Statuses {
 		selected, err := s.jobs.Select(ctx, jobs.Selection{
@@ -53,15 +54,24 @@ func (s *Exhausts) Replay(ctx context.Context, r Replay) (found []exhaust.Job, n
 	}
 	var group errgroup.Group // what one fails at holds up no other
 	group.SetLimit(maxConcurrency)
+	isWindingUp := make([]bool, len(found))
 	for i, job := range found {
 		group.Go(func() error {
 			started, err := s.Start(ctx, job.ID, job.Status, job.Attempts)
-			if errors.Is(err, exhaust.ErrWindingUp) {
-				return nil // it is answered as it stands
+			if errors.Is(err, exhaust.ErrWindingUp) && r.RequestID == "" {
+				isWindingUp[i] = true
+				return nil
 			}
 			found[i] = started
 			return err
 		})
 	}
-	return found, next, group.Wait()
+	err = group.Wait()
+	var answered []exhaust.Job
+	for i, job := range found {
+		if !isWindingUp[i] {
+			answered = append(answered, job)
+		}
+	}
+	return answered, next, err
 }

@@ -8,7 +8,8 @@ import (
 
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
-	workflowservice "go.temporal.io/api/workflowservice/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
 
 	"data-exhaust/exhaust"
@@ -77,6 +78,7 @@ func jobOf(d *workflowservice.DescribeWorkflowExecutionResponse) (job exhaust.Jo
 	job = exhaust.Job{Request: request, State: state}
 	if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		addHeartbeats(&job.Progress, d)
+		job.Parked = job.Status == exhaust.Submitted && waitsForNight(info)
 		return job, true, nil
 	}
 	if job.Status.HasEnded() {
@@ -99,6 +101,16 @@ func jobOf(d *workflowservice.DescribeWorkflowExecutionResponse) (job exhaust.Jo
 	}
 	return job, false, nil
 }
+
+// waitsForNight tells whether a workflow that is SUBMITTED waits to be released. An Exhaust does where a release before Parked
+// has begun it: any other is PROCESSING by its first task.
+func waitsForNight(info *workflowpb.WorkflowExecutionInfo) bool {
+	const firstTask = 3 // it was started, its first task was scheduled, and a worker has it
+	return info.GetType().GetName() == parkedType || info.GetHistoryLength() > firstTask
+}
+
+// parkedType is the type of the workflows of exhausts that wait for the night.
+const parkedType = "Parked"
 
 // addHeartbeats adds what the running activities report of themselves to what the workflow knows.
 func addHeartbeats(p *exhaust.Progress, d *workflowservice.DescribeWorkflowExecutionResponse) {

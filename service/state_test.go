@@ -51,6 +51,29 @@ func description(t *testing.T, status enumspb.WorkflowExecutionStatus, state exh
 
 var someRequest = exhaust.Request{ID: "1E2A", Dataset: exhaust.ResponseExhaust, Tag: "tag", Channel: "ch", Config: json.RawMessage(`{"a":1}`), SubmittedAt: startedAt}
 
+func TestOnlyWhatWaitsForTheNightIsParked(t *testing.T) {
+	for name, test := range map[string]struct {
+		kind   string
+		status exhaust.Status
+		events int64
+		want   bool
+	}{
+		"one that waits":                          {"Parked", exhaust.Submitted, 11, true},
+		"one that no worker has seen":             {"Parked", exhaust.Submitted, 2, true},
+		"one that waits since an earlier release": {"Exhaust", exhaust.Submitted, 11, true},
+		"one by day that no worker has seen":      {"Exhaust", exhaust.Submitted, 2, false},
+		"one by day that a worker has just taken": {"Exhaust", exhaust.Submitted, 3, false},
+		"one that was released":                   {"Exhaust", exhaust.Processing, 20, false},
+	} {
+		d := description(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, exhaust.State{Status: test.status, UpdatedAt: toldAt})
+		d.WorkflowExecutionInfo.Type = &commonpb.WorkflowType{Name: test.kind}
+		d.WorkflowExecutionInfo.HistoryLength = test.events
+		if job, _, err := jobOf(d); err != nil || job.Parked != test.want {
+			t.Errorf("%s: parked %v, %v", name, job.Parked, err)
+		}
+	}
+}
+
 func TestAWorkflowThatWasEndedFromOutsideHasFailedOrIsCancelled(t *testing.T) {
 	working := exhaust.State{Status: exhaust.Processing, Attempts: 2, UpdatedAt: toldAt, Progress: exhaust.Progress{Phase: exhaust.Fetching, BytesTotal: 10, BytesRead: 5, Percent: 40}}
 	failed := exhaust.State{Status: exhaust.Failed, Message: "No data found", UpdatedAt: toldAt, CompletedAt: toldAt, ExecutionTime: time.Second}

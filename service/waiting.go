@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"data-exhaust/activities"
@@ -28,15 +29,16 @@ func waitingFor(pending []*workflowpb.PendingActivityInfo, now time.Time) string
 	if kind == activities.Stopping {
 		return "" // another worker goes on
 	}
-	what := "a step failed"
-	if does, ok := stepSentences[worst.GetActivityType().GetName()]; ok {
-		what = does + " failed"
-	}
-	if failure.GetTimeoutFailureInfo() != nil {
-		what = "a worker was lost"
-	}
-	if kind == activities.StillWritten || kind == activities.Unavailable {
+	what := activities.Doing(worst.GetActivityType().GetName())
+	switch timeout := failure.GetTimeoutFailureInfo(); {
+	case kind == activities.StillWritten || kind == activities.Unavailable:
 		what = failure.GetMessage()
+	case timeout.GetTimeoutType() == enumspb.TIMEOUT_TYPE_HEARTBEAT:
+		what = "a worker was lost"
+	case timeout != nil:
+		what += " took too long"
+	default:
+		what += " failed"
 	}
 	tried := fmt.Sprintf("%s; tried %s", what, times(int(worst.GetAttempt())-1))
 	if next := worst.GetScheduledTime().AsTime().Sub(now); worst.GetScheduledTime() != nil && next > 0 {
@@ -50,20 +52,4 @@ func times(n int) string {
 		return "once"
 	}
 	return fmt.Sprintf("%d times", n)
-}
-
-// stepSentences say what the activities do.
-var stepSentences = map[string]string{
-	"PlanExhaust":         "looking up the conversation and its telemetry",
-	"BuildReport":         "writing the report",
-	"EndExhaust":          "recording the end",
-	"RemoveLeftovers":     "removing staged files",
-	"RemoveFiles":         "removing staged files",
-	"ResolveConversation": "looking up the conversation in the registry",
-	"PlanFetch":           "listing the telemetry",
-	"FetchTelemetry":      "reading the telemetry",
-	"JoinDevices":         "looking up the devices in the registry",
-	"BuildCSV":            "writing the report",
-	"SignURLs":            "signing the URL",
-	"RecordJob":           "recording the state in the database",
 }

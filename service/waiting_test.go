@@ -32,7 +32,13 @@ func pending(name string, attempt int32, kind, message string, next time.Duratio
 func TestAnExhaustThatWaitsSaysWhatForWithoutData(t *testing.T) {
 	const leak = "reading staged x: dial tcp 10.0.0.7:5432: connection refused"
 	lost := pending("FetchTelemetry", 3, "", "heartbeat timeout", 0)
-	lost.LastFailure.FailureInfo = &failurepb.Failure_TimeoutFailureInfo{TimeoutFailureInfo: &failurepb.TimeoutFailureInfo{}}
+	lost.LastFailure.FailureInfo = &failurepb.Failure_TimeoutFailureInfo{TimeoutFailureInfo: &failurepb.TimeoutFailureInfo{
+		TimeoutType: enumspb.TIMEOUT_TYPE_HEARTBEAT,
+	}}
+	late := pending("RecordJob", 2, "", "activity StartToClose timeout", 0)
+	late.LastFailure.FailureInfo = &failurepb.Failure_TimeoutFailureInfo{TimeoutFailureInfo: &failurepb.TimeoutFailureInfo{
+		TimeoutType: enumspb.TIMEOUT_TYPE_START_TO_CLOSE,
+	}}
 	for name, test := range map[string]struct {
 		pending []*workflowpb.PendingActivityInfo
 		want    string
@@ -50,6 +56,7 @@ func TestAnExhaustThatWaitsSaysWhatForWithoutData(t *testing.T) {
 		"the store is away":        {[]*workflowpb.PendingActivityInfo{pending("PlanFetch", 4, "", leak, 4*time.Second)}, "listing the telemetry failed; tried 3 times, next in 4 s"},
 		"a step of later releases": {[]*workflowpb.PendingActivityInfo{pending("Another", 4, "", leak, 0)}, "a step failed; tried 3 times, trying again"},
 		"a worker died":            {[]*workflowpb.PendingActivityInfo{lost}, "a worker was lost; tried 2 times, trying again"},
+		"an attempt took too long": {[]*workflowpb.PendingActivityInfo{late}, "recording the state in the database took too long; tried once, trying again"},
 		"the worst of several": {
 			[]*workflowpb.PendingActivityInfo{pending("BuildCSV", 2, "", leak, 0), pending("SignURLs", 9, "", leak, 0), pending("RecordJob", 3, "", leak, 0)},
 			"signing the URL failed; tried 8 times, trying again",

@@ -313,13 +313,21 @@ func summarize(part activities.Part) string {
 	return fmt.Sprintf("%s: %d objects, %.1f MB", days, part.Objects, float64(part.Bytes)/1e6)
 }
 
+// quickEvents is of how many events a report is written at least that takes a slot of the queue of reports, maybe for minutes:
+// a smaller one takes its turn with the parts that are read, and waits for no long report.
+const quickEvents = 100_000
+
 // build makes the report and its receipt.
 func (e *exhaustRun) build(ctx workflow.Context, resolved activities.Resolved, staged stagedTelemetry) (built activities.Built, err error) {
 	e.job.Progress.Phase = exhaust.Joining
 	if err := e.publishState(ctx, "looking up devices, writing the report"); err != nil {
 		return built, err
 	}
-	err = workflow.ExecuteActivity(e.buildStep(ctx, "report"), a.BuildReport, activities.BuildInput{
+	step := e.buildStep
+	if e.job.UsesTelemetry() && staged.counts.EventsMatched < quickEvents {
+		step = e.scanStep
+	}
+	err = workflow.ExecuteActivity(step(ctx, "report"), a.BuildReport, activities.BuildInput{
 		Request:      e.job.Request,
 		Conversation: resolved.Conversation,
 		StartDate:    resolved.StartDate,
@@ -393,11 +401,7 @@ func (e *exhaustRun) fail(ctx workflow.Context, cause error) error {
 	return e.failure(cause)
 }
 
-// logEnd writes the one line of the log that says how an exhaust ended. However it did, that is no error of the log's.
-func (e *exhaustRun) logEnd(ctx workflow.Context) {
-	workflow.GetLogger(ctx).Info("exhaust has ended", "requestId", e.job.ID, "channel", e.job.Channel, "dataset", e.job.Dataset,
-		"status", e.job.Status, "reason", e.job.Message, "rows", e.job.Progress.RowsWritten, "seconds", e.job.ExecutionTime.Seconds())
-}
+func (e *exhaustRun) logEnd(ctx workflow.Context) { activities.LogEnd(workflow.GetLogger(ctx), e.job) }
 
 // end records how the exhaust ended.
 func (e *exhaustRun) end(ctx workflow.Context, job exhaust.Job) (ended activities.Ended, err error) {
@@ -485,7 +489,7 @@ func rootMessage(err error) string {
 	case errors.As(err, &application):
 		return application.Message()
 	case errors.As(err, &step) && errors.As(err, &timeout):
-		return step.ActivityType().GetName() + " did not end in time"
+		return activities.Doing(step.ActivityType().GetName()) + " did not end in time"
 	}
 	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
 		err = inner

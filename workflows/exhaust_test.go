@@ -165,14 +165,19 @@ func TestAPrivateExhaustOfDaysReadsTelemetry(t *testing.T) {
 func TestFewPartsAreInTheQueueAtATimeAndFewerOfANight(t *testing.T) {
 	for name, test := range map[string]struct {
 		isNight bool
+		events  int64 // of each part
 		most    int32
 		queues  map[string]string
 	}{
-		"by day": {false, 4, map[string]string{
+		"by day": {false, 2_500, 4, map[string]string{
 			"PlanExhaust": "default-test-taskqueue", "FetchTelemetry": "default-test-taskqueue-scan",
 			"BuildReport": "default-test-taskqueue-build", "EndExhaust SUCCESS": "default-test-taskqueue",
 		}},
-		"of a night": {true, 2, map[string]string{
+		"by day and small": {false, 2_499, 4, map[string]string{
+			"PlanExhaust": "default-test-taskqueue", "FetchTelemetry": "default-test-taskqueue-scan",
+			"BuildReport": "default-test-taskqueue-scan", "EndExhaust SUCCESS": "default-test-taskqueue",
+		}},
+		"of a night": {true, 2_500, 2, map[string]string{
 			"PlanExhaust": "default-test-taskqueue", "FetchTelemetry": "default-test-taskqueue-night",
 			"BuildReport": "default-test-taskqueue-night", "EndExhaust SUCCESS": "default-test-taskqueue",
 		}},
@@ -199,7 +204,9 @@ func TestFewPartsAreInTheQueueAtATimeAndFewerOfANight(t *testing.T) {
 				case <-time.After(20 * time.Second):
 					return activities.Fetched{}, temporal.NewNonRetryableApplicationError("fewer run at a time", "Test", nil)
 				}
-				return fetched(in), nil
+				part := fetched(in)
+				part.EventsMatched = test.events
+				return part, nil
 			}
 			e := newTrial(s)
 			e.ExecuteWorkflow(workflows.Exhaust, workflows.Input{

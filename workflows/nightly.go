@@ -110,6 +110,13 @@ const (
 	// each, with the pause before it.
 	maxSteps = 600
 
+	// maxAtWork is how many exhausts are at work, for each that has room, when nothing more is released: what takes long and
+	// is more than workers can take would end at its timeout, all of it.
+	maxAtWork = 8
+
+	// bounded is the version of the night with maxAtWork, and that continues as new when Temporal suggests it.
+	bounded workflow.Version = 2
+
 	// earlierWatch is for nights that a schedule of a release before Watch began, or that continue one of these.
 	earlierWatch = 2 * time.Hour
 
@@ -125,16 +132,18 @@ var n *night.Activities
 // for a while, and deletes what has expired. It releases them as fast as others end, or turn out to wait for something: no
 // exhaust, however sick, delays another or the next night.
 func Nightly(ctx workflow.Context, in NightInput) (Summary, error) {
-	isEarlier := workflow.GetVersion(ctx, "release", workflow.DefaultVersion, 1) == workflow.DefaultVersion
+	version := workflow.GetVersion(ctx, "release", workflow.DefaultVersion, bounded)
 	state := in.Carried
 	if state == nil {
 		now := workflow.Now(ctx)
 		state = &Night{StartedAt: now, Summary: Summary{StartedAt: now}}
 	}
-	if isEarlier {
+	if version == workflow.DefaultVersion {
 		return runEarlierNight(ctx, in, state)
 	}
-	r := &nightRun{Night: state, concurrency: max(in.Concurrency, 1), watch: cmp.Or(in.Watch, earlierWatch), pause: minPause}
+	r := &nightRun{
+		Night: state, version: version, concurrency: max(in.Concurrency, 1), watch: cmp.Or(in.Watch, earlierWatch), pause: minPause,
+	}
 	if in.Carried == nil {
 		if err := r.countEarlier(ctx); err != nil {
 			return Summary{}, err
@@ -148,7 +157,7 @@ func Nightly(ctx workflow.Context, in NightInput) (Summary, error) {
 		if r.IsListed && len(r.Due) == 0 && len(r.InFlight) == 0 {
 			break
 		}
-		if r.steps >= maxSteps {
+		if r.steps >= maxSteps || version >= bounded && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			in.Carried = r.Night
 			return Summary{}, workflow.NewContinueAsNewError(ctx, Nightly, in)
 		}
@@ -169,6 +178,7 @@ func Nightly(ctx workflow.Context, in NightInput) (Summary, error) {
 // nightRun is one run of the workflow of a night.
 type nightRun struct {
 	*Night
+	version      workflow.Version
 	concurrency  int
 	watch, pause time.Duration
 	// steps counts the activities of this run.
@@ -237,15 +247,23 @@ func (r *nightRun) release(ctx workflow.Context) error {
 func (r *nightRun) isBusy(due night.Due) bool { _, ok := r.Busy[due.RequestID]; return ok }
 
 // room is how many exhausts may be released now. One that waits for something to heal takes no room of those at work, nor
-// does one that takes long.
+// does one that takes long, up to maxAtWork.
 func (r *nightRun) room(now time.Time) int {
-	waiting := 0
+	isAtWork, hasRoom := 0, 0
 	for _, released := range r.InFlight {
-		if released.Waiting != "" || now.Sub(released.At) >= roomTime {
-			waiting++
+		if released.Waiting != "" {
+			continue
+		}
+		isAtWork++
+		if now.Sub(released.At) < roomTime {
+			hasRoom++
 		}
 	}
-	return r.concurrency - (len(r.InFlight) - waiting)
+	room := r.concurrency - hasRoom
+	if r.version >= bounded {
+		room = min(room, maxAtWork*r.concurrency-isAtWork)
+	}
+	return room
 }
 
 // list lists the next exhausts that are due, before those that were busy.
@@ -288,6 +306,7 @@ func (r *nightRun) releaseBatch(ctx workflow.Context, batch []night.Due) (isAnyR
 	now := workflow.Now(ctx)
 	for i, due := range batch {
 		asked, isAsked := r.Busy[due.RequestID]
+		delete(r.Busy, due.RequestID)
 		switch answer := answers[i]; {
 		case answer == night.IsReleased, answer == night.HasMovedOn && asked.IsUnknown: // its start had no answer
 			isAnyReleased = true

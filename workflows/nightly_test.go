@@ -447,23 +447,46 @@ func TestOneOfWhichNobodyCanTellHowItStandsHoldsUpNoOther(t *testing.T) {
 // TestManySickExhaustsHoldUpNeitherTheOthersNorTheNextNight: one unreadable object is in the way of every conversation of its
 // day.
 func TestManySickExhaustsHoldUpNeitherTheOthersNorTheNextNight(t *testing.T) {
-	for name, waiting := range map[string]string{"they wait": "telemetry store: permission refused (403); tried once, trying again", "they hang": ""} {
+	for name, c := range map[string]struct {
+		waiting         string
+		sick, moreThere int
+		within          time.Duration
+	}{
+		"they wait": {"telemetry store: permission refused (403); tried once, trying again", 1400, 400, 3 * time.Hour},
+		"they hang": {"", 300, 0, 11 * time.Hour}, // 64 at a time, for two hours
+	} {
 		t.Run(name, func(t *testing.T) {
-			w := newNightWorld(1500, 0)
+			w := newNightWorld(c.sick+100, 0)
+			first := fmt.Sprintf("w%05d", c.sick)
 			w.ends = func(id string, _ int) night.Standing {
-				if id < "w01400" {
-					return night.Standing{Waiting: waiting}
+				if id < first {
+					return night.Standing{Waiting: c.waiting}
 				}
 				return succeeded(id)
 			}
 			summary, _, took := w.night(t, aNight(8))
-			if summary.Success != 100 || len(summary.StillRunning) != 1000 || summary.MoreRunning != 400 || len(summary.Problems) > 0 {
+			if summary.Success != 100 || len(summary.StillRunning) != c.sick-c.moreThere || summary.MoreRunning != c.moreThere || len(summary.Problems) > 0 {
 				t.Errorf("%d succeeded, %d and %d more run, problems %q", summary.Success, len(summary.StillRunning), summary.MoreRunning, summary.Problems)
 			}
-			if waiting != "" && took > 3*time.Hour || took > 20*time.Hour {
+			if took > c.within {
 				t.Errorf("the night took %s", took)
 			}
 		})
+	}
+}
+
+// TestANightReleasesNoMoreThanWorkersCanTake: all of what takes longer than the workers have time for would end at its timeout.
+func TestANightReleasesNoMoreThanWorkersCanTake(t *testing.T) {
+	w := newNightWorld(200, 0)
+	w.ends = func(id string, look int) night.Standing {
+		if look < 240 { // an hour: a look comes every 15 s at the latest
+			return night.Standing{}
+		}
+		return succeeded(id)
+	}
+	summary, _, _ := w.night(t, aNight(4))
+	if w.most != 32 || summary.Success != 200 || len(summary.StillRunning) > 0 {
+		t.Errorf("%d ran at once, and the summary is %+v", w.most, summary)
 	}
 }
 
@@ -618,7 +641,7 @@ func TestACancelledNightEndsAndDeletesNothing(t *testing.T) {
 			if err := env.GetWorkflowError(); !temporal.IsCanceledError(err) {
 				t.Errorf("it ended with %v", err)
 			}
-			if slices.Contains(w.log, "expired") || slices.Contains(w.log, "staging") {
+			if slices.Contains(w.log, "unnamed") || slices.Contains(w.log, "expired") || slices.Contains(w.log, "staging") {
 				t.Errorf("it went on: %q", w.log)
 			}
 			if got := env.Now().Sub(nightBegan); got > 2*time.Minute {

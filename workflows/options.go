@@ -24,7 +24,7 @@ const (
 // each, have queues of their own, of which a worker takes as many tasks at a time as it has cores, so that the server holds
 // what waits and short steps never wait behind long ones. Those of a night have yet another.
 
-// ScanQueue is the queue of the steps that read telemetry, BuildQueue that of those that write reports, and NightQueue that
+// ScanQueue is the queue of the steps that read telemetry or write a small report, BuildQueue that of those that write the others, and NightQueue that
 // of both for exhausts of a night.
 func ScanQueue(queue string) string  { return queue + "-scan" }
 func BuildQueue(queue string) string { return queue + "-build" }
@@ -59,7 +59,7 @@ func (e *exhaustRun) listStep(ctx workflow.Context, summary string) workflow.Con
 	return workflow.WithActivityOptions(ctx, e.longOptions(ctx, summary, e.queue))
 }
 
-// scanStep is for activities that read telemetry.
+// scanStep is for activities that read telemetry, and for those that write a small report.
 func (e *exhaustRun) scanStep(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, e.longOptions(ctx, summary, e.longQueue(ScanQueue)))
 }

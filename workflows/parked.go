@@ -22,6 +22,9 @@ func Parked(ctx workflow.Context, in Input) (Result, error) {
 	}
 	e.job.Parked = true
 	release, err := e.waitForRelease(ctx)
+	if err == nil {
+		err = ctx.Err() // a cancellation would not reach the next run
+	}
 	if err != nil {
 		return Result{}, e.fail(ctx, err)
 	}

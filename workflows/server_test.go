@@ -300,6 +300,27 @@ func TestAnExhaustThatWaitsIsRunByItsSignalOrCancelled(t *testing.T) {
 	}
 }
 
+// TestACancellationIsNotLostToARelease: the worker that comes back sees both at once, and the next run would know of neither.
+func TestACancellationIsNotLostToARelease(t *testing.T) {
+	c := connect(t)
+	s := &standIn{parts: threeParts()}
+	queue := t.Name()
+	waits := worker.New(c, queue, worker.Options{})
+	waits.RegisterWorkflow(workflows.Parked)
+	waits.RegisterActivity(s)
+	e2etest.Must(t, waits.Start())
+	run := startAs(t, c, queue, workflows.Parked, workflows.Input{Request: unique(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03")), Timeout: time.Hour})
+	e2etest.Eventually(t, 20*time.Second, "it is recorded that it waits", func() bool { return s.last().Status == exhaust.Submitted })
+	waits.Stop()
+	e2etest.Must(t, c.SignalWorkflow(t.Context(), run.GetID(), "", workflows.StartSignal, workflows.Release{}))
+	e2etest.Must(t, c.CancelWorkflow(t.Context(), run.GetID(), ""))
+	work(t, c, s)
+	var cancelled *temporal.CanceledError
+	if err := run.Get(t.Context(), nil); !errors.As(err, &cancelled) || s.last().Status != exhaust.Cancelled || s.count("FetchTelemetry") > 0 {
+		t.Errorf("it ended with %v as %+v", err, s.last())
+	}
+}
+
 func TestAnExhaustIsGivenUpAfterItsTimeout(t *testing.T) {
 	c := connect(t)
 	for _, test := range []struct {
@@ -316,7 +337,7 @@ func TestAnExhaustIsGivenUpAfterItsTimeout(t *testing.T) {
 				time.Sleep(50 * time.Millisecond)
 			}
 			return activities.Fetched{}, ctx.Err()
-		}, "gave up after 2s in phase FETCHING: FetchTelemetry did not end in time"},
+		}, "gave up after 2s in phase FETCHING: reading the telemetry did not end in time"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

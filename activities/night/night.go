@@ -123,14 +123,14 @@ const (
 // atOnce is how many exhausts are released, or looked at, at a time.
 const atOnce = 16
 
-// Release starts exhausts, each unless it has moved on, and gives an answer for each. Only where none can be asked is the
-// activity tried again.
+// maxBlindAttempts is how often an activity is tried again that none of its exhausts gave an answer: for a quarter of a minute.
+// Behind that the night goes on with the others, and asks again later.
+const maxBlindAttempts = 6
+
+// Release starts exhausts, each unless it has moved on, and gives an answer for each. Where none can be asked the activity is
+// tried again, maxBlindAttempts.
 func (n *Activities) Release(ctx context.Context, due []Due) ([]Answer, error) {
-	// An attempt that failed, or whose worker died, gave no answers: what has moved on since then it has started itself.
-	moved := HasMovedOn
-	if activity.GetInfo(ctx).Attempt > 1 {
-		moved = IsReleased
-	}
+	attempt := activity.GetInfo(ctx).Attempt
 	return activities.WithHeartbeats(ctx, func(ctx context.Context) ([]Answer, error) {
 		answers := make([]Answer, len(due))
 		errs := forEach(due, func(i int, due Due) error {
@@ -146,16 +146,31 @@ func (n *Activities) Release(ctx context.Context, due []Due) ([]Answer, error) {
 				return fmt.Errorf("exhaust %s: %w", due.RequestID, err)
 			case isStarted:
 				answers[i] = IsReleased
+			case attempt > 1:
+				answers[i] = n.movedOn(ctx, due)
 			default:
-				answers[i] = moved
+				answers[i] = HasMovedOn
 			}
 			return nil
 		})
-		if len(errs) < len(due) && ctx.Err() == nil {
+		if ctx.Err() == nil && (len(errs) < len(due) || attempt >= maxBlindAttempts) {
 			return answers, nil
 		}
 		return answers, errors.Join(few(errs)...)
 	})
+}
+
+// movedOn tells whether an attempt before, which failed or whose worker died, has released what is no longer as it was found.
+func (n *Activities) movedOn(ctx context.Context, due Due) Answer {
+	job, err := n.exhausts.Find(ctx, due.RequestID)
+	switch {
+	case err != nil:
+		return HasMovedOn
+	case due.Status == exhaust.Failed && job.Attempts == due.Attempts+1,
+		due.Status == exhaust.Submitted && job.Attempts == due.Attempts && job.Status != exhaust.Cancelled:
+		return IsReleased
+	}
+	return HasMovedOn
 }
 
 // forEach does something with each item, some of them at a time, and gives the errors. One that fails stops no other.
@@ -191,17 +206,19 @@ type Standing struct {
 }
 
 // Look tells how exhausts stand, and records the end of those that could not do so themselves. One that cannot be looked at
-// has not ended as far as anybody knows: the next look tells. Only where none can be is the activity tried again.
+// has not ended as far as anybody knows: the next look tells. Where none can be the activity is tried again,
+// maxBlindAttempts.
 func (n *Activities) Look(ctx context.Context, requestIDs []string) ([]Standing, error) {
 	return activities.WithHeartbeats(ctx, func(ctx context.Context) ([]Standing, error) {
 		standings := make([]Standing, len(requestIDs))
 		errs := forEach(requestIDs, func(i int, requestID string) (err error) {
 			if standings[i], err = n.lookAt(ctx, requestID); err != nil {
+				activity.GetLogger(ctx).Warn("an exhaust cannot be looked at", "requestId", requestID, "error", err)
 				return fmt.Errorf("exhaust %s: %w", requestID, err)
 			}
 			return nil
 		})
-		if len(errs) < len(requestIDs) && ctx.Err() == nil {
+		if ctx.Err() == nil && (len(errs) < len(requestIDs) || activity.GetInfo(ctx).Attempt >= maxBlindAttempts) {
 			return standings, nil
 		}
 		return standings, errors.Join(few(errs)...)
@@ -261,10 +278,17 @@ func (n *Activities) runDue(ctx context.Context, due Due) (Outcome, error) {
 // settle records the end of an exhaust that could not do so itself: one that was terminated.
 func (n *Activities) settle(ctx context.Context, job exhaust.Job) error {
 	recorded, err := n.jobs.Job(ctx, job.ID)
+	if errors.Is(err, jobs.ErrNoJob) {
+		return nil // somebody has removed its row
+	}
 	if err != nil || recorded.Status.HasEnded() || !job.Status.HasEnded() {
 		return err
 	}
-	return n.jobs.Save(ctx, job)
+	if err := n.jobs.Save(ctx, job); err != nil {
+		return err
+	}
+	activities.LogEnd(activity.GetLogger(ctx), job)
+	return nil
 }
 
 // Cleaned counts what the night deleted.
@@ -285,10 +309,13 @@ const maxNamed = 5
 
 // addFailure counts what could not be deleted. Whatever it is, the others are deleted all the same.
 func (c *Cleaned) addFailure(name string, err error) {
-	c.Failed++
-	if len(c.Failures) < maxNamed {
-		c.Failures = append(c.Failures, name+": "+blob.Reason(err))
-	}
+	c.add(Cleaned{Failed: 1, Failures: []string{name + ": " + blob.Reason(err)}})
+}
+
+// add counts more that could not be deleted.
+func (c *Cleaned) add(more Cleaned) {
+	c.Failed += more.Failed
+	c.Failures = append(c.Failures, more.Failures[:min(len(more.Failures), maxNamed-len(c.Failures))]...)
 }
 
 // SettleEnded records the end of exhausts that could not do so themselves.
@@ -334,7 +361,7 @@ func (n *Activities) deleteExpired(ctx context.Context, now time.Time) (cleaned 
 			return cleaned, err
 		}
 		for _, job := range expired {
-			if err := n.deleteReport(ctx, job, &cleaned); err != nil {
+			if err := n.deleteReport(ctx, job, now, &cleaned); err != nil {
 				return cleaned, err
 			}
 		}
@@ -342,12 +369,12 @@ func (n *Activities) deleteExpired(ctx context.Context, now time.Time) (cleaned 
 }
 
 // deleteReport claims an expired report by dropping it from its row, and then deletes it, as it was before the claim: an
-// attempt that begins behind the claim writes other versions. What cannot be deleted no exhaust names any more, and
-// DeleteUnnamed tries again.
-func (n *Activities) deleteReport(ctx context.Context, job exhaust.Job, cleaned *Cleaned) error {
+// attempt that begins behind the claim writes other versions. What cannot be deleted no exhaust names any more: DeleteUnnamed
+// tries again and counts it, at once or, where it is too young for that, from tomorrow on.
+func (n *Activities) deleteReport(ctx context.Context, job exhaust.Job, now time.Time, cleaned *Cleaned) error {
 	var (
-		files    []blob.Object
-		failures = cleaned.Failed
+		files  []blob.Object
+		isLeft bool
 	)
 	for _, name := range []string{exhaust.ReceiptName(job.Report), job.Report} {
 		object, err := n.reports.Stat(ctx, name)
@@ -357,6 +384,7 @@ func (n *Activities) deleteReport(ctx context.Context, job exhaust.Job, cleaned 
 			return err
 		case err != nil:
 			cleaned.addFailure(name, err)
+			isLeft = true
 		default:
 			files = append(files, object)
 		}
@@ -367,11 +395,18 @@ func (n *Activities) deleteReport(ctx context.Context, job exhaust.Job, cleaned 
 		return err
 	}
 	for _, file := range files {
-		if _, err := n.delete(ctx, file, cleaned); err != nil {
+		var tried Cleaned
+		if _, err := n.delete(ctx, file, &tried); err != nil {
 			return err
 		}
+		if tried.Failed > 0 {
+			isLeft = true
+			if file.Modified.After(now.Add(-minLeftoverAge)) {
+				cleaned.add(tried)
+			}
+		}
 	}
-	if cleaned.Failed == failures {
+	if !isLeft {
 		cleaned.Reports++
 	}
 	return nil

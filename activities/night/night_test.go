@@ -274,6 +274,11 @@ func TestAReleaseThatIsTriedAgainCountsWhatItStartedBefore(t *testing.T) {
 			return false, errAway
 		}
 		return isFirst, nil
+	}, find: func(id string) (exhaust.Job, error) {
+		if id == "ID07" {
+			return jobOf(id, exhaust.Cancelled), nil
+		}
+		return jobOf(id, exhaust.Processing), nil
 	}})
 	due := make([]night.Due, 40) // more than are released at a time
 	for i := range due {
@@ -296,7 +301,9 @@ func TestAReleaseThatIsTriedAgainCountsWhatItStartedBefore(t *testing.T) {
 	if attempts != 3 || len(starts) != len(due) {
 		t.Errorf("after %d attempts %d are started, want 3 and %d", attempts, len(starts), len(due))
 	}
-	if want := slices.Repeat([]night.Answer{night.IsReleased}, len(due)); !slices.Equal(got, want) {
+	want := slices.Repeat([]night.Answer{night.IsReleased}, len(due))
+	want[7] = night.HasMovedOn // somebody has cancelled it meanwhile
+	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -350,30 +357,86 @@ func TestALookThatSeesNothingIsAFailure(t *testing.T) {
 	}
 }
 
-// TestAReportThatCannotBeDeletedStopsNoOther: a legal hold refuses a deletion for good.
-func TestAReportThatCannotBeDeletedStopsNoOther(t *testing.T) {
-	r := newRig(t, nil)
-	const held = "uci-private-exhaust/ID4/c_userinfo_20220402.csv"
-	isHeld := true
-	r.store.held = func(name string) bool { return isHeld && name == held }
-	for i := range 7 {
-		r.putReport(fmt.Sprintf("ID%d", i), hours(100-i))
+// TestWhatNobodyCanTellAnythingAboutHoldsTheNightForAMomentOnly: neither a release nor a look waits until it heals.
+func TestWhatNobodyCanTellAnythingAboutHoldsTheNightForAMomentOnly(t *testing.T) {
+	r := newRig(t, temporalSays{
+		release: func(string, exhaust.Status, int) (bool, error) { return false, errAway },
+		find:    func(string) (exhaust.Job, error) { return exhaust.Job{}, errAway },
+	})
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(quiet)
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterActivity(r.steps)
+	type both struct {
+		Answers   []night.Answer
+		Standings []night.Standing
 	}
-	young := r.putReport("YOUNG", hours(47))
-	clause := []string{held + ": permission refused"}
-	r.wantCleaned("the night", r.clean(r.steps.DeleteExpired), night.Cleaned{Reports: 6, Failed: 1, Failures: clause})
-	r.wantFiles(held, young.Report, young.Receipt)
-	for i := range 7 {
-		job := r.job(fmt.Sprintf("ID%d", i))
-		if until := exhaust.ExpiryMessage(hours(100 - i).Add(retention)); job.Report != "" || job.Receipt != "" || job.Message != until || job.Status != exhaust.Success {
-			t.Errorf("%s is %+v, want %q", job.ID, job.State, until)
+	env.ExecuteWorkflow(func(ctx workflow.Context) (got both, err error) {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
+		began := workflow.Now(ctx)
+		err = workflow.ExecuteActivity(ctx, r.steps.Release, []night.Due{{RequestID: "A", Status: exhaust.Submitted}}).Get(ctx, &got.Answers)
+		if err == nil {
+			err = workflow.ExecuteActivity(ctx, r.steps.Look, []string{"A", "B"}).Get(ctx, &got.Standings)
 		}
+		if took := workflow.Now(ctx).Sub(began); err == nil && took > 2*time.Minute {
+			err = fmt.Errorf("it took %s", took)
+		}
+		return got, err
+	})
+	var got both
+	must(t, env.GetWorkflowResult(&got))
+	if !slices.Equal(got.Answers, []night.Answer{night.IsUnknown}) || !reflect.DeepEqual(got.Standings, []night.Standing{{}, {}}) {
+		t.Errorf("got %+v", got)
 	}
-	r.wantCleaned("once more", r.clean(r.steps.DeleteExpired), night.Cleaned{})
-	r.wantCleaned("what no exhaust names", r.clean(r.steps.DeleteUnnamed), night.Cleaned{Failed: 1, Failures: clause})
-	isHeld = false
-	r.wantCleaned("when the hold is over", r.clean(r.steps.DeleteUnnamed), night.Cleaned{Unnamed: 1})
-	r.wantFiles(young.Report, young.Receipt)
+}
+
+// TestAnExhaustWhoseRowSomebodyHasRemovedHasEndedAllTheSame: Temporal knows how.
+func TestAnExhaustWhoseRowSomebodyHasRemovedHasEndedAllTheSame(t *testing.T) {
+	r := newRig(t, temporalSays{find: func(id string) (exhaust.Job, error) { return jobOf(id, exhaust.Success), nil }})
+	got, err := do[[]night.Standing](r, r.steps.Look, []string{"A"})
+	if err != nil || len(got) != 1 || got[0].Outcome == nil || got[0].Outcome.Status != exhaust.Success {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// TestAReportThatCannotBeDeletedStopsNoOther: a legal hold refuses a deletion for good. A night counts it once: one that is too
+// young for the step that looks for what no exhaust names is counted by the other.
+func TestAReportThatCannotBeDeletedStopsNoOther(t *testing.T) {
+	const held = "uci-private-exhaust/ID4/c_userinfo_20220402.csv"
+	once := night.Cleaned{Failed: 1, Failures: []string{held + ": permission refused"}}
+	for name, c := range map[string]struct {
+		written          time.Time
+		expired, unnamed night.Cleaned
+	}{
+		"an old file":  {hours(25), night.Cleaned{Reports: 6}, once},
+		"a young file": {hours(23), night.Cleaned{Reports: 6, Failed: 1, Failures: once.Failures}, night.Cleaned{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			isHeld := true
+			r.store.held = func(name string) bool { return isHeld && name == held }
+			for i := range 7 {
+				r.putReport(fmt.Sprintf("ID%d", i), hours(100-i))
+			}
+			r.put(held, "report", c.written)
+			young := r.putReport("YOUNG", hours(47))
+			r.wantCleaned("what has expired", r.clean(r.steps.DeleteExpired), c.expired)
+			r.wantFiles(held, young.Report, young.Receipt)
+			for i := range 7 {
+				job := r.job(fmt.Sprintf("ID%d", i))
+				if until := exhaust.ExpiryMessage(hours(100 - i).Add(retention)); job.Report != "" || job.Receipt != "" || job.Message != until || job.Status != exhaust.Success {
+					t.Errorf("%s is %+v, want %q", job.ID, job.State, until)
+				}
+			}
+			r.wantCleaned("what no exhaust names", r.clean(r.steps.DeleteUnnamed), c.unnamed)
+			r.put(held, "report", hours(100)) // time goes by
+			r.wantCleaned("what has expired by the next night", r.clean(r.steps.DeleteExpired), night.Cleaned{})
+			r.wantCleaned("what no exhaust names by the next night", r.clean(r.steps.DeleteUnnamed), once)
+			isHeld = false
+			r.wantCleaned("when the hold is over", r.clean(r.steps.DeleteUnnamed), night.Cleaned{Unnamed: 1})
+			r.wantFiles(young.Report, young.Receipt)
+		})
+	}
 }
 
 // TestWhereNothingCanBeDeletedTheNightEndsAllTheSame: there are more reports than one listing gives.
@@ -383,8 +446,9 @@ func TestWhereNothingCanBeDeletedTheNightEndsAllTheSame(t *testing.T) {
 	for i := range 501 {
 		r.putReport(fmt.Sprintf("ID%03d", i), hours(1000-i))
 	}
-	got := r.clean(r.steps.DeleteExpired)
-	if got.Reports != 0 || got.Failed != 2*501 || len(got.Failures) != 5 {
+	r.wantCleaned("what has expired", r.clean(r.steps.DeleteExpired), night.Cleaned{})
+	got := r.clean(r.steps.DeleteUnnamed)
+	if got.Unnamed != 0 || got.Failed != 2*501 || len(got.Failures) != 5 {
 		t.Errorf("cleaned %+v", got)
 	}
 	for _, failure := range got.Failures {

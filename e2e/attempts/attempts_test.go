@@ -126,7 +126,7 @@ func (c combination) test(t *testing.T) {
 	}
 	d.wantEnd(t, o, id, c.outcome, 0)
 	d.check(t, "when it has ended", o, id, c.outcome, 0, "")
-	if c.fault != suspended {
+	if c.fault != suspended && c.fault != stopped {
 		run = "" // others notice before they stage anything
 	}
 	if !c.isLate {
@@ -236,4 +236,31 @@ func (d deployment) wantEnd(t *testing.T, o e2etest.Order, id, outcome string, a
 	if j := d.Get(t, o.Path("read", id), o.Channel).Job(t); j.Status != outcome || j.Attempts != attempts {
 		t.Fatalf("it has ended as %+v, want %s", j, outcome)
 	}
+}
+
+// TestWhoAsksForAnotherAttemptWhileTheFormerIsWoundUpIsToldToTryAgain: it was answered 200 with the old FAILED, and nothing
+// ran.
+func TestWhoAsksForAnotherAttemptWhileTheFormerIsWoundUpIsToldToTryAgain(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, "folder")
+	d.corrupt(t)
+	o := d.order()
+	id := d.submit(t, o).RequestID
+	old := d.halt(t, "EndExhaust", "before", killed)
+	if j := d.Get(t, o.Path("read", id), o.Channel).Job(t); j.Status != "FAILED" || j.Attempts != 0 {
+		t.Fatalf("while its end is recorded it reads %+v", j)
+	}
+	for _, call := range []struct{ path, body string }{{"submit", o.Body()}, {o.Path("retry", id), ""}} {
+		a := d.Post(t, call.path, o.Channel, call.body)
+		const sentence = "the attempt before is still being wound up: try again in a few seconds"
+		if a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") != "5" || a.Sentence(t) != sentence {
+			t.Errorf("%s answers %d, Retry-After %q: %s", call.path, a.Status, a.Header.Get("Retry-After"), a.Body)
+		}
+	}
+	d.heal(t)
+	e2etest.Must(t, os.Remove(old.marker))
+	if again := d.submit(t, o); again.Status != "SUBMITTED" || again.Attempts != 1 {
+		t.Errorf("once it is wound up it is %+v", again)
+	}
+	d.wantEnd(t, o, id, "SUCCESS", 1)
 }

@@ -180,7 +180,8 @@ func (d deployment) halt(t *testing.T, activity, point string, f fault) *oldWork
 	return w
 }
 
-// strike does to the worker what is to happen to it. Its attempt is held up no longer.
+// strike does to the worker what is to happen to it. One that is cut off goes on with its attempt, which is held up no longer;
+// that of a frozen one stays where it is until goOn.
 func (w *oldWorker) strike(t *testing.T) {
 	t.Helper()
 	switch w.fault {
@@ -190,8 +191,8 @@ func (w *oldWorker) strike(t *testing.T) {
 		w.process.Kill(t)
 	case cutOff:
 		w.line.cut()
+		e2etest.Must(t, os.Remove(w.marker))
 	}
-	e2etest.Must(t, os.Remove(w.marker))
 }
 
 // goOn lets the worker go on, waits until its attempt is over, and has it stop, which it does when all is done that it had
@@ -200,6 +201,7 @@ func (w *oldWorker) goOn(t *testing.T) {
 	t.Helper()
 	switch w.fault {
 	case stopped, suspended:
+		e2etest.Must(t, os.Remove(w.marker))
 		w.process.Wake(t)
 	case killed:
 		return

@@ -157,6 +157,18 @@ func TestAnExpiredReportThatIsLeasedIsNamedAndTheOthersAreDeleted(t *testing.T) 
 	if s := d.night(t); s.Deleted.Reports != 0 || s.Deleted.Failed != 0 || len(s.Problems) != 0 {
 		t.Errorf("the summary of the next night, which it is too young for, is %+v", s)
 	}
+
+	another := d.produce(t, "another")
+	out := d.execStarter(t, "erase", "--conversation", bot)
+	if out.Code != 1 || !strings.Contains(out.Stderr, "could not be removed: 1, such as\nremoving "+leased+": ") {
+		t.Errorf("erase: %+v", out)
+	}
+	if got := d.Reports.Names(t); !slices.Equal(got, []string{leased}) {
+		t.Errorf("after erase the store holds %q", got)
+	}
+	if got := d.read(t, "another", another.RequestID); !strings.HasPrefix(got.StatusMessage, "report erased on ") || len(got.DownloadURLs) != 0 {
+		t.Errorf("what was erased reads %+v", got)
+	}
 }
 
 func TestANightDeletesStagedAndUnnamedFilesThatAreADayOldUnlessTheirExhaustRuns(t *testing.T) {

@@ -13,8 +13,9 @@ import (
 )
 
 // Erase removes all files that are held of a conversation (reports, staged files, slices) and calls onRemoved with the name
-// of each. The rows of job_request stay and say when their report was erased. It is refused while an exhaust of the
-// conversation has not ended, which would go on writing.
+// of each. The rows of job_request stay and say when their report was erased. What cannot be removed stops nothing else: the
+// error counts it and names the first few, and the rows of these reports stay as they are. It is refused while an exhaust of
+// the conversation has not ended, which would go on writing.
 func Erase(ctx context.Context, cfg config.Config, conversationID string, onRemoved func(name string)) error {
 	c, err := connect(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -32,7 +33,7 @@ func Erase(ctx context.Context, cfg config.Config, conversationID string, onRemo
 	if err := c.checkEnded(ctx, all); err != nil {
 		return err
 	}
-	e := eraser{connections: c, onRemoved: onRemoved}
+	e := eraser{connections: c, onRemoved: onRemoved, kept: map[string]bool{}}
 	var prefixes []string
 	for _, job := range all {
 		prefixes = append(prefixes, exhaust.StagingOf(job.ID))
@@ -50,14 +51,14 @@ func Erase(ctx context.Context, cfg config.Config, conversationID string, onRemo
 	}
 	why := exhaust.ErasureMessage(time.Now().In(cfg.Timezone))
 	for _, job := range all {
-		if job.Report == "" {
+		if job.Report == "" || e.kept[job.Report] || e.kept[job.Receipt] {
 			continue
 		}
 		if _, err := c.jobs.DropReport(ctx, job, why); err != nil {
 			return err
 		}
 	}
-	return nil
+	return e.failure()
 }
 
 // checkEnded is an error that names each exhaust that has not ended. Temporal is asked: job_request does not know of the
@@ -82,10 +83,23 @@ func (c *connections) checkEnded(ctx context.Context, all []exhaust.Job) error {
 type eraser struct {
 	*connections
 	onRemoved func(name string)
+	// kept are the files that could not be removed, and errs the first few errors.
+	kept map[string]bool
+	errs []error
+}
+
+// maxNamedFailures is how many files are named that could not be removed.
+const maxNamedFailures = 5
+
+func (e *eraser) failure() error {
+	if len(e.kept) == 0 {
+		return nil
+	}
+	return fmt.Errorf("files that could not be removed: %d, such as\n%w", len(e.kept), errors.Join(e.errs...))
 }
 
 // remove removes the files of the reports store whose names begin with the prefix and are wanted.
-func (e eraser) remove(ctx context.Context, prefix string, isWanted func(name string) bool) error {
+func (e *eraser) remove(ctx context.Context, prefix string, isWanted func(name string) bool) error {
 	for object, err := range e.reports.List(ctx, prefix, "") {
 		if err != nil {
 			return fmt.Errorf("listing %s: %w", prefix, err)
@@ -94,7 +108,13 @@ func (e eraser) remove(ctx context.Context, prefix string, isWanted func(name st
 			continue
 		}
 		if err := e.reports.Delete(ctx, object.Name); err != nil {
-			return fmt.Errorf("removing %s: %w", object.Name, err)
+			if ctx.Err() != nil {
+				return fmt.Errorf("removing %s: %w", object.Name, err)
+			}
+			if e.kept[object.Name] = true; len(e.errs) < maxNamedFailures {
+				e.errs = append(e.errs, fmt.Errorf("removing %s: %w", object.Name, err))
+			}
+			continue
 		}
 		e.onRemoved(object.Name)
 	}

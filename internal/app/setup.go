@@ -22,7 +22,8 @@ import (
 )
 
 // SetUp makes all that the API and the worker need and that is not there yet: the tables, the
-// stores' containers, the Temporal namespace and its search attributes. It tries until the context
+// stores' containers, the Temporal namespace and its search attributes. Schedules of recurring exhausts follow it to another
+// task queue. It tries until the context
 // ends, so what it depends on may still be starting. It may run again, and any number at once.
 //
 // retention is how long a namespace that it makes keeps workflows that have ended.
@@ -43,6 +44,13 @@ func SetUp(ctx context.Context, cfg config.Config, retention time.Duration, log 
 		}},
 		{"search attributes", func(ctx context.Context) error {
 			return service.RegisterSearchAttributes(ctx, temporalClient, namespace)
+		}},
+		{"schedules of recurring exhausts", func(ctx context.Context) error {
+			moved, err := service.MoveSchedules(ctx, temporalClient, namespace, cfg.TaskQueue)
+			if moved > 0 {
+				log.Info("schedules fire on another task queue now", "taskQueue", cfg.TaskQueue, "schedules", moved)
+			}
+			return err
 		}},
 	} {
 		if err := retryUntilDone(ctx, step.what, step.do, log); err != nil {

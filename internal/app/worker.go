@@ -72,7 +72,8 @@ func (h WorkerHooks) Worker(ctx context.Context, cfg config.Config, log *slog.Lo
 		return err
 	}
 	defer stop()
-	if err := service.EnsureNightly(ctx, c.temporal, nightlySettings(cfg)); err != nil {
+	err = waitForTemporal(ctx, func(ctx context.Context) error { return service.EnsureNightly(ctx, c.temporal, nightlySettings(cfg)) })
+	if err != nil {
 		return err
 	}
 	log.Info("worker is running", "taskQueue", cfg.TaskQueue, "namespace", c.namespace,
@@ -210,12 +211,16 @@ func newActivities(cfg config.Config, c *connections) (*activities.Activities, e
 	}, settings), nil
 }
 
-// registerSearchAttributes waits for Temporal and makes sure that it knows the exhausts' search
-// attributes.
+// registerSearchAttributes makes sure that Temporal knows the exhausts' search attributes.
 func registerSearchAttributes(ctx context.Context, c *connections) error {
+	return waitForTemporal(ctx, func(ctx context.Context) error { return service.RegisterSearchAttributes(ctx, c.temporal, c.namespace) })
+}
+
+// waitForTemporal does something that goes on until Temporal answers, for a while.
+func waitForTemporal(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	err := service.RegisterSearchAttributes(ctx, c.temporal, c.namespace)
+	err := do(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("no answer from Temporal (TEMPORAL_ADDRESS): %w", err)
 	}

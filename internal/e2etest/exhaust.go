@@ -129,6 +129,7 @@ func (p Progress) isBehind(before Progress) bool {
 // Answer is what a server answered.
 type Answer struct {
 	Status int
+	Header http.Header
 	Body   []byte
 }
 
@@ -156,7 +157,7 @@ func TryCall(ctx context.Context, method, url, channel, body string) (Answer, er
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
-	return Answer{response.StatusCode, content}, err
+	return Answer{response.StatusCode, response.Header, content}, err
 }
 
 // Job is the result of an answer that is no error.

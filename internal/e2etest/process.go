@@ -3,10 +3,12 @@ package e2etest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -131,6 +133,16 @@ func (p *Process) Kill(t testing.TB) {
 func (p *Process) Freeze(t testing.TB) {
 	t.Helper()
 	Must(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+	// A thread that runs on another processor does so for a moment longer.
+	Eventually(t, 10*time.Second, "the process is frozen", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+		Must(t, err)
+		return len(threads) > 0 && !slices.ContainsFunc(threads, func(file string) bool {
+			stat, err := os.ReadFile(file)
+			_, state, _ := strings.Cut(string(stat), ") ") // proc_pid_stat(5): the state follows the name
+			return err == nil && !strings.HasPrefix(state, "T")
+		})
+	})
 }
 
 // Wake lets a process go on that was frozen; to another one it does nothing.

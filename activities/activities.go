@@ -27,7 +27,7 @@ type Activities struct {
 	// earlier bounds the long steps that a release before the queues of long steps has put into that of short ones.
 	earlier chan struct{}
 	// isKeySaved is set once the public key of receipts is kept.
-	isKeySaved atomic.Bool
+	isKeySaved *atomic.Bool
 }
 
 // Dependencies are the stores that the activities read and write.
@@ -87,7 +87,14 @@ func New(deps Dependencies, settings Settings) *Activities {
 		deps.Confirm, deps.ConfirmedFor = AskTemporal, confirmedFor
 	}
 	deps.UCI, deps.Jobs = registryOf{deps.UCI}, jobsOf{deps.Jobs}
-	return &Activities{deps: deps, settings: settings, earlier: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	return &Activities{deps: deps, settings: settings, earlier: make(chan struct{}, runtime.GOMAXPROCS(0)), isKeySaved: new(atomic.Bool)}
+}
+
+// stagingIn are the activities with another store for what they stage.
+func (a *Activities) stagingIn(store blob.Store) *Activities {
+	other := *a
+	other.deps.Reports = store
+	return &other
 }
 
 // takeEarlier waits for its turn, where a long step comes by the queue of short ones, and returns the function that ends it.

@@ -33,6 +33,8 @@ type BuildInput struct {
 	ReadInline []receipt.Object `json:"readInline,omitempty"`
 	// Counts is what the steps before counted.
 	Counts Counts `json:"counts"`
+	// Part is what MakeReport reads; nil for BuildReport.
+	Part *Part `json:"part,omitempty"`
 	// Joined is what JoinDevices staged; BuildReport does that itself.
 	Joined *Joined `json:"joined,omitempty"`
 	// Attempts counts the exhaust's attempts before this one.
@@ -48,6 +50,10 @@ type Built struct {
 	Report string `json:"report"`
 	// Receipt is the name of the report's receipt.
 	Receipt string `json:"receipt,omitempty"`
+	// Read is what MakeReport counted of the telemetry.
+	Read Counts `json:"read,omitzero"`
+	// IsInMemory says that MakeReport has staged nothing.
+	IsInMemory bool `json:"inMemory,omitempty"`
 	// Joined counts the devices and the repeats that were found.
 	Joined      Joined `json:"joined,omitzero"`
 	RowsWritten int64  `json:"rowsWritten"`
@@ -66,13 +72,53 @@ func (a *Activities) BuildReport(ctx context.Context, in BuildInput) (Built, err
 		return Built{}, err
 	}
 	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Built, error) {
-		devices, err := a.joinOrResume(ctx, in, h)
-		if err != nil {
-			return Built{}, stagingError(err)
-		}
-		built, err := a.build(ctx, in, devices, h)
+		built, err := a.joinAndBuild(ctx, in, h)
 		return built, stagingError(err)
 	})
+}
+
+// MakeReport is FetchTelemetry and BuildReport in one step, for a small exhaust, and keeps in memory what they would stage, as
+// far as there is room. Another attempt begins anew.
+func (a *Activities) MakeReport(ctx context.Context, in BuildInput) (Built, error) {
+	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Built, error) {
+		built, err := a.readAndBuild(ctx, in, h)
+		return built, stagingError(err)
+	})
+}
+
+func (a *Activities) readAndBuild(ctx context.Context, in BuildInput, h *heartbeater) (Built, error) {
+	memory := newScratch(a.deps.Reports, in.Staging)
+	a = a.stagingIn(memory)
+	h.update(func(h *Heartbeat) { h.Phase = exhaust.Fetching })
+	fetched, err := a.fetch(ctx, FetchInput{
+		Dataset:        in.Request.Dataset,
+		Channel:        in.Conversation.Channel,
+		ConversationID: in.Conversation.ID,
+		Staging:        in.Staging,
+		Part:           *in.Part,
+	}, h, false)
+	if err != nil {
+		return Built{}, err
+	}
+	if fetched.EventsMatched == 0 && !in.Request.AllowEmpty {
+		return Built{}, ClientMistake(NoData, NoDataMessage)
+	}
+	in.Segments, in.Read, in.ReadInline = fetched.Segments, fetched.Read, fetched.ReadInline
+	in.Counts = Counts{
+		ObjectsListed: in.Part.Objects, ObjectsRead: fetched.Objects, BytesListed: fetched.BytesListed, BytesRead: fetched.BytesRead,
+		EventsMatched: fetched.EventsMatched, LinesSkipped: fetched.LinesSkipped,
+	}
+	built, err := a.joinAndBuild(ctx, in, h)
+	built.Read, built.IsInMemory = in.Counts, memory.isInMemory()
+	return built, err
+}
+
+func (a *Activities) joinAndBuild(ctx context.Context, in BuildInput, h *heartbeater) (Built, error) {
+	devices, err := a.joinOrResume(ctx, in, h)
+	if err != nil {
+		return Built{}, err
+	}
+	return a.build(ctx, in, devices, h)
 }
 
 // joinOrResume is what an earlier attempt has staged of the devices, or finds it.
@@ -96,7 +142,7 @@ func (a *Activities) joinOrResume(ctx context.Context, in BuildInput, h *heartbe
 		return nil, ClientMistake(NoData, NoDataMessage)
 	}
 	h.update(func(h *Heartbeat) {
-		if devices.records == nil {
+		if devices.records == nil && in.Part == nil {
 			h.Joined = &joined
 		}
 		h.Repeats, h.ConsentUnreadable = joined.Repeats, joined.ConsentUnreadable

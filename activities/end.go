@@ -34,6 +34,8 @@ type EndInput struct {
 	Job exhaust.Job `json:"job"`
 	// Staging begins the names of all that this run of it has staged.
 	Staging string `json:"staging"`
+	// IsUnstaged says that it has staged nothing.
+	IsUnstaged bool `json:"unstaged,omitempty"`
 }
 
 // Ended is what is left to do.
@@ -65,11 +67,14 @@ func (a *Activities) EndExhaust(ctx context.Context, in EndInput) (Ended, error)
 }
 
 // leftovers begin the names of the files that an exhaust leaves when it ends.
-func leftovers(in EndInput) []string {
-	if in.Job.Status == exhaust.Success {
-		return []string{in.Staging}
+func leftovers(in EndInput) (prefixes []string) {
+	if !in.IsUnstaged {
+		prefixes = append(prefixes, in.Staging)
 	}
-	return []string{in.Staging, in.Job.ReportPrefix()}
+	if in.Job.Status != exhaust.Success {
+		prefixes = append(prefixes, in.Job.ReportPrefix())
+	}
+	return prefixes
 }
 
 // RemoveLeftovers goes on with what EndExhaust could not remove at once.

@@ -49,6 +49,7 @@ const (
 var does = map[string]string{
 	"PlanExhaust":         "looking up the conversation and its telemetry",
 	"BuildReport":         "writing the report",
+	"MakeReport":          "reading the telemetry and writing the report",
 	"EndExhaust":          "recording the end",
 	"RemoveLeftovers":     "removing staged files",
 	"RemoveFiles":         "removing staged files",

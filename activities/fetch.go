@@ -90,14 +90,16 @@ func (a *Activities) FetchTelemetry(ctx context.Context, in FetchInput) (Fetched
 			return Fetched{}, err
 		}
 		defer free()
-		fetched, err := a.fetch(ctx, in, h)
+		fetched, err := a.fetch(ctx, in, h, true)
 		return fetched, stagingError(err)
 	})
 }
 
-func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater) (Fetched, error) {
+// fetch reads a part. Where it canResume, another attempt goes on with what this one has staged.
+func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater, canResume bool) (Fetched, error) {
 	f := &fetch{
 		in:        in,
+		canResume: canResume,
 		telemetry: a.deps.Telemetry,
 		store:     a.deps.Reports,
 		settle:    a.settings.SettleTime,
@@ -130,6 +132,7 @@ func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater) (
 // fetch is one attempt at one part.
 type fetch struct {
 	in        FetchInput
+	canResume bool
 	telemetry blob.Store
 	store     blob.Store
 	settle    time.Duration
@@ -191,7 +194,7 @@ func (f *fetch) object(ctx context.Context, index int, listed blob.Object) error
 	f.beats.update(func(h *Heartbeat) {
 		h.BytesRead, h.EventsMatched, h.LinesSkipped = f.total.BytesRead, f.total.EventsMatched, f.total.LinesSkipped
 	})
-	if f.total.BytesRead-f.resume.Fetched.BytesRead < resumeBytes {
+	if !f.canResume || f.total.BytesRead-f.resume.Fetched.BytesRead < resumeBytes {
 		return nil
 	}
 	if err := f.stage(ctx); err != nil {

@@ -240,6 +240,46 @@ func (g *generator) compareOne(r *rig, dataset exhaust.Dataset, days []exhaust.D
 	if difference := firstDifference(r.report(built.Report), want); difference != "" {
 		r.t.Errorf("%s: %s\nsettings %+v", label, difference, r.settings.CSV)
 	}
+	if len(days) > 0 {
+		g.compareOneStep(r, label, days, in, got, want)
+	}
+}
+
+// compareOneStep makes the exhaust once more, of telemetry that is not staged.
+func (g *generator) compareOneStep(r *rig, label string, days []exhaust.Day, in activities.BuildInput, counts outcomeCounts, want outcome) {
+	r.t.Helper()
+	parts := must[[]activities.Part](r, r.PlanFetch, days[0], days[len(days)-1], in.Staging)
+	if len(parts) == 0 {
+		return
+	}
+	part := parts[0]
+	for _, more := range parts[1:] {
+		part.Listings = append(part.Listings, more.Listings...)
+		part.Objects += more.Objects
+	}
+	staged := len(r.files(in.Staging))
+	in.Segments, in.Read, in.ReadInline, in.Counts, in.Joined, in.Part = nil, nil, nil, activities.Counts{}, nil, &part
+	in.Request.ID += "ONE"
+	in.Request.AllowEmpty = true
+	in.Request.StartDate, in.Request.EndDate = days[0], days[len(days)-1]
+	built := must[activities.Built](r, r.MakeReport, in)
+	got := outcomeCounts{
+		eventsMatched: built.Read.EventsMatched, repeats: built.Joined.Repeats, rowsWritten: built.RowsWritten,
+		rowsUnknownDevice: built.RowsUnknownDevice, linesSkipped: built.Read.LinesSkipped,
+		consentUnreadable: built.Joined.ConsentUnreadable, undecryptable: built.Undecryptable,
+	}
+	if in.Request.Dataset == exhaust.PrivateExhaust {
+		got.rowsUnknownDevice = built.Joined.Unknown
+	}
+	if got != counts {
+		r.t.Errorf("%s in one step: counts\ngot  %+v\nwant %+v", label, got, counts)
+	}
+	if difference := firstDifference(r.report(built.Report), want); difference != "" {
+		r.t.Errorf("%s in one step: %s", label, difference)
+	}
+	if now := len(r.files(in.Staging)); !built.IsInMemory || now != staged {
+		r.t.Errorf("%s in one step: %d files were staged, %d are now", label, staged, now)
+	}
 }
 
 // firstDifference shows the first row that differs, and what it was made of.

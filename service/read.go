@@ -74,10 +74,27 @@ func (s *Exhausts) withProgress(ctx context.Context, job exhaust.Job) (exhaust.J
 	case err == nil:
 		job.Progress = shown
 	case errors.Is(err, jobs.ErrNoJob):
-		// Its end has been recorded since the workflow was asked, which had published all its progress before that; or an
-		// operator has reset it, and it begins anew.
-		return s.Find(ctx, job.ID)
+		// Its end has been recorded since the workflow was asked; or an operator has reset it, and it begins anew.
+		return s.withRecordedProgress(ctx, job.ID)
 	} // else the database is away, which is no reason not to say what Temporal knows
+	return job, nil
+}
+
+// withRecordedProgress is an exhaust whose end is recorded. Where the workflow has not published that yet, it is as good as
+// over.
+func (s *Exhausts) withRecordedProgress(ctx context.Context, requestID string) (exhaust.Job, error) {
+	job, err := s.Find(ctx, requestID)
+	if err != nil || job.Status.HasEnded() {
+		return job, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, progressTimeout)
+	defer cancel()
+	if recorded, err := s.jobs.Job(ctx, requestID); err == nil && recorded.Attempts == job.Attempts {
+		made := recorded.Progress
+		made.Phase, made.Percent = exhaust.Signing, 0 // not before the workflow says so
+		job.Progress.Raise(made)
+		job.Progress.RaisePercent()
+	}
 	return job, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
@@ -77,6 +78,9 @@ func jobOf(d *workflowservice.DescribeWorkflowExecutionResponse) (job exhaust.Jo
 	}
 	job = exhaust.Job{Request: request, State: state}
 	if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		if job.Status == exhaust.Processing && isEnding(d) {
+			job.Progress.Raise(exhaust.Progress{Phase: exhaust.Signing}) // which a brief exhaust does not publish
+		}
 		addHeartbeats(&job.Progress, d)
 		job.Parked = job.Status == exhaust.Submitted && waitsForNight(info)
 		return job, true, nil
@@ -123,6 +127,13 @@ func addHeartbeats(p *exhaust.Progress, d *workflowservice.DescribeWorkflowExecu
 	}
 	p.RaisePercent()
 	p.Waiting = waitingFor(d.GetPendingActivities(), time.Now())
+}
+
+// isEnding tells whether the end of an exhaust is being recorded.
+func isEnding(d *workflowservice.DescribeWorkflowExecutionResponse) bool {
+	return slices.ContainsFunc(d.GetPendingActivities(), func(pending *workflowpb.PendingActivityInfo) bool {
+		return pending.GetActivityType().GetName() == "EndExhaust"
+	})
 }
 
 func readMemo(memo *commonpb.Memo, name string, value any) error {

@@ -60,15 +60,20 @@ func Exhaust(ctx workflow.Context, in Input) (Result, error) {
 		}
 		e.isNight = release.Night
 	}
-	if workflow.GetVersion(ctx, "steps", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+	version := workflow.GetVersion(ctx, "steps", workflow.DefaultVersion, oneStep)
+	if version == workflow.DefaultVersion {
 		earlier := earlierExhaust{exhaustRun: e}
 		return earlier.make(ctx)
 	}
+	e.mayMakeInOneStep = version >= oneStep
 	if err := e.run(ctx); err != nil {
 		return Result{}, e.fail(ctx, err)
 	}
 	return e.result(), nil
 }
+
+// oneStep is the version of the steps in which a small exhaust is made by MakeReport.
+const oneStep workflow.Version = 2
 
 // a names the activities; only the names are used here.
 var a *activities.Activities
@@ -86,6 +91,12 @@ type exhaustRun struct {
 	staging   string
 	// publicStatus is the one in the search attribute.
 	publicStatus exhaust.Status
+	// mayMakeInOneStep is set where MakeReport may be called.
+	mayMakeInOneStep bool
+	// isUnstaged is set once the exhaust has its report and has staged nothing.
+	isUnstaged bool
+	// isBrief is set once the exhaust is known to be over before anybody looks.
+	isBrief bool
 }
 
 func newExhaust(ctx workflow.Context, in Input) (*exhaustRun, error) {
@@ -146,11 +157,36 @@ func (e *exhaustRun) produce(ctx workflow.Context) (built activities.Built, err 
 	}
 	var staged stagedTelemetry
 	if e.job.UsesTelemetry() {
-		if staged, err = e.fetch(ctx, plan); err != nil {
+		if e.isInOneStep(plan.Parts) {
+			staged, err = e.leaveToMake(ctx, plan)
+		} else {
+			staged, err = e.fetch(ctx, plan)
+		}
+		if err != nil {
 			return built, err
 		}
 	}
 	return e.build(ctx, plan.Resolved, staged)
+}
+
+// oneStepBytes is how large telemetry is at the most that MakeReport reads: reading it once more, where an attempt is lost,
+// takes a second.
+const oneStepBytes = 32 << 20
+
+func (e *exhaustRun) isInOneStep(parts []activities.Part) bool {
+	return e.mayMakeInOneStep && len(parts) == 1 && len(parts[0].Inline) > 0 && len(parts[0].Listings) == 0 && parts[0].Bytes <= oneStepBytes
+}
+
+// leaveToMake has MakeReport read the only part.
+func (e *exhaustRun) leaveToMake(ctx workflow.Context, plan activities.Plan) (staged stagedTelemetry, err error) {
+	part := &plan.Parts[0]
+	staged.part, staged.listedAt = part, part.ListedAt
+	e.raiseFloor()
+	e.job.Progress = exhaust.Progress{Phase: exhaust.Fetching, BytesTotal: part.Bytes}
+	if e.isBrief = part.Bytes < shownBytes; e.isBrief {
+		return staged, nil
+	}
+	return staged, e.publishState(ctx, "reading telemetry: "+summarize(*part))
 }
 
 const (
@@ -171,6 +207,8 @@ type stagedTelemetry struct {
 	readInline     []receipt.Object
 	counts         activities.Counts
 	listedAt       time.Time
+	// part is the one that MakeReport reads; nil where telemetry is staged.
+	part *activities.Part
 }
 
 // fetch reads the telemetry, a part an activity.
@@ -319,15 +357,20 @@ const quickEvents = 100_000
 
 // build makes the report and its receipt.
 func (e *exhaustRun) build(ctx workflow.Context, resolved activities.Resolved, staged stagedTelemetry) (built activities.Built, err error) {
-	e.job.Progress.Phase = exhaust.Joining
-	if err := e.publishState(ctx, "looking up devices, writing the report"); err != nil {
-		return built, err
+	if staged.part == nil {
+		e.job.Progress.Phase = exhaust.Joining
+		if err := e.publishState(ctx, "looking up devices, writing the report"); err != nil {
+			return built, err
+		}
 	}
-	step := e.buildStep
+	step, does := e.buildStep, a.BuildReport
 	if e.job.UsesTelemetry() && staged.counts.EventsMatched < quickEvents {
 		step = e.scanStep
 	}
-	err = workflow.ExecuteActivity(step(ctx, "report"), a.BuildReport, activities.BuildInput{
+	if staged.part != nil {
+		does = a.MakeReport
+	}
+	err = workflow.ExecuteActivity(step(ctx, "report"), does, activities.BuildInput{
 		Request:      e.job.Request,
 		Conversation: resolved.Conversation,
 		StartDate:    resolved.StartDate,
@@ -336,6 +379,7 @@ func (e *exhaustRun) build(ctx workflow.Context, resolved activities.Resolved, s
 		Segments:     staged.segments,
 		Read:         staged.read,
 		ReadInline:   staged.readInline,
+		Part:         staged.part,
 		Counts:       staged.counts,
 		Attempts:     e.job.Attempts,
 		ListedAt:     staged.listedAt,
@@ -344,6 +388,9 @@ func (e *exhaustRun) build(ctx workflow.Context, resolved activities.Resolved, s
 	if err != nil {
 		e.countHeartbeat(err)
 		return built, err
+	}
+	if staged.part != nil {
+		e.count(activities.Fetched{BytesRead: built.Read.BytesRead, EventsMatched: built.Read.EventsMatched, LinesSkipped: built.Read.LinesSkipped})
 	}
 	progress := &e.job.Progress
 	progress.Phase = exhaust.Signing
@@ -362,9 +409,12 @@ func (e *exhaustRun) build(ctx workflow.Context, resolved activities.Resolved, s
 // late.
 func (e *exhaustRun) finish(ctx workflow.Context, built activities.Built) error {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	if err := e.publishState(ctx, "signing the URL"); err != nil {
-		return err
+	if !e.isBrief {
+		if err := e.publishState(ctx, "signing the URL"); err != nil {
+			return err
+		}
 	}
+	e.isUnstaged = built.IsInMemory
 	success := e.finalJob(ctx, exhaust.Success, "")
 	success.Progress.Phase = exhaust.Done
 	success.Progress.RaisePercent()
@@ -406,7 +456,7 @@ func (e *exhaustRun) logEnd(ctx workflow.Context) { activities.LogEnd(workflow.G
 // end records how the exhaust ended.
 func (e *exhaustRun) end(ctx workflow.Context, job exhaust.Job) (ended activities.Ended, err error) {
 	err = workflow.ExecuteActivity(e.shortStep(ctx, "record "+string(job.Status)), a.EndExhaust,
-		activities.EndInput{Job: job, Staging: e.staging}).Get(ctx, &ended)
+		activities.EndInput{Job: job, Staging: e.staging, IsUnstaged: e.isUnstaged}).Get(ctx, &ended)
 	return ended, err
 }
 

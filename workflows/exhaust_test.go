@@ -162,6 +162,63 @@ func TestAPrivateExhaustOfDaysReadsTelemetry(t *testing.T) {
 	}
 }
 
+func TestSmallTelemetryIsReadByTheStepThatWritesTheReport(t *testing.T) {
+	one := func(bytes int64, change func(*activities.Part)) []activities.Part {
+		part := activities.Part{
+			Inline: []activities.ListedObject{{Name: "2022-03-01-a.json"}}, ListedAt: submitted, FirstDay: "2022-03-01", LastDay: "2022-03-01", Objects: 1, Bytes: bytes,
+		}
+		if change != nil {
+			change(&part)
+		}
+		return []activities.Part{part}
+	}
+	small := []string{"PlanExhaust", "MakeReport", "EndExhaust SUCCESS"}
+	large := []string{"PlanExhaust", "FetchTelemetry", "BuildReport", "EndExhaust SUCCESS"}
+	for name, test := range map[string]struct {
+		parts   []activities.Part
+		inStore bool
+		want    []string
+	}{
+		"small":                  {one(100, nil), false, small},
+		"small, much of it kept": {one(100, nil), true, small},
+		"as large as may be":     {one(32<<20, nil), false, small},
+		"larger":                 {one(32<<20+1, nil), false, large},
+		"of many objects":        {one(100, func(p *activities.Part) { p.Inline, p.Listings = nil, []string{"l"} }), false, large},
+		"of several parts":       {partsOf(2), false, large},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &standIn{parts: test.parts, isInMemory: !test.inStore}
+			e := newTrial(s)
+			e.run(request(exhaust.ResponseExhaust, "2022-03-01", "2022-03-03"))
+			if err := e.GetWorkflowError(); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.names(); !slices.Equal(got, test.want) {
+				t.Errorf("the steps were %q, want %q", got, test.want)
+			}
+			var total int64
+			for _, part := range test.parts {
+				total += part.Bytes
+			}
+			parts := int64(len(test.parts))
+			p := s.last().Progress
+			if p.Phase != exhaust.Done || p.Percent != 100 || p.BytesTotal != total || p.BytesRead != total || p.EventsMatched != 2*parts || p.LinesSkipped != parts || p.RowsWritten != 5 {
+				t.Errorf("progress %+v", p)
+			}
+			isOneStep := len(test.want) == 3
+			if in := s.built[0]; (in.Part != nil) != isOneStep || in.ListedAt != submitted {
+				t.Errorf("built of %+v", in)
+			}
+			if in := s.ended[0]; in.IsUnstaged != (isOneStep && !test.inStore) || !strings.HasPrefix(in.Staging, "staging/") {
+				t.Errorf("ended with %+v", s.ended[0])
+			}
+			if queue := s.queues[test.want[len(test.want)-2]]; queue != "default-test-taskqueue-scan" {
+				t.Errorf("the report was written by %s", queue)
+			}
+		})
+	}
+}
+
 func TestFewPartsAreInTheQueueAtATimeAndFewerOfANight(t *testing.T) {
 	for name, test := range map[string]struct {
 		isNight bool

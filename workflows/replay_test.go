@@ -185,6 +185,8 @@ var recordings = []struct {
 	status exhaust.Status
 }{
 	{name: "response", dataset: exhaust.ResponseExhaust, start: "2022-03-01", end: "2022-03-02", status: exhaust.Success},
+	{name: "response-in-one-step", dataset: exhaust.ResponseExhaust, start: "2022-03-01", end: "2022-03-01", status: exhaust.Success},
+	{name: "corrupt-in-one-step", dataset: exhaust.ResponseExhaust, start: "2022-03-03", end: "2022-03-03", status: exhaust.Failed},
 	{name: "private-of-days", dataset: exhaust.PrivateExhaust, start: "2022-03-01", end: "2022-03-02", status: exhaust.Success},
 	{name: "private-registered", dataset: exhaust.PrivateExhaust, status: exhaust.Success},
 	{name: "no-data", dataset: exhaust.ResponseExhaust, start: "2022-03-04", end: "2022-03-05", status: exhaust.Failed},
@@ -341,7 +343,7 @@ func newRecorder(t *testing.T) *recorder {
 		t.Fatal(err)
 	}
 	r.settings = activities.Settings{Layout: layout, Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour, CSV: report.Options{Dialect: report.RFC4180}, Cipher: cipher,
-		ReceiptKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), Version: "v1.2.3"}
+		ReceiptKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), Version: "v1.2.3", InlineObjects: 64, DevicesInMemory: 1000}
 	telemetryDir := t.TempDir()
 	for name, text := range map[string]string{
 		"2022-03-01-0.json": fmt.Sprintf(`{"eid":"ASSESS","mid":"m1","@timestamp":"2022-03-01T10:00:00Z","context":{"channel":%q,"did":%q,`+

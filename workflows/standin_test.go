@@ -40,6 +40,8 @@ type standIn struct {
 	fetch                            func(ctx context.Context, in activities.FetchInput) (activities.Fetched, error)
 	// isLeft says that the end of the exhaust leaves files to remove.
 	isLeft bool
+	// isInMemory says that a report which is made in one step stages nothing.
+	isInMemory bool
 
 	mu       sync.Mutex
 	calls    []string
@@ -126,14 +128,27 @@ func fetched(in activities.FetchInput) activities.Fetched {
 }
 
 func (s *standIn) BuildReport(ctx context.Context, in activities.BuildInput) (activities.Built, error) {
+	return s.buildReport(ctx, "BuildReport", in)
+}
+
+func (s *standIn) MakeReport(ctx context.Context, in activities.BuildInput) (activities.Built, error) {
+	return s.buildReport(ctx, "MakeReport", in)
+}
+
+func (s *standIn) buildReport(ctx context.Context, step string, in activities.BuildInput) (activities.Built, error) {
 	s.mu.Lock()
 	s.built = append(s.built, in)
 	s.mu.Unlock()
 	name := in.Request.ReportName(in.Conversation.ID, exhaust.DayOf(in.Completed))
+	var read activities.Counts
+	if in.Part != nil {
+		read = activities.Counts{BytesRead: in.Part.Bytes, EventsMatched: 2, LinesSkipped: 1}
+	}
 	return activities.Built{
+		Read: read, IsInMemory: in.Part != nil && s.isInMemory,
 		Report: name, Receipt: exhaust.ReceiptName(name), Joined: activities.Joined{Attempt: "b", Known: 4, Unknown: 3, Repeats: 1},
 		RowsWritten: 5, RowsUnknownDevice: 1, Undecryptable: 2,
-	}, s.called(ctx, "BuildReport", s.build)
+	}, s.called(ctx, step, s.build)
 }
 
 func (s *standIn) EndExhaust(ctx context.Context, in activities.EndInput) (activities.Ended, error) {

@@ -49,9 +49,10 @@ var representatives = []combination{
 	{"FetchTelemetry", "after", cutOff, "SUCCESS", false, "folder"},
 	{"BuildReport", "looking", suspended, "CANCELLED", true, "azure"},
 	{"BuildReport", "confirmed", suspended, "CANCELLED", false, "azure"},
-	{"BuildReport", "confirmed", suspended, "CANCELLED", true, "folder"},
+	{"MakeReport", "confirmed", suspended, "CANCELLED", true, "folder"},
 	{"BuildReport", "half published", suspended, "CANCELLED", true, "azure"},
-	{"BuildReport", "published", cutOff, "CANCELLED", false, "azure"},
+	{"MakeReport", "published", cutOff, "CANCELLED", false, "azure"},
+	{"MakeReport", "before", killed, "FAILED", false, "folder"},
 	{"BuildReport", "after", killed, "FAILED", false, "azure"},
 	{"EndExhaust", "before", suspended, "CANCELLED", true, "azure"},
 	{"EndExhaust", "deleting", suspended, "FAILED", true, "azure"},
@@ -79,6 +80,7 @@ func combinations() (all []combination) {
 		{"PlanExhaust", "before,after", []string{"azure"}},
 		{"FetchTelemetry", "before,after", []string{"azure"}},
 		{"BuildReport", "before,looking,confirmed,half published,published,after", []string{"azure", "folder"}},
+		{"MakeReport", "before,looking,confirmed,half published,published,after", []string{"azure", "folder"}},
 		{"EndExhaust", "before,deleting,after", []string{"azure", "folder"}},
 		{"RemoveLeftovers", "before,deleting,after", []string{"azure"}},
 	} {
@@ -149,6 +151,11 @@ func (c combination) test(t *testing.T) {
 	}
 }
 
+// isStaged tells whether the exhaust is one of two parts, which are staged: MakeReport makes one of one.
+func (c combination) isStaged() bool {
+	return c.activity == "FetchTelemetry" || c.activity == "BuildReport"
+}
+
 // isOfEnd tells whether the activity is of an exhaust whose outcome is settled.
 func (c combination) isOfEnd() bool {
 	return c.activity == "EndExhaust" || c.activity == "RemoveLeftovers"
@@ -158,10 +165,14 @@ func (c combination) isOfEnd() bool {
 // what the activity cannot do possible.
 func (c combination) submit(t *testing.T, d deployment) (o e2etest.Order, id string, release func()) {
 	t.Helper()
-	if c.outcome == "FAILED" && c.activity != "BuildReport" {
+	if c.outcome == "FAILED" && c.activity != "BuildReport" && c.activity != "MakeReport" {
 		d.corrupt(t)
 	}
 	o = d.order()
+	if c.isStaged() {
+		d.Telemetry.Put(t, nextDay+"-0.jsonl", []byte(`{"eid":"START"}`+"\n"))
+		o.End = nextDay
+	}
 	if c.activity == "RecordJob" {
 		o.RunAt = "nightly"
 	}
@@ -191,6 +202,9 @@ func (c combination) disturb(t *testing.T, d deployment, old *oldWorker, o e2ete
 		// Somebody clears what was staged, so that the next attempt reads the telemetry again, which is corrupt by now.
 		d.clearStaging(t, id)
 		d.corrupt(t)
+	}
+	if c.outcome == "FAILED" && c.activity == "MakeReport" {
+		d.Telemetry.Remove(t, telemetry) // the next attempt finds it gone
 	}
 	if c.outcome == "CANCELLED" && isWaitedFor {
 		d.cancel(t, o, id)

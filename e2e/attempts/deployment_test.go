@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,7 @@ type deployment struct {
 
 const (
 	day         = "2022-05-01"
+	nextDay     = "2022-05-02"
 	telemetry   = day + "-0.jsonl"
 	corrupted   = day + "-1.json.gz"
 	description = "Disturbed"
@@ -62,11 +64,17 @@ func deployOn(t *testing.T, s *e2etest.Stack) deployment {
 	}
 	d.Registry.AddConversation(t, d.conversation, description, e2etest.Channel, "", "")
 	d.Registry.Exec(t, `INSERT INTO users (id, data) VALUES ($1, '{"device":{"consent":true}}')`, d.device)
+	d.putAnswer(t)
+	d.StartAPI(t)
+	return d
+}
+
+// putAnswer puts the answer of the device.
+func (d deployment) putAnswer(t *testing.T) {
+	t.Helper()
 	d.Telemetry.Put(t, telemetry, fmt.Appendf(nil, `{"eid":"ASSESS","mid":"m1","@timestamp":"2022-05-01T10:00:00.000Z",`+
 		`"context":{"channel":%q,"did":%q,"cdata":[{"type":"Conversation","id":%q}]},`+
 		`"edata":{"item":{"id":"q1"},"resvalues":[{"1":"yes"}]}}`+"\n", e2etest.Channel, d.device, d.conversation))
-	d.StartAPI(t)
-	return d
 }
 
 func (d deployment) order() e2etest.Order {
@@ -100,10 +108,12 @@ func (d deployment) corrupt(t *testing.T) {
 
 func (d deployment) heal(t *testing.T) {
 	t.Helper()
-	for _, name := range d.Telemetry.Names(t) {
-		if name == corrupted {
-			d.Telemetry.Remove(t, name)
-		}
+	names := d.Telemetry.Names(t)
+	if slices.Contains(names, corrupted) {
+		d.Telemetry.Remove(t, corrupted)
+	}
+	if !slices.Contains(names, telemetry) {
+		d.putAnswer(t)
 	}
 }
 

@@ -136,9 +136,10 @@ func TestANightUnderWayGoesOnOnTheCurrentVersion(t *testing.T) {
 	parked := d.begin(t, o)
 	night := d.beginNight(t)
 	d.awaitHeld(t, parked)
+	d.awaitShown(t, "one", "current", 1, 1, 1)
 	d.startVersion(t, "two")
 	d.starter(t, "set-current", "two")
-	d.awaitShown(t, "one", "draining", 1, 1, 1)
+	d.awaitShown(t, "one", "draining", 1, 1, anyNumber) // the night goes on by its next look
 	d.release(t)
 	d.wantNight(t, night, "one", "two")
 	wantSuccess(t, parked)

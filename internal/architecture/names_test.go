@@ -31,7 +31,7 @@ func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
 	}{
 		{"workflows", functionNames(workflows.Exhaust, workflows.Parked, workflows.Nightly, workflows.Recurring), []string{"Exhaust", "Parked", "Nightly", "Recurring"}},
 		{"activities of an exhaust", methodNames[*activities.Activities](), []string{
-			"BuildCSV", "BuildReport", "EndExhaust", "FetchTelemetry", "JoinDevices", "PlanExhaust", "PlanFetch", "RecordJob", "RemoveFiles",
+			"BuildCSV", "BuildReport", "EndExhaust", "FetchTelemetry", "JoinDevices", "MakeReport", "PlanExhaust", "PlanFetch", "RecordJob", "RemoveFiles",
 			"RemoveLeftovers", "ResolveConversation", "SignURLs",
 		}},
 		{"activities of the night", methodNames[*night.Activities](), []string{
@@ -129,7 +129,7 @@ var payloads = map[reflect.Type]string{
 	reflect.TypeFor[activities.Resolved]():     "conversation startDate endDate",
 	reflect.TypeFor[activities.PlanInput]():    "job staging",
 	reflect.TypeFor[activities.Plan]():         "conversation startDate endDate parts,omitempty",
-	reflect.TypeFor[activities.EndInput]():     "job staging",
+	reflect.TypeFor[activities.EndInput]():     "job staging unstaged,omitempty",
 	reflect.TypeFor[activities.Ended]():        "left,omitempty",
 	reflect.TypeFor[activities.Part]():         "number listings,omitempty inline,omitempty listedAt,omitzero firstDay,omitempty lastDay,omitempty objects bytes",
 	reflect.TypeFor[activities.FetchInput]():   "dataset channel conversationId staging part",
@@ -141,8 +141,8 @@ var payloads = map[reflect.Type]string{
 	reflect.TypeFor[activities.Heartbeat]():    "phase,omitempty bytesRead,omitempty eventsMatched,omitempty linesSkipped,omitempty repeats,omitempty consentUnreadable,omitempty rowsUnknownDevice,omitempty rowsWritten,omitempty fetch,omitempty joined,omitempty",
 	reflect.TypeFor[activities.JoinInput]():    "dataset conversationId staging runs,omitempty fromRegistry,omitempty",
 	reflect.TypeFor[activities.Joined]():       "attempt,omitempty known unknown devices,omitempty consentUnreadable,omitempty events,omitempty repeats,omitempty repeatRuns,omitempty listedAt,omitzero",
-	reflect.TypeFor[activities.BuildInput]():   "request conversation startDate,omitempty endDate,omitempty staging runs,omitempty read,omitempty readInline,omitempty counts joined,omitempty attempts,omitempty listedAt,omitzero completed",
-	reflect.TypeFor[activities.Built]():        "report receipt,omitempty joined,omitzero rowsWritten repeats,omitempty rowsUnknownDevice undecryptable",
+	reflect.TypeFor[activities.BuildInput]():   "request conversation startDate,omitempty endDate,omitempty staging runs,omitempty read,omitempty readInline,omitempty counts part,omitempty joined,omitempty attempts,omitempty listedAt,omitzero completed",
+	reflect.TypeFor[activities.Built]():        "report receipt,omitempty read,omitzero inMemory,omitempty joined,omitzero rowsWritten repeats,omitempty rowsUnknownDevice undecryptable",
 	reflect.TypeFor[workflows.NightInput]():    "concurrency watch timeout schedule,omitempty carried,omitempty",
 	reflect.TypeFor[workflows.Night]():         "began failed listed after,omitempty due,omitempty inFlight,omitempty busy,omitempty running,omitempty summary",
 	reflect.TypeFor[workflows.Asked]():         "since unknown,omitempty",

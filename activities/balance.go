@@ -28,6 +28,16 @@ type Counts struct {
 	LinesSkipped  int64 `json:"linesSkipped,omitempty"`
 }
 
+// Add adds what more was counted.
+func (c *Counts) Add(more Counts) {
+	c.ObjectsListed += more.ObjectsListed
+	c.ObjectsRead += more.ObjectsRead
+	c.BytesListed += more.BytesListed
+	c.BytesRead += more.BytesRead
+	c.EventsMatched += more.EventsMatched
+	c.LinesSkipped += more.LinesSkipped
+}
+
 func unbalanced(format string, args ...any) error {
 	return NonRetryable(Unbalanced, "counts do not balance: "+format, args...)
 }

@@ -104,10 +104,8 @@ func (a *Activities) readAndBuild(ctx context.Context, in BuildInput, h *heartbe
 		return Built{}, ClientMistake(NoData, NoDataMessage)
 	}
 	in.Segments, in.Read, in.ReadInline = fetched.Segments, fetched.Read, fetched.ReadInline
-	in.Counts = Counts{
-		ObjectsListed: in.Part.Objects, ObjectsRead: fetched.Objects, BytesListed: fetched.BytesListed, BytesRead: fetched.BytesRead,
-		EventsMatched: fetched.EventsMatched, LinesSkipped: fetched.LinesSkipped,
-	}
+	in.Counts = fetched.Counts()
+	in.Counts.ObjectsListed = in.Part.Objects
 	built, err := a.joinAndBuild(ctx, in, h)
 	built.Read, built.IsInMemory = in.Counts, memory.isInMemory()
 	return built, err

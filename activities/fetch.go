@@ -39,6 +39,13 @@ type Fetched struct {
 	BytesListed int64 `json:"bytesListed"`
 }
 
+// Counts are those of the part, but for the objects that were listed.
+func (f *Fetched) Counts() Counts {
+	return Counts{
+		ObjectsRead: f.Objects, BytesListed: f.BytesListed, BytesRead: f.BytesRead, EventsMatched: f.EventsMatched, LinesSkipped: f.LinesSkipped,
+	}
+}
+
 // clone shares nothing with f, whose lists go on growing.
 func (f Fetched) clone() Fetched {
 	f.Segments, f.Read, f.ReadInline = slices.Clone(f.Segments), slices.Clone(f.Read), slices.Clone(f.ReadInline)

@@ -226,14 +226,7 @@ func (g *generator) compareOne(r *rig, dataset exhaust.Dataset, days []exhaust.D
 		joined = r.joinRegistered(&in)
 		built = must[activities.Built](r, r.BuildCSV, in)
 	}
-	got := outcomeCounts{
-		eventsMatched: in.Counts.EventsMatched, repeats: joined.Repeats, rowsWritten: built.RowsWritten,
-		rowsUnknownDevice: built.RowsUnknownDevice, linesSkipped: in.Counts.LinesSkipped,
-		consentUnreadable: joined.ConsentUnreadable, undecryptable: built.Undecryptable,
-	}
-	if dataset == exhaust.PrivateExhaust {
-		got.rowsUnknownDevice = joined.Unknown // its rows are devices, those unknown are left out when they are looked up
-	}
+	got := countsOf(dataset, in.Counts, joined, built)
 	if got != want.counts {
 		r.t.Errorf("%s: counts\ngot  %+v\nwant %+v", label, got, want.counts)
 	}
@@ -245,17 +238,24 @@ func (g *generator) compareOne(r *rig, dataset exhaust.Dataset, days []exhaust.D
 	}
 }
 
+func countsOf(dataset exhaust.Dataset, read activities.Counts, joined activities.Joined, built activities.Built) outcomeCounts {
+	counts := outcomeCounts{
+		eventsMatched: read.EventsMatched, repeats: joined.Repeats, rowsWritten: built.RowsWritten,
+		rowsUnknownDevice: built.RowsUnknownDevice, linesSkipped: read.LinesSkipped,
+		consentUnreadable: joined.ConsentUnreadable, undecryptable: built.Undecryptable,
+	}
+	if dataset == exhaust.PrivateExhaust {
+		counts.rowsUnknownDevice = joined.Unknown // its rows are devices, those unknown are left out when they are looked up
+	}
+	return counts
+}
+
 // compareOneStep makes the exhaust once more, of telemetry that is not staged.
 func (g *generator) compareOneStep(r *rig, label string, days []exhaust.Day, in activities.BuildInput, counts outcomeCounts, want outcome) {
 	r.t.Helper()
-	parts := must[[]activities.Part](r, r.PlanFetch, days[0], days[len(days)-1], in.Staging)
-	if len(parts) == 0 {
+	part := r.partIn(in.Staging, days[0], days[len(days)-1])
+	if part.Objects == 0 {
 		return
-	}
-	part := parts[0]
-	for _, more := range parts[1:] {
-		part.Listings = append(part.Listings, more.Listings...)
-		part.Objects += more.Objects
 	}
 	staged := len(r.files(in.Staging))
 	in.Segments, in.Read, in.ReadInline, in.Counts, in.Joined, in.Part = nil, nil, nil, activities.Counts{}, nil, &part
@@ -263,14 +263,7 @@ func (g *generator) compareOneStep(r *rig, label string, days []exhaust.Day, in 
 	in.Request.AllowEmpty = true
 	in.Request.StartDate, in.Request.EndDate = days[0], days[len(days)-1]
 	built := must[activities.Built](r, r.MakeReport, in)
-	got := outcomeCounts{
-		eventsMatched: built.Read.EventsMatched, repeats: built.Joined.Repeats, rowsWritten: built.RowsWritten,
-		rowsUnknownDevice: built.RowsUnknownDevice, linesSkipped: built.Read.LinesSkipped,
-		consentUnreadable: built.Joined.ConsentUnreadable, undecryptable: built.Undecryptable,
-	}
-	if in.Request.Dataset == exhaust.PrivateExhaust {
-		got.rowsUnknownDevice = built.Joined.Unknown
-	}
+	got := countsOf(in.Request.Dataset, built.Read, built.Joined, built)
 	if got != counts {
 		r.t.Errorf("%s in one step: counts\ngot  %+v\nwant %+v", label, got, counts)
 	}

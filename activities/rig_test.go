@@ -259,7 +259,12 @@ func (r *rig) fetchInput(part activities.Part) activities.FetchInput {
 }
 
 // part is one part of whole days: those that PlanFetch makes, put together.
-func (r *rig) part(first, last exhaust.Day) (all activities.Part) {
+func (r *rig) part(first, last exhaust.Day) activities.Part {
+	r.t.Helper()
+	return r.partIn(staging, first, last)
+}
+
+func (r *rig) partIn(staging string, first, last exhaust.Day) (all activities.Part) {
 	r.t.Helper()
 	for i, part := range must[[]activities.Part](r, r.PlanFetch, first, last, staging) {
 		if i == 0 {
@@ -295,11 +300,7 @@ func buildInput(dataset exhaust.Dataset, fetched ...activities.Fetched) activiti
 		in.Read = append(in.Read, part.Read...)
 		in.ReadInline = append(in.ReadInline, part.ReadInline...)
 		in.Counts.ObjectsListed += part.Objects
-		in.Counts.ObjectsRead += part.Objects
-		in.Counts.BytesListed += part.BytesListed
-		in.Counts.BytesRead += part.BytesRead
-		in.Counts.EventsMatched += part.EventsMatched
-		in.Counts.LinesSkipped += part.LinesSkipped
+		in.Counts.Add(part.Counts())
 	}
 	return in
 }

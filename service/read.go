@@ -56,12 +56,18 @@ func (s *Exhausts) Read(ctx context.Context, tag, channel, requestID string) (ex
 // withLastProgress is a job that came to nothing with its progress as far as it was ever shown: that of a step which was
 // waiting when the exhaust ended is in no workflow.
 func (s *Exhausts) withLastProgress(ctx context.Context, job exhaust.Job) exhaust.Job {
-	ctx, cancel := context.WithTimeout(ctx, progressTimeout)
-	defer cancel()
-	if recorded, err := s.jobs.Job(ctx, job.ID); err == nil && recorded.Attempts == job.Attempts {
-		job.Progress.Raise(recorded.Progress)
+	if recorded, ok := s.recordedProgress(ctx, job); ok {
+		job.Progress.Raise(recorded)
 	} // else what the workflow says
 	return job
+}
+
+// recordedProgress is what job_request knows of the progress of a job's attempt.
+func (s *Exhausts) recordedProgress(ctx context.Context, job exhaust.Job) (p exhaust.Progress, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, progressTimeout)
+	defer cancel()
+	recorded, err := s.jobs.Job(ctx, job.ID)
+	return recorded.Progress, err == nil && recorded.Attempts == job.Attempts
 }
 
 // withProgress is a job that has not ended with its progress as far as it was ever shown: for a moment after a step has
@@ -87,12 +93,9 @@ func (s *Exhausts) withRecordedProgress(ctx context.Context, requestID string) (
 	if err != nil || job.Status.HasEnded() {
 		return job, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, progressTimeout)
-	defer cancel()
-	if recorded, err := s.jobs.Job(ctx, requestID); err == nil && recorded.Attempts == job.Attempts {
-		made := recorded.Progress
-		made.Phase, made.Percent = exhaust.Signing, 0 // not before the workflow says so
-		job.Progress.Raise(made)
+	if recorded, ok := s.recordedProgress(ctx, job); ok {
+		recorded.Phase, recorded.Percent = exhaust.Signing, 0 // it is DONE when the workflow says so
+		job.Progress.Raise(recorded)
 		job.Progress.RaisePercent()
 	}
 	return job, nil

@@ -9,6 +9,7 @@ import (
 	schedulepb "go.temporal.io/api/schedule/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"data-exhaust/exhaust"
@@ -18,8 +19,7 @@ import (
 // Change changes a schedule. Where it changes when the schedule fires, the windows go on where the
 // firings so far have come to: no day is covered twice, and none is left out.
 func (s *Schedules) Change(ctx context.Context, channel, id string, patch SchedulePatch) (Schedule, error) {
-	const tries = 5
-	for range tries {
+	for range updateTries {
 		description, old, err := s.describe(ctx, channel, id)
 		if err != nil {
 			return Schedule{}, err
@@ -57,19 +57,29 @@ func (s *Schedules) update(ctx context.Context, description *workflowservice.Des
 		return err
 	}
 	description.Schedule.State.Paused, description.Schedule.State.Notes = changed.Paused, changed.Note
-	_, err := s.temporal.WorkflowService().UpdateSchedule(ctx, &workflowservice.UpdateScheduleRequest{
-		Namespace:     s.namespace,
-		ScheduleId:    workflows.RecurringScheduleID(changed.ID),
-		Schedule:      description.Schedule,
-		ConflictToken: description.ConflictToken,
-		RequestId:     changed.Revision,
+	err := updateSchedule(ctx, s.temporal, s.namespace, workflows.RecurringScheduleID(changed.ID), changed.Revision, description)
+	return temporalError(err)
+}
+
+// updateSchedule changes a schedule to what a description of it was changed to. Where somebody else has changed it since,
+// nothing happens, and there is no error: the caller describes it once more and sees.
+func updateSchedule(ctx context.Context, c client.Client, namespace, id, requestID string, description *workflowservice.DescribeScheduleResponse) error {
+	_, err := c.WorkflowService().UpdateSchedule(ctx, &workflowservice.UpdateScheduleRequest{
+		Namespace:     namespace,
+		ScheduleId:    id,
+		Schedule:      description.GetSchedule(),
+		ConflictToken: description.GetConflictToken(),
+		RequestId:     requestID,
 	})
 	var conflict *serviceerror.FailedPrecondition
 	if errors.As(err, &conflict) {
-		return nil // the caller sees it by the revision
+		return nil
 	}
-	return temporalError(err)
+	return err
 }
+
+// updateTries is how often a schedule is changed that others change at the same time.
+const updateTries = 5
 
 // findChange finds out how far the firings have come now that a schedule is about to fire at other times; it
 // is nil where there was none.

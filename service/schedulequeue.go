@@ -4,40 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
-
-	"data-exhaust/workflows"
 )
 
 // MoveSchedules has the schedules of recurring exhausts start their workflows on a task queue, where they did so on another,
 // and tells of how many that is new. What has begun stays on its queue.
 func MoveSchedules(ctx context.Context, c client.Client, namespace, taskQueue string) (moved int, err error) {
-	entries, err := c.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: 1000})
+	entries, err := listRecurring(ctx, c, "")
 	if err != nil {
 		return 0, fmt.Errorf("listing the schedules: %w", err)
 	}
-	var ids []string
-	for entries.HasNext() {
-		entry, err := entries.Next()
-		if err != nil {
-			return 0, fmt.Errorf("listing the schedules: %w", err)
-		}
-		if strings.HasPrefix(entry.ID, workflows.RecurringScheduleID("")) {
-			ids = append(ids, entry.ID)
-		}
-	}
-	isMoved := make([]bool, len(ids))
+	isMoved := make([]bool, len(entries))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxConcurrency)
-	for i, id := range ids {
+	for i, entry := range entries {
 		group.Go(func() (err error) {
-			if isMoved[i], err = moveSchedule(ctx, c, namespace, id, taskQueue); err != nil {
-				return fmt.Errorf("bringing schedule %s to task queue %s: %w", id, taskQueue, err)
+			if isMoved[i], err = moveSchedule(ctx, c, namespace, entry.ID, taskQueue); err != nil {
+				return fmt.Errorf("bringing schedule %s to task queue %s: %w", entry.ID, taskQueue, err)
 			}
 			return nil
 		})
@@ -54,8 +40,7 @@ func MoveSchedules(ctx context.Context, c client.Client, namespace, taskQueue st
 // moveSchedule looks again after it has changed a schedule: Temporal drops, without a word, a change of what somebody else has
 // changed meanwhile.
 func moveSchedule(ctx context.Context, c client.Client, namespace, id, taskQueue string) (isMoved bool, err error) {
-	const tries = 5
-	for range tries {
+	for range updateTries {
 		description, err := c.WorkflowService().DescribeSchedule(ctx, &workflowservice.DescribeScheduleRequest{Namespace: namespace, ScheduleId: id})
 		if isNotFound(err) {
 			return false, nil // deleted since it was listed
@@ -68,11 +53,7 @@ func moveSchedule(ctx context.Context, c client.Client, namespace, id, taskQueue
 			return isMoved, nil
 		}
 		queue.Name = taskQueue
-		_, err = c.WorkflowService().UpdateSchedule(ctx, &workflowservice.UpdateScheduleRequest{
-			Namespace: namespace, ScheduleId: id, Schedule: description.GetSchedule(), ConflictToken: description.GetConflictToken(), RequestId: newID(),
-		})
-		var conflict *serviceerror.FailedPrecondition
-		if err != nil && !errors.As(err, &conflict) {
+		if err := updateSchedule(ctx, c, namespace, id, newID(), description); err != nil {
 			return false, err
 		}
 		isMoved = true

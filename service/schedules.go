@@ -101,6 +101,24 @@ func (s *Schedules) Create(ctx context.Context, draft ScheduleDraft) (Schedule, 
 // catchUp is how long after its time a firing is still made when Temporal was down.
 const catchUp = 365 * 24 * time.Hour
 
+// listRecurring lists the schedules of recurring exhausts that a query matches, "" for all.
+func listRecurring(ctx context.Context, c client.Client, query string) (found []*client.ScheduleListEntry, err error) {
+	entries, err := c.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: 1000, Query: query})
+	if err != nil {
+		return nil, err
+	}
+	for entries.HasNext() {
+		entry, err := entries.Next()
+		if err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(entry.ID, workflows.RecurringScheduleID("")) {
+			found = append(found, entry)
+		}
+	}
+	return found, nil
+}
+
 // List is the schedules of a channel by id, at most limit of them. Temporal lists a new one a moment
 // after it was made.
 func (s *Schedules) List(ctx context.Context, channel string, limit int) ([]Schedule, error) {
@@ -108,19 +126,14 @@ func (s *Schedules) List(ctx context.Context, channel string, limit int) ([]Sche
 	if strings.ContainsAny(channel, `"\`) {
 		query = "" // Temporal on PostgreSQL or SQLite finds no value with one of these
 	}
-	entries, err := s.temporal.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: 1000, Query: query})
+	entries, err := listRecurring(ctx, s.temporal, query)
 	if err != nil {
 		return nil, temporalError(err)
 	}
 	var ids []string
-	for entries.HasNext() {
-		entry, err := entries.Next()
-		if err != nil {
-			return nil, temporalError(err)
-		}
-		id, ok := strings.CutPrefix(entry.ID, workflows.RecurringScheduleID(""))
-		if ok && channelOf(entry) == channel {
-			ids = append(ids, id)
+	for _, entry := range entries {
+		if channelOf(entry) == channel {
+			ids = append(ids, strings.TrimPrefix(entry.ID, workflows.RecurringScheduleID("")))
 		}
 	}
 	slices.Sort(ids)

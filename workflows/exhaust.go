@@ -275,7 +275,7 @@ func (e *exhaustRun) fetchParts(ctx workflow.Context, conversation exhaust.Conve
 				Part:           part,
 			}).Get(ctx, fetched)
 			if err == nil {
-				e.count(*fetched)
+				e.count(fetched.Counts())
 				// What the last part held is published with the next step.
 				if ended++; ended < len(parts) {
 					err = e.publishState(ctx, "")
@@ -304,15 +304,11 @@ func (s *stagedTelemetry) add(part activities.Fetched) {
 	s.segments = append(s.segments, part.Segments...)
 	s.read = append(s.read, part.Read...)
 	s.readInline = append(s.readInline, part.ReadInline...)
-	s.counts.ObjectsRead += part.Objects
-	s.counts.BytesListed += part.BytesListed
-	s.counts.BytesRead += part.BytesRead
-	s.counts.EventsMatched += part.EventsMatched
-	s.counts.LinesSkipped += part.LinesSkipped
+	s.counts.Add(part.Counts())
 }
 
 // count adds what a part held to the progress.
-func (e *exhaustRun) count(part activities.Fetched) {
+func (e *exhaustRun) count(part activities.Counts) {
 	progress := &e.job.Progress
 	progress.BytesRead += part.BytesRead
 	progress.EventsMatched += part.EventsMatched
@@ -390,7 +386,7 @@ func (e *exhaustRun) build(ctx workflow.Context, resolved activities.Resolved, s
 		return built, err
 	}
 	if staged.part != nil {
-		e.count(activities.Fetched{BytesRead: built.Read.BytesRead, EventsMatched: built.Read.EventsMatched, LinesSkipped: built.Read.LinesSkipped})
+		e.count(built.Read)
 	}
 	progress := &e.job.Progress
 	progress.Phase = exhaust.Signing

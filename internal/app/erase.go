@@ -108,11 +108,12 @@ func (e *eraser) remove(ctx context.Context, prefix string, isWanted func(name s
 			continue
 		}
 		if err := e.reports.Delete(ctx, object.Name); err != nil {
+			err = fmt.Errorf("removing %s: %w", object.Name, err)
 			if ctx.Err() != nil {
-				return fmt.Errorf("removing %s: %w", object.Name, err)
+				return err
 			}
 			if e.kept[object.Name] = true; len(e.errs) < maxNamedFailures {
-				e.errs = append(e.errs, fmt.Errorf("removing %s: %w", object.Name, err))
+				e.errs = append(e.errs, err)
 			}
 			continue
 		}

@@ -32,7 +32,8 @@ WORKDIR /data
 USER 65532:65532
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# For the API, which is what the image runs by itself. The worker's is `starter health --worker`.
+# For the API, which is what the image runs by itself, and whether it lives: some engines restart what is unhealthy, and no
+# restart heals a database that is away. The worker's is `starter health --worker`.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["starter", "health"]
+    CMD ["starter", "health", "--alive"]
 CMD ["api"]

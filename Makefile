@@ -28,7 +28,7 @@ dev: ## Run Temporal, the worker and the API until Ctrl-C (STACK=production for 
 concurrent := activities|api|blob|internal|service|telemetry|workflows
 
 test: ## Run every test on real servers, those of concurrent code with the race detector
-	$(tool) temporal temporal-server temporal-sql-tool azurite-blob > /dev/null
+	$(tool) temporal temporal-server temporal-sql-tool azurite-blob pgbouncer > /dev/null
 	packages=$$(go list ./...); \
 	go test -race -p 2 -timeout 20m $$(grep -E '^data-exhaust/($(concurrent))(/|$$)' <<< "$$packages"); \
 	go test -p 2 -timeout 20m $$(grep -vE '^data-exhaust/($(concurrent))(/|$$)' <<< "$$packages")

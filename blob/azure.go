@@ -3,7 +3,7 @@ package blob
 import (
 	"cmp"
 	"context"
-	"encoding/xml"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"iter"
@@ -22,7 +22,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 )
 
@@ -38,6 +37,7 @@ type Azure struct {
 	container *container.Client
 	where     string // the container's URL without any credentials
 	prefix    string // "" or ending in "/"
+	version   string // of the service, in each request and signed URL
 	sign      azureSigner
 	limits    limits
 }
@@ -54,6 +54,9 @@ type AzureOptions struct {
 
 	Container string
 	Prefix    string // of all names, without the "/" that follows it; "" for the whole container
+
+	// APIVersion is the service version of all requests and signed URLs, as yyyy-MM-dd; "" is NewestAPIVersion.
+	APIVersion string
 
 	credential azcore.TokenCredential // instead of the default chain
 	transport  *http.Client           // instead of newTransport's
@@ -78,10 +81,15 @@ func NewAzure(opts AzureOptions) (*Azure, error) {
 	if err := CheckPrefix(opts.Prefix); err != nil {
 		return nil, fmt.Errorf("prefix of the names in container %s: %w", opts.Container, err)
 	}
+	opts.APIVersion = cmp.Or(opts.APIVersion, NewestAPIVersion)
+	if err := CheckAPIVersion(opts.APIVersion); err != nil {
+		return nil, fmt.Errorf("service version %q: %w", opts.APIVersion, err)
+	}
 	azure, err := newAzureClient(opts)
 	if err != nil {
 		return nil, fmt.Errorf("Azure container %s: %w", opts.Container, err)
 	}
+	azure.version = opts.APIVersion
 	if azure.prefix = strings.Trim(opts.Prefix, "/"); azure.prefix != "" {
 		azure.prefix += "/"
 	}
@@ -91,7 +99,10 @@ func NewAzure(opts AzureOptions) (*Azure, error) {
 }
 
 func newAzureClient(opts AzureOptions) (*Azure, error) {
-	options := azcore.ClientOptions{Transport: cmp.Or(opts.transport, newTransport()), Retry: retries}
+	options := azcore.ClientOptions{
+		Transport: cmp.Or(opts.transport, newTransport()), Retry: retries,
+		PerCallPolicies: []policy.Policy{versionPolicy(opts.APIVersion)},
+	}
 	switch {
 	case opts.ConnectionString != "":
 		return fromConnectionString(opts, options)
@@ -130,15 +141,11 @@ func fromConnectionString(opts AzureOptions, options azcore.ClientOptions) (*Azu
 	if account == "" || key == "" {
 		return &Azure{container: client, sign: refuseToSign}, nil
 	}
-	credential, err := container.NewSharedKeyCredential(account, key)
+	decoded, err := base64.StdEncoding.DecodeString(key)
 	if err != nil {
-		return nil, fmt.Errorf("the connection string is not valid: %w", redact(err))
+		return nil, fmt.Errorf("the connection string is not valid: AccountKey is no base64: %w", err)
 	}
-	// It signs without asking Azure.
-	sign := func(_ context.Context, values sas.BlobSignatureValues) (sas.QueryParameters, error) {
-		return values.SignWithSharedKey(credential)
-	}
-	return &Azure{container: client, sign: sign}, nil
+	return &Azure{container: client, sign: signByKey(account, decoded)}, nil
 }
 
 func fromAccount(opts AzureOptions, options azcore.ClientOptions) (*Azure, error) {
@@ -160,15 +167,16 @@ func fromAccount(opts AzureOptions, options azcore.ClientOptions) (*Azure, error
 	if err != nil {
 		return nil, redact(err)
 	}
-	return &Azure{container: client, sign: (&delegation{account: account}).sign}, nil
+	return &Azure{container: client, sign: (&delegation{client: account, account: accountOf(endpoint)}).sign}, nil
 }
 
 // List asks for one page of 5,000 objects after the other. Of an account with a hierarchical namespace it takes all pages
-// (about 250 bytes an object) before the first object is yielded: such an account lists a folder before its siblings,
-// "a/b" before "a-b", which is not the order of names.
+// (about 250 bytes an object) before it yields what comes behind the first folder: such an account lists a folder before its
+// siblings, "a/b" before "a-b", which is not the order of names.
 func (a *Azure) List(ctx context.Context, prefix, after string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		var hierarchy []Object
+		isHierarchy := false
 		pager := a.pager(a.prefix+prefix, a.limits.page)
 		for pager.More() {
 			page, err := pager.NextPage(ctx)
@@ -177,11 +185,12 @@ func (a *Azure) List(ctx context.Context, prefix, after string) iter.Seq2[Object
 				return
 			}
 			for _, item := range valueOf(page.Segment).BlobItems {
+				isHierarchy = isHierarchy || isOfHierarchy(item)
 				object, ok := a.object(item)
 				if !ok || object.Name <= after {
 					continue
 				}
-				if item.Properties.ResourceType != nil { // only accounts with a hierarchical namespace have it
+				if isHierarchy {
 					hierarchy = append(hierarchy, object)
 				} else if !yield(object, nil) {
 					return
@@ -204,6 +213,22 @@ func (a *Azure) pager(prefix string, size int32) *runtime.Pager[container.ListBl
 	})
 }
 
+// isOfHierarchy tells whether a listed blob may be of an account with a hierarchical namespace, whose names are in order up
+// to the first folder. Only such an account tells the type of a resource, and that not in older service versions; but folders
+// are listed before their content and marked in all of them.
+func isOfHierarchy(item *container.BlobItem) bool {
+	return item.Properties != nil && item.Properties.ResourceType != nil || hasFolderMark(item.Metadata)
+}
+
+func hasFolderMark(metadata map[string]*string) bool {
+	for name, value := range metadata {
+		if strings.EqualFold(name, "hdi_isfolder") && valueOf(value) == "true" {
+			return true
+		}
+	}
+	return false
+}
+
 // object leaves out folders: those of a hierarchical namespace, and the empty blobs by which tools pretend some.
 func (a *Azure) object(item *container.BlobItem) (Object, bool) {
 	if item.Name == nil || item.Properties == nil {
@@ -215,10 +240,8 @@ func (a *Azure) object(item *container.BlobItem) (Object, bool) {
 		ETag:     bareETag(item.Properties.ETag),
 		Modified: valueOf(item.Properties.LastModified).UTC(),
 	}
-	isFolder := valueOf(item.Properties.ResourceType) == "directory" || object.Size == 0 && strings.HasSuffix("/"+object.Name, "/")
-	for name, value := range item.Metadata {
-		isFolder = isFolder || strings.EqualFold(name, "hdi_isfolder") && valueOf(value) == "true"
-	}
+	isFolder := valueOf(item.Properties.ResourceType) == "directory" || hasFolderMark(item.Metadata) ||
+		object.Size == 0 && strings.HasSuffix("/"+object.Name, "/")
 	return object, !isFolder
 }
 
@@ -394,38 +417,8 @@ func permanentReason(response *azcore.ResponseError) string {
 		return "it is in the archive tier: rehydrate it first"
 	case bloberror.BlobUsesCustomerSpecifiedEncryption:
 		return "it is encrypted with a customer-provided key, which this service does not have"
-	case bloberror.InvalidHeaderValue:
-		if version := unknownVersion(response); version != "" {
-			return "the storage account does not know the service version " + version + " that was sent in " + versionHeader
-		}
 	}
-	return ""
-}
-
-const versionHeader = "x-ms-version"
-
-// unknownVersion is the service version that was sent where the answer refuses that, else "". Azure names the header in
-// the answer; Azurite names only the version, in its message.
-func unknownVersion(response *azcore.ResponseError) string {
-	if response.RawResponse == nil || response.RawResponse.Request == nil {
-		return ""
-	}
-	version := ""
-	for name, values := range response.RawResponse.Request.Header { // the SDK spells it in lower case
-		if strings.EqualFold(name, versionHeader) && len(values) == 1 {
-			version = values[0]
-		}
-	}
-	body, err := runtime.Payload(response.RawResponse)
-	if err != nil || version == "" {
-		return ""
-	}
-	var refusal struct{ Message, HeaderName string }
-	_ = xml.Unmarshal(body, &refusal) // what is no XML names no header
-	if strings.EqualFold(refusal.HeaderName, versionHeader) || strings.Contains(refusal.Message, "API version "+version) {
-		return version
-	}
-	return ""
+	return versionReason(response)
 }
 
 var signature = regexp.MustCompile(`(?i)\b(sig|signature|accountkey)=[^&;\s"']*`)

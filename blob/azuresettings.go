@@ -1,10 +1,13 @@
 package blob
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 )
 
 var containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
@@ -48,6 +51,17 @@ func parseAccount(account string) (endpoint string, err error) {
 		return "", errors.New("it must be the account's name, 3 to 24 characters a-z and 0-9, or its https:// endpoint")
 	}
 	return account, nil
+}
+
+// accountOf is the name of the account at an endpoint: the first label of its host, or the path where the host is an
+// address, as an emulator's.
+func accountOf(endpoint string) string {
+	parts, err := sas.ParseURL(endpoint)
+	if err != nil {
+		return ""
+	}
+	label, _, _ := strings.Cut(parts.Host, ".")
+	return cmp.Or(parts.IPEndpointStyleInfo.AccountName, label)
 }
 
 // CheckConnectionString tells what is wrong with a connection string for production, and never shows it: it names the

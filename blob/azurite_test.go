@@ -96,20 +96,8 @@ func startAzuriteOAuth(t testing.TB) *emulator {
 	}
 	defer os.RemoveAll(dir)
 	roots := writeCertificate(t, dir)
-	e := startAzurite(t, "--oauth", "basic", "--cert", filepath.Join(dir, "cert.pem"), "--key", filepath.Join(dir, "key.pem"), "--skipApiVersionCheck")
+	e := startAzurite(t, "--oauth", "basic", "--cert", filepath.Join(dir, "cert.pem"), "--key", filepath.Join(dir, "key.pem"))
 	e.roots = roots
-	return e
-}
-
-// azuriteOfOlderVersions refuses the service versions that it does not know, as a storage account does. It ends with the test.
-func azuriteOfOlderVersions(t testing.TB) *emulator {
-	t.Helper()
-	e := startAzurite(t)
-	t.Cleanup(func() {
-		if err := e.stop(); err != nil {
-			t.Error(err)
-		}
-	})
 	return e
 }
 
@@ -169,7 +157,9 @@ func (e *emulator) newContainer(t testing.TB) string {
 	t.Helper()
 	name := "test-" + strings.ToLower(rand.Text())
 	client, err := container.NewClientFromConnectionString(e.connection(e.host), name, &container.ClientOptions{
-		ClientOptions: azcore.ClientOptions{Transport: e.client()},
+		ClientOptions: azcore.ClientOptions{
+			Transport: e.client(), PerCallPolicies: []policy.Policy{versionPolicy(devstack.AzuriteAPIVersion)},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -239,21 +229,33 @@ func writeCertificate(t testing.TB, dir string) *x509.CertPool {
 // azureByKey is a store in a new container, signed in with the account key.
 func azureByKey(t testing.TB, limits limits) *Azure {
 	t.Helper()
+	return limited(openAzure(t, byKey(t, "")), limits)
+}
+
+// byKey are the options of azureByKey, in a service version; "" is the newest that Azurite knows.
+func byKey(t testing.TB, apiVersion string) AzureOptions {
+	t.Helper()
 	e := azurite(t)
-	return limited(openAzure(t, AzureOptions{
-		ConnectionString: e.connection(e.host), Container: e.newContainer(t), Prefix: "some/prefix",
-	}), limits)
+	return AzureOptions{
+		ConnectionString: e.connection(e.host), Container: e.newContainer(t), Prefix: "some/prefix", APIVersion: apiVersion,
+	}
 }
 
 // azureByIdentity is a store in a new container, signed in with a token.
 func azureByIdentity(t testing.TB, limits limits) *Azure {
 	t.Helper()
+	return limited(openAzure(t, byIdentity(t, "")), limits)
+}
+
+// byIdentity are the options of azureByIdentity, in a service version; "" is the newest that Azurite knows.
+func byIdentity(t testing.TB, apiVersion string) AzureOptions {
+	t.Helper()
 	e := azuriteOAuth(t)
 	_, port, _ := net.SplitHostPort(e.host)
-	return limited(openAzure(t, AzureOptions{
-		Account: fmt.Sprintf("https://devstoreaccount1.blob.localhost:%s", port), Container: e.newContainer(t),
+	return AzureOptions{
+		Account: fmt.Sprintf("https://devstoreaccount1.blob.localhost:%s", port), Container: e.newContainer(t), APIVersion: apiVersion,
 		credential: tokenSource{}, transport: e.client(),
-	}), limits)
+	}
 }
 
 // limited gives a store these limits, where they are not zero.
@@ -264,8 +266,10 @@ func limited(azure *Azure, limits limits) *Azure {
 	return azure
 }
 
+// openAzure opens a store, in the newest service version that Azurite knows where the options name none.
 func openAzure(t testing.TB, opts AzureOptions) *Azure {
 	t.Helper()
+	opts.APIVersion = cmp.Or(opts.APIVersion, devstack.AzuriteAPIVersion)
 	azure, err := NewAzure(opts)
 	if err != nil {
 		t.Fatal(err)

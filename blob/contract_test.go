@@ -32,8 +32,8 @@ func TestEveryStoreKeepsTheContract(t *testing.T) {
 		"Azure with an account key": func(t *testing.T) (Store, *http.Client) {
 			return azureByKey(t, small), http.DefaultClient
 		},
-		"Azure with an identity": func(t *testing.T) (Store, *http.Client) {
-			return azureByIdentity(t, small), azuriteOAuth(t).client()
+		"Azure with an identity, in the oldest service version": func(t *testing.T) (Store, *http.Client) {
+			return limited(openAzure(t, byIdentity(t, OldestAPIVersion)), small), azuriteOAuth(t).client()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,7 @@ type Env struct {
 	// default credential chain signs in.
 	AzureConnectionString string
 	AzureAccount          string
+	AzureAPIVersion       string // see AzureOptions
 
 	// For file stores, see LocalOptions.
 	BaseURL string
@@ -37,6 +38,7 @@ func OpenURL(_ context.Context, rawURL string, env Env) (Store, error) {
 			Account:          env.AzureAccount,
 			Container:        location.Container,
 			Prefix:           location.Prefix,
+			APIVersion:       env.AzureAPIVersion,
 		})
 	}
 	if err != nil {

@@ -55,34 +55,6 @@ func TestAnArchivedObjectIsListedButNotRead(t *testing.T) {
 	}
 }
 
-func TestAServiceVersionThatTheAccountDoesNotKnowIsNamed(t *testing.T) {
-	t.Parallel()
-	e := azuriteOfOlderVersions(t)
-	requests := &recorder{next: newTransport().Transport}
-	store := openAzure(t, AzureOptions{ConnectionString: e.connection(e.host), Container: "telemetry", transport: &http.Client{Transport: requests}})
-	wantVersion := func(call string, err error) {
-		t.Helper()
-		sent := requests.list()
-		version := sent[len(sent)-1].Get("X-Ms-Version")
-		wantReason(t, call, err, "", "the storage account does not know the service version "+version+" that was sent in x-ms-version")
-	}
-	var err error
-	for _, err = range store.List(t.Context(), "2022-03-01", "") {
-	}
-	wantVersion("List", err)
-	_, err = store.Open(t.Context(), "a.json")
-	wantVersion("Open", err)
-	_, err = store.OpenVersion(t.Context(), Object{Name: "a.json", Size: 1, ETag: "0x1"})
-	wantVersion("OpenVersion", err)
-	_, err = store.Stat(t.Context(), "a.json")
-	wantVersion("Stat", err)
-	wantVersion("Create", write(t.Context(), store, "a.json", []byte("x")))
-	wantVersion("Delete", store.Delete(t.Context(), "a.json"))
-	wantVersion("Ping", store.Ping(t.Context()))
-	_, err = store.CreateContainer(t.Context())
-	wantVersion("CreateContainer", err)
-}
-
 // refusal is an answer of Azure Blob Storage as its documentation describes it ("Status and error codes"): the code is in
 // a header and, but for HEAD, in the body.
 func refusal(w http.ResponseWriter, r *http.Request, status int, code, details string) {
@@ -97,9 +69,15 @@ func refusal(w http.ResponseWriter, r *http.Request, status int, code, details s
 // serveAzure is a store in a container that handler serves as http://…/account/telemetry.
 func serveAzure(t *testing.T, limits limits, handler http.HandlerFunc) *Azure {
 	t.Helper()
+	return serveAzureOf(t, "", limits, handler)
+}
+
+// serveAzureOf is serveAzure for a store that speaks that service version.
+func serveAzureOf(t *testing.T, apiVersion string, limits limits, handler http.HandlerFunc) *Azure {
+	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return limited(openAzure(t, AzureOptions{Container: "telemetry",
+	return limited(openAzure(t, AzureOptions{Container: "telemetry", APIVersion: apiVersion,
 		ConnectionString: "AccountName=account;AccountKey=a2V5;BlobEndpoint=" + server.URL + "/account"}), limits)
 }
 
@@ -107,7 +85,7 @@ func serveAzure(t *testing.T, limits limits, handler http.HandlerFunc) *Azure {
 func TestWhatNoWaitingHealsIsToldFromWhatHeals(t *testing.T) {
 	t.Parallel()
 	header := func(name string) string {
-		return "<HeaderName>" + name + "</HeaderName><HeaderValue>2026-12-06</HeaderValue>"
+		return "<HeaderName>" + name + "</HeaderName><HeaderValue>2019-07-07</HeaderValue>"
 	}
 	for _, test := range []struct {
 		status        int
@@ -117,7 +95,12 @@ func TestWhatNoWaitingHealsIsToldFromWhatHeals(t *testing.T) {
 		{409, "BlobArchived", "", "it is in the archive tier: rehydrate it first"},
 		{409, "BlobUsesCustomerSpecifiedEncryption", "", "it is encrypted with a customer-provided key, which this service does not have"},
 		{400, "InvalidHeaderValue", header("x-ms-version"),
-			"the storage account does not know the service version 2026-12-06 that was sent in x-ms-version"},
+			"the storage account does not know the service version 2019-07-07 that was sent in x-ms-version: " +
+				"set EXHAUST_AZURE_API_VERSION to one that it knows"},
+		{409, "FeatureVersionMismatch", "", "it has a feature that the service version 2019-07-07, which was sent in x-ms-version, does not know: " +
+			"set EXHAUST_AZURE_API_VERSION to a newer one"},
+		{400, "UnsupportedHeader", header("x-ms-new"), "the service version 2019-07-07 that was sent in x-ms-version does not know another header " +
+			"of the request: set EXHAUST_AZURE_API_VERSION to a newer one"},
 		{400, "InvalidHeaderValue", header("x-ms-date"), ""},
 		{400, "InvalidHeaderValue", "", ""},
 		{409, "BlobBeingRehydrated", "", ""},
@@ -130,7 +113,7 @@ func TestWhatNoWaitingHealsIsToldFromWhatHeals(t *testing.T) {
 		t.Run(test.code+test.details, func(t *testing.T) {
 			t.Parallel()
 			var isOpen atomic.Bool // whether the first request of a reader is answered
-			store := serveAzure(t, limits{bytes: 1000}, func(w http.ResponseWriter, r *http.Request) {
+			store := serveAzureOf(t, "2019-07-07", limits{bytes: 1000}, func(w http.ResponseWriter, r *http.Request) {
 				if r.Header.Get("If-Match") == "" && isOpen.Load() && r.Method == http.MethodGet && r.URL.Query().Get("comp") == "" {
 					w.Header().Set("ETag", `"0x1"`)
 					w.Header().Set("Content-Range", "bytes 0-999/5000")

@@ -3,17 +3,13 @@ package blob
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -132,65 +128,4 @@ func (s signer) sum(name, expires string) []byte {
 	mac := hmac.New(sha256.New, s.key)
 	io.WriteString(mac, strings.Join([]string{"read", s.path, name, expires}, "\n"))
 	return mac.Sum(nil)
-}
-
-// LoadOrCreateKey gives the 32 random bytes in the file at path, which it creates (for its owner only) if there is none.
-// Processes that start at once agree on one key.
-func LoadOrCreateKey(path string) ([]byte, error) {
-	key, err := loadKey(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return key, err
-	}
-	if err := createKey(path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("create the key for signing URLs: %w", err)
-	}
-	return loadKey(path)
-}
-
-func loadKey(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the key for signing URLs: %w", err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("read the key for signing URLs: %w", err)
-	}
-	if mode := info.Mode(); !mode.IsRegular() || mode.Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("key file %s has the mode %s: only its owner may read it, as after chmod 600", path, mode)
-	}
-	if info.Size() != keyBytes {
-		return nil, fmt.Errorf("key file %s has %d bytes, a key has %d: remove the file to get a new one "+
-			"(signed URLs stop working)", path, info.Size(), keyBytes)
-	}
-	key := make([]byte, keyBytes)
-	if _, err := io.ReadFull(file, key); err != nil {
-		return nil, fmt.Errorf("read the key for signing URLs from %s: %w", path, err)
-	}
-	return key, nil
-}
-
-// createKey fills a file of another name first and links it to path, which fails if somebody else was faster: so the file
-// at path is never one that is half written.
-func createKey(path string) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	file, err := os.CreateTemp(dir, ".key-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	key := make([]byte, keyBytes)
-	rand.Read(key)
-	_, err = file.Write(key)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	return os.Link(file.Name(), path)
 }

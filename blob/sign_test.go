@@ -1,17 +1,13 @@
 package blob
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -117,64 +113,6 @@ func TestAStoreWithoutKeyOrBaseURLDoesNotSign(t *testing.T) {
 	for _, opts := range []LocalOptions{{Key: testKey[:31]}, {BaseURL: "/files"}, {BaseURL: "http://host/files?x=y"}, {BaseURL: "ftp://host/"}} {
 		if _, err := NewLocal(t.TempDir(), opts); err == nil || strings.Contains(err.Error(), string(testKey[:31])) {
 			t.Errorf("NewLocal with %q gave %v", opts.BaseURL, err)
-		}
-	}
-}
-
-func TestProcessesThatStartAtOnceAgreeOnOneKey(t *testing.T) {
-	for range 20 {
-		path := filepath.Join(t.TempDir(), "data", "signing.key")
-		keys := make([][]byte, 20)
-		var group sync.WaitGroup
-		for i := range keys {
-			group.Go(func() {
-				key, err := LoadOrCreateKey(path)
-				if err != nil {
-					t.Error(err)
-				}
-				keys[i] = key
-			})
-		}
-		group.Wait()
-		for _, key := range keys {
-			if len(key) != 32 || !bytes.Equal(key, keys[0]) || bytes.Equal(key, make([]byte, 32)) {
-				t.Fatalf("keys differ or are none: %x", keys)
-			}
-		}
-		again, err := LoadOrCreateKey(path)
-		if err != nil || !bytes.Equal(again, keys[0]) {
-			t.Fatalf("read again: %x, %v", again, err)
-		}
-		entries, err := os.ReadDir(filepath.Dir(path))
-		if err != nil || len(entries) != 1 {
-			t.Fatalf("left are %v, %v", entries, err)
-		}
-		if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
-			t.Fatalf("the mode is %v, %v", info.Mode(), err)
-		}
-	}
-}
-
-func TestADoubtfulKeyFileIsRefused(t *testing.T) {
-	for _, test := range []struct {
-		content string
-		mode    os.FileMode
-		want    string
-	}{
-		{strings.Repeat("k", 32), 0o640, "only its owner may read it"},
-		{strings.Repeat("k", 32), 0o604, "only its owner may read it"},
-		{strings.Repeat("k", 31), 0o600, "has 31 bytes, a key has 32"},
-		{strings.Repeat("k", 33), 0o600, "has 33 bytes, a key has 32"},
-		{"", 0o600, "has 0 bytes, a key has 32"},
-	} {
-		path := filepath.Join(t.TempDir(), "signing.key")
-		writeFile(t, path, test.content)
-		if err := os.Chmod(path, test.mode); err != nil {
-			t.Fatal(err)
-		}
-		key, err := LoadOrCreateKey(path)
-		if key != nil || err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), path) {
-			t.Errorf("%d bytes with mode %o: %q, %v", len(test.content), test.mode, key, err)
 		}
 	}
 }

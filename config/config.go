@@ -19,6 +19,7 @@ import (
 	"github.com/agnivade/levenshtein"
 
 	"data-exhaust/blob"
+	"data-exhaust/exhaust"
 	"data-exhaust/report"
 	"data-exhaust/telemetry"
 )
@@ -64,13 +65,17 @@ type Config struct {
 	CSVByteOrderMark, CSVFormulaGuard bool
 	// SettleTime is how long a telemetry object must have been left alone before it is called corrupt.
 	SettleTime time.Duration
+	// SigningKey makes blob.ParseKey's key; "" takes the one in DataDir.
+	SigningKey string
 	// ReceiptKey makes receipt.ParseKey's key; "" takes the one in DataDir.
 	ReceiptKey string
-	// WebhookSecret signs webhooks; "" where there are none.
-	WebhookSecret       string
+	// WebhookKeys are empty where there are no webhooks.
+	WebhookKeys         exhaust.WebhookKeys
 	WebhookAllowPrivate bool
 	// AzureConnectionString is used where both are given.
 	AzureConnectionString, AzureAccount string
+	// AzureAPIVersion is the service version of requests and signed URLs.
+	AzureAPIVersion string
 
 	// isSet names the settings that the environment held; the others are defaults.
 	isSet map[string]bool
@@ -111,7 +116,7 @@ func Load(environ []string) (Config, error) {
 			faults = append(faults, s.fault(value, files[s.name], err))
 		}
 	}
-	faults = append(faults, c.checkAzure(files), c.checkLayout())
+	faults = append(faults, c.checkAzure(files), c.checkLayout(), c.checkWebhookKeys())
 	if err := errors.Join(append(faults, unknown...)...); err != nil {
 		return Config{}, err
 	}
@@ -138,18 +143,36 @@ func readSecretFiles(settings []setting, values map[string]string) (files map[st
 		if s.hide == nil || file == "" {
 			continue
 		}
-		if values[s.name] != "" {
-			faults = append(faults, fmt.Errorf("%s and %s%s are both set: set one of them", s.name, s.name, fileSuffix))
-			continue
-		}
-		value, err := readSecretFile(file)
+		value, err := readSecret(s.name, values[s.name], file)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("%s%s is %q, %w", s.name, fileSuffix, file, err))
+			faults = append(faults, err)
 			continue
 		}
 		values[s.name], files[s.name] = value, file
 	}
 	return files, faults
+}
+
+// Secret is the value of a secret that other programs know by that name too, such as TEMPORAL_API_KEY: it can be given as
+// the settings' own secrets can. "" where it is not given; the error names the fault, never the value.
+func Secret(name string) (string, error) {
+	value, file := strings.TrimSpace(os.Getenv(name)), strings.TrimSpace(os.Getenv(name+fileSuffix))
+	if file == "" {
+		return value, nil
+	}
+	return readSecret(name, value, file)
+}
+
+// readSecret reads a secret that is given as a file. Given as a value too, it is an error.
+func readSecret(name, value, file string) (string, error) {
+	if value != "" {
+		return "", fmt.Errorf("%s and %s%s are both set: set one of them", name, name, fileSuffix)
+	}
+	value, err := readSecretFile(file)
+	if err != nil {
+		return "", fmt.Errorf("%s%s is %q, %w", name, fileSuffix, file, err)
+	}
+	return value, nil
 }
 
 // maxSecretFile bounds what is read of a file that is no secret.
@@ -189,6 +212,19 @@ func (c *Config) checkLayout() error {
 		return fmt.Errorf("EXHAUST_TELEMETRY_LAYOUT is %q: names that begin so %w", c.TelemetryLayout, err)
 	}
 	return nil
+}
+
+// checkWebhookKeys says nothing where one of the keys is not valid, which is another fault.
+func (c *Config) checkWebhookKeys() error {
+	for name, key := range map[string]string{
+		"EXHAUST_WEBHOOK_SECRET": c.WebhookKeys.Signing, "EXHAUST_WEBHOOK_SECRET_PREVIOUS": c.WebhookKeys.SigningPrevious,
+		"EXHAUST_SEALING_KEY": c.WebhookKeys.Sealing, "EXHAUST_SEALING_KEY_PREVIOUS": c.WebhookKeys.SealingPrevious,
+	} {
+		if c.isSet[name] && key == "" {
+			return nil
+		}
+	}
+	return c.WebhookKeys.Check()
 }
 
 // Setting is one setting as it may be shown to anybody.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"data-exhaust/exhaust"
 	"data-exhaust/report"
 )
 
@@ -37,6 +38,7 @@ func TestLoadOfNothingGivesTheContractsDefaults(t *testing.T) {
 		URLTTL: 24 * time.Hour, MaxDays: 366, Timeout: 24 * time.Hour,
 		CSVDialect: report.RFC4180, CSVFormulaGuard: true, SettleTime: 10 * time.Minute, TaskQueue: "exhaust",
 		Mode: "now", NightlyCron: "0 2 * * *", NightlyConcurrency: 8, NightlyWatch: 2 * time.Hour, ReportRetention: 30 * 24 * time.Hour,
+		AzureAPIVersion: "2026-12-06",
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %#v\nwant %#v", c, want)
@@ -66,10 +68,15 @@ func TestLoadReadsEverySetting(t *testing.T) {
 		URLTTL: 90 * time.Minute, MaxDays: 31, Timeout: 6 * time.Hour, AssumeConsent: true,
 		CSVDialect: report.Spark, CSVByteOrderMark: true, SettleTime: 90 * time.Second, TaskQueue: "exhaust-blue",
 		Deployment: "exhaust", BuildID: "1.4.0",
+		SigningKey: "c2lnbmluZ2tleXNpZ25pbmdrZXlzaWduaW5na2V5MTI=",
 		ReceiptKey: "kF0y3Zb1mX7cQm0w9m0m1Yb8t3k2mJ5n6Q8r1s2T3u4=",
 		Mode:       "nightly", NightlyCron: "30 1 * * 1-5", NightlyConcurrency: 4, NightlyWatch: 30 * time.Minute, ReportRetention: 168 * time.Hour,
-		WebhookSecret: "webhook-secret-of-24-ch.", WebhookAllowPrivate: true,
-		AzureConnectionString: "AccountName=a;AccountKey=azurekey", AzureAccount: "account",
+		WebhookKeys: exhaust.WebhookKeys{
+			Signing: "webhook-secret-of-24-ch.", SigningPrevious: "former-secret-of-24-char",
+			Sealing: "sealing-key-of-24-chars.", SealingPrevious: "former-sealing-key-of-26.",
+		},
+		WebhookAllowPrivate:   true,
+		AzureConnectionString: "AccountName=a;AccountKey=azurekey", AzureAccount: "account", AzureAPIVersion: "2019-07-07",
 	}
 	if !reflect.DeepEqual(c, want) {
 		for i := range reflect.TypeFor[Config]().NumField() - 1 {
@@ -107,6 +114,7 @@ var everySetting = []string{
 	"EXHAUST_CSV_BOM=true",
 	"EXHAUST_CSV_FORMULA_GUARD=false",
 	"EXHAUST_SETTLE_TIME=90s",
+	"EXHAUST_SIGNING_KEY=c2lnbmluZ2tleXNpZ25pbmdrZXlzaWduaW5na2V5MTI=",
 	"EXHAUST_RECEIPT_KEY=kF0y3Zb1mX7cQm0w9m0m1Yb8t3k2mJ5n6Q8r1s2T3u4=",
 	"EXHAUST_TASK_QUEUE=exhaust-blue",
 	"EXHAUST_DEPLOYMENT=exhaust",
@@ -117,7 +125,11 @@ var everySetting = []string{
 	"EXHAUST_NIGHTLY_WATCH=30m",
 	"EXHAUST_REPORT_RETENTION=168h",
 	"EXHAUST_WEBHOOK_SECRET=webhook-secret-of-24-ch.",
+	"EXHAUST_WEBHOOK_SECRET_PREVIOUS=former-secret-of-24-char",
+	"EXHAUST_SEALING_KEY=sealing-key-of-24-chars.",
+	"EXHAUST_SEALING_KEY_PREVIOUS=former-sealing-key-of-26.",
 	"EXHAUST_WEBHOOK_ALLOW_PRIVATE=true",
+	"EXHAUST_AZURE_API_VERSION=2019-07-07",
 	"AZURE_STORAGE_CONNECTION_STRING=AccountName=a;AccountKey=azurekey",
 	"AZURE_STORAGE_ACCOUNT=account",
 }
@@ -210,6 +222,7 @@ func TestAWrongValueIsAnErrorThatSaysWhatIsAccepted(t *testing.T) {
 		{"EXHAUST_REPORTS_STORE=azblob://reports/a//b", `EXHAUST_REPORTS_STORE is "azblob://reports/a//b": object name "a//b" has the segment "", which is not allowed`},
 		{"EXHAUST_REPORTS_STORE=azblob://reports", "EXHAUST_REPORTS_STORE is in Azure: set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT to sign in with Azure's default credentials"},
 		{"EXHAUST_TELEMETRY_STORE=azblob://telemetry", "EXHAUST_TELEMETRY_STORE is in Azure: set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT to sign in with Azure's default credentials"},
+		{"EXHAUST_AZURE_API_VERSION=2017-11-09", `EXHAUST_AZURE_API_VERSION is "2017-11-09": it must be a service version of Azure Storage, as yyyy-MM-dd, from 2018-11-09 to 2026-12-06, the newest that this program speaks`},
 		{"EXHAUST_TELEMETRY_LAYOUT=yyyy-MM-dd", `EXHAUST_TELEMETRY_LAYOUT is "yyyy-MM-dd": it must hold {yyyy}, {MM} and {dd} once each, such as {yyyy}-{MM}-{dd} or {yyyy}/{MM}/{dd}/`},
 		{"EXHAUST_TELEMETRY_LAYOUT={yyyy}/{mm}/{dd}/", `EXHAUST_TELEMETRY_LAYOUT is "{yyyy}/{mm}/{dd}/": it must hold {yyyy}, {MM} and {dd} once each, such as {yyyy}-{MM}-{dd} or {yyyy}/{MM}/{dd}/`},
 		{"EXHAUST_TELEMETRY_LAYOUT={yyyy}{MM}{dd}{HH}", `EXHAUST_TELEMETRY_LAYOUT is "{yyyy}{MM}{dd}{HH}": it must hold {yyyy}, {MM} and {dd} once each, such as {yyyy}-{MM}-{dd} or {yyyy}/{MM}/{dd}/`},
@@ -344,6 +357,8 @@ func TestASecretIsReadFromAFile(t *testing.T) {
 		"EXHAUST_DATABASE_URL_FILE=" + file("postgres://exhaust:dbpass@db/exhaust\n"),
 		"UCI_ENCRYPTION_SECRET_FILE=" + file("c2l4dGVlbiBieXRlIGtleQ==\r\n"),
 		"EXHAUST_WEBHOOK_SECRET_FILE=" + file("webhook-secret-of-24-ch."),
+		"EXHAUST_SIGNING_KEY_FILE=" + file("c2lnbmluZ2tleXNpZ25pbmdrZXlzaWduaW5na2V5MTI=\n"),
+		"EXHAUST_SEALING_KEY_FILE=" + file("sealing-key-of-23-chars"),
 		"EXHAUST_RECEIPT_KEY_FILE=" + file(" kF0y3Zb1mX7cQm0w9m0m1Yb8t3k2mJ5n6Q8r1s2T3u4= \n\n"),
 		"EXHAUST_TELEMETRY_STORE=azblob://telemetry",
 		"AZURE_STORAGE_CONNECTION_STRING_FILE=" + file("AccountName=a;AccountKey=azurekey\n"),
@@ -352,7 +367,8 @@ func TestASecretIsReadFromAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.DatabaseURL != "postgres://exhaust:dbpass@db/exhaust" || c.UCIDatabaseURL != c.DatabaseURL || c.EncryptionSecret != "c2l4dGVlbiBieXRlIGtleQ==" ||
-		c.WebhookSecret != "webhook-secret-of-24-ch." || c.ReceiptKey != "kF0y3Zb1mX7cQm0w9m0m1Yb8t3k2mJ5n6Q8r1s2T3u4=" || c.AzureConnectionString != "AccountName=a;AccountKey=azurekey" {
+		c.WebhookKeys != (exhaust.WebhookKeys{Signing: "webhook-secret-of-24-ch.", Sealing: "sealing-key-of-23-chars"}) || c.ReceiptKey != "kF0y3Zb1mX7cQm0w9m0m1Yb8t3k2mJ5n6Q8r1s2T3u4=" ||
+		c.SigningKey != "c2lnbmluZ2tleXNpZ25pbmdrZXlzaWduaW5na2V5MTI=" || c.AzureConnectionString != "AccountName=a;AccountKey=azurekey" {
 		t.Errorf("got %#v", c.Public())
 	}
 	for entries, want := range map[string]string{
@@ -364,11 +380,33 @@ func TestASecretIsReadFromAFile(t *testing.T) {
 			`", whose content is not valid (it is not shown): it must hold AccountName=…;AccountKey=…, as the Azure portal shows it under Access keys`,
 		"UCI_DATABASE_URL_FILE=" + dir:                                       `UCI_DATABASE_URL_FILE is "` + dir + `", which cannot be read: is a directory`,
 		"EXHAUST_WEBHOOK_SECRET_FILE=" + file(strings.Repeat("s", 64<<10+1)): `EXHAUST_WEBHOOK_SECRET_FILE is "` + file(strings.Repeat("s", 64<<10+1)) + `", which has more than 65536 bytes`,
-		"EXHAUST_RECEIPT_KEYFILE=/x":                                         "EXHAUST_RECEIPT_KEYFILE is no setting: did you mean EXHAUST_RECEIPT_KEY_FILE?",
-		"EXHAUST_ADDR_FILE=/x":                                               "EXHAUST_ADDR_FILE is no setting: docs/settings.md lists them all",
+		"EXHAUST_SIGNING_KEY_FILE=" + file("\x00the 32 raw bytes of a key file\x00"): `EXHAUST_SIGNING_KEY_FILE is "` + file("\x00the 32 raw bytes of a key file\x00") +
+			"\", whose content is not valid (it is not shown): it must be the standard base64 of at least 32 bytes, as `openssl rand -base64 32` writes it",
+		"EXHAUST_RECEIPT_KEYFILE=/x": "EXHAUST_RECEIPT_KEYFILE is no setting: did you mean EXHAUST_RECEIPT_KEY_FILE?",
+		"EXHAUST_ADDR_FILE=/x":       "EXHAUST_ADDR_FILE is no setting: docs/settings.md lists them all",
 	} {
 		if _, err := Load(strings.Fields(entries)); err == nil || err.Error() != want {
 			t.Errorf("%s:\n got %v\nwant %s", entries, err, want)
+		}
+	}
+}
+
+func TestWebhooksNeedTwoKeysThatDiffer(t *testing.T) {
+	const signing, sealing = "EXHAUST_WEBHOOK_SECRET=webhook-secret-of-24-ch.", "EXHAUST_SEALING_KEY=sealing-key-of-24-chars."
+	for _, c := range []struct {
+		environ []string
+		want    string
+	}{
+		{[]string{signing, sealing}, "<nil>"},
+		{[]string{signing}, "EXHAUST_WEBHOOK_SECRET is set and EXHAUST_SEALING_KEY is not: webhooks need both EXHAUST_WEBHOOK_SECRET and EXHAUST_SEALING_KEY"},
+		{[]string{sealing}, "EXHAUST_SEALING_KEY is set and EXHAUST_WEBHOOK_SECRET is not: webhooks need both EXHAUST_WEBHOOK_SECRET and EXHAUST_SEALING_KEY"},
+		{[]string{signing, "EXHAUST_SEALING_KEY=webhook-secret-of-24-ch."}, "EXHAUST_WEBHOOK_SECRET and EXHAUST_SEALING_KEY are equal: each must be a random text of its own"},
+		{[]string{signing, sealing, "EXHAUST_SEALING_KEY_PREVIOUS=webhook-secret-of-24-ch."},
+			"EXHAUST_WEBHOOK_SECRET and EXHAUST_SEALING_KEY_PREVIOUS are equal: each must be a random text of its own"},
+		{[]string{signing, "EXHAUST_SEALING_KEY=short"}, secretFault("EXHAUST_SEALING_KEY") + "it must have at least 16 characters"},
+	} {
+		if _, err := Load(c.environ); fmt.Sprint(err) != c.want {
+			t.Errorf("%s:\n got %v\nwant %s", c.environ, err, c.want)
 		}
 	}
 }
@@ -428,6 +466,7 @@ func TestPublicShowsEverySettingButNoSecret(t *testing.T) {
 		{"EXHAUST_CSV_BOM", "true", false},
 		{"EXHAUST_CSV_FORMULA_GUARD", "false", false},
 		{"EXHAUST_SETTLE_TIME", "1m30s", false},
+		{"EXHAUST_SIGNING_KEY", "xxxxx", false},
 		{"EXHAUST_RECEIPT_KEY", "xxxxx", false},
 		{"EXHAUST_TASK_QUEUE", "exhaust-blue", false},
 		{"EXHAUST_DEPLOYMENT", "exhaust", false},
@@ -438,7 +477,11 @@ func TestPublicShowsEverySettingButNoSecret(t *testing.T) {
 		{"EXHAUST_NIGHTLY_WATCH", "30m", false},
 		{"EXHAUST_REPORT_RETENTION", "168h", false},
 		{"EXHAUST_WEBHOOK_SECRET", "xxxxx", false},
+		{"EXHAUST_WEBHOOK_SECRET_PREVIOUS", "xxxxx", false},
+		{"EXHAUST_SEALING_KEY", "xxxxx", false},
+		{"EXHAUST_SEALING_KEY_PREVIOUS", "xxxxx", false},
 		{"EXHAUST_WEBHOOK_ALLOW_PRIVATE", "true", false},
+		{"EXHAUST_AZURE_API_VERSION", "2019-07-07", false},
 		{"AZURE_STORAGE_CONNECTION_STRING", "xxxxx", false},
 		{"AZURE_STORAGE_ACCOUNT", "account", false},
 	}
@@ -481,7 +524,7 @@ func TestNoWayOfPrintingAConfigShowsASecret(t *testing.T) {
 		"%v": fmt.Sprintf("%v", c), "%+v": fmt.Sprintf("%+v", c), "%#v": fmt.Sprintf("%#v", c), "%s": fmt.Sprintf("of %s", c), "%q": fmt.Sprintf("%q", c),
 		"a pointer": fmt.Sprintf("%+v", &c), "within": fmt.Sprintf("%+v", struct{ C Config }{c}), "slog": logged.String(), "JSON": string(marshalled),
 	} {
-		for _, secret := range []string{"dbpass", "ucipass", "fapass", "c2l4dGVlb", "azurekey", "kF0y3Zb1"} {
+		for _, secret := range []string{"dbpass", "ucipass", "fapass", "c2l4dGVlb", "azurekey", "kF0y3Zb1", "c2lnbmlu"} {
 			if strings.Contains(shown, secret) {
 				t.Errorf("%s shows %s: %s", how, secret, shown)
 			}
@@ -513,13 +556,15 @@ func TestTheDocumentListsEverySettingThatAFileCanHold(t *testing.T) {
 	}
 	want := []string{ // in the order of the settings
 		"EXHAUST_DATABASE_URL_FILE", "UCI_DATABASE_URL_FILE", "FUSIONAUTH_DATABASE_URL_FILE", "UCI_ENCRYPTION_SECRET_FILE",
-		"EXHAUST_RECEIPT_KEY_FILE", "EXHAUST_WEBHOOK_SECRET_FILE", "AZURE_STORAGE_CONNECTION_STRING_FILE",
+		"EXHAUST_SIGNING_KEY_FILE",
+		"EXHAUST_RECEIPT_KEY_FILE", "EXHAUST_WEBHOOK_SECRET_FILE", "EXHAUST_WEBHOOK_SECRET_PREVIOUS_FILE",
+		"EXHAUST_SEALING_KEY_FILE", "EXHAUST_SEALING_KEY_PREVIOUS_FILE", "AZURE_STORAGE_CONNECTION_STRING_FILE",
 	}
 	var known []string
 	for _, s := range new(Config).settings() {
 		known = append(known, s.names()[1:]...)
 	}
-	if !reflect.DeepEqual(documented, want) || !reflect.DeepEqual(known, want) {
+	if !reflect.DeepEqual(documented, append(want, "TEMPORAL_API_KEY_FILE")) || !reflect.DeepEqual(known, want) {
 		t.Errorf("documented: %v\nknown:      %v\nwant:       %v", documented, known, want)
 	}
 }
@@ -544,7 +589,8 @@ func TestAReceiptKeyInPEMIsTakenWholeFromTheEnvironmentAndFromAFile(t *testing.T
 
 func TestEveryDocumentedExampleIsAccepted(t *testing.T) {
 	for _, s := range new(Config).settings() {
-		if _, err := Load([]string{s.name + "=" + s.example, "AZURE_STORAGE_CONNECTION_STRING=AccountName=a;AccountKey=k"}); err != nil {
+		if _, err := Load([]string{s.name + "=" + s.example, "AZURE_STORAGE_CONNECTION_STRING=AccountName=a;AccountKey=k",
+			"EXHAUST_WEBHOOK_SECRET=webhook-secret-of-24-ch.", "EXHAUST_SEALING_KEY=sealing-key-of-24-chars."}); err != nil {
 			t.Errorf("%s=%s: %v", s.name, s.example, err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	_ "time/tzdata" // time zones work in an image without any files
 
 	"data-exhaust/blob"
+	"data-exhaust/database"
 	"data-exhaust/exhaust"
 	"data-exhaust/receipt"
 	"data-exhaust/registry"
@@ -174,6 +175,12 @@ func (c *Config) settings() []setting {
 			value: duration(&c.SettleTime, 0, 24*time.Hour),
 		},
 		{
+			name: "EXHAUST_SIGNING_KEY", example: "q8Jm3vWQ0b2fJtYw7H1sLr5xKc9dZ4uEoN6gPaTiV1A=",
+			derivation: "a key in `<EXHAUST_DATA_DIR>/signing.key`, which is made where there is none",
+			about:      "The key that signs the download URLs of a `file://` reports store: the base64 of at least 32 bytes. API and workers need the same. [More](#the-key-of-the-download-urls). Never shown.",
+			value:      text(&c.SigningKey, parseSigningKey), hide: hideAll,
+		},
+		{
 			name: "EXHAUST_RECEIPT_KEY", example: "kF0y3Zb1mX7cQm0w9m0m1Yb8t3k2mJ5n6Q8r1s2T3u4=",
 			derivation: "a key in `<EXHAUST_DATA_DIR>/receipt.key`, which is made where there is none",
 			about:      "The Ed25519 key that signs receipts: in PEM, as `openssl genpkey -algorithm ed25519` writes it, or the base64 of its 32-byte seed. Only workers need it, all of them the same. Never shown.",
@@ -220,14 +227,35 @@ func (c *Config) settings() []setting {
 			value: duration(&c.ReportRetention, time.Hour, 87600*time.Hour),
 		},
 		{
-			name: "EXHAUST_WEBHOOK_SECRET", example: "a-long-random-text-shared-with-receivers", derivation: "none: no webhooks",
-			about: "The key that signs the webhooks of recurring exhausts, at least 16 characters. Without it there are none. Never shown.",
-			value: text(&c.WebhookSecret, parseWebhookSecret), hide: hideAll,
+			name: "EXHAUST_WEBHOOK_SECRET", example: "4sQ0n8bW3yV5tR7uX1zA2cE6gJ9kLmPd", derivation: "none: no webhooks",
+			about: "The key from which the secrets are derived that sign the webhooks of recurring exhausts, one for each channel: at least 16 random characters. Receivers never get it. [More](#keys-of-webhooks). Never shown.",
+			value: text(&c.WebhookKeys.Signing, parseWebhookKey), hide: hideAll,
+		},
+		{
+			name: "EXHAUST_WEBHOOK_SECRET_PREVIOUS", example: "h7Gf5Ds3Aq1Zx2Cv4Bn6Mk8Lp0Oi9Uy",
+			about: "The former `EXHAUST_WEBHOOK_SECRET`, while channels have secrets that are derived from it. Never shown.",
+			value: text(&c.WebhookKeys.SigningPrevious, parseWebhookKey), hide: hideAll,
+		},
+		{
+			name: "EXHAUST_SEALING_KEY", example: "y6T5r4E3w2Q1a9S8d7F6g5H4j3K2l1Zx", derivation: "none: no webhooks",
+			about: "The key under which Temporal keeps the URLs of webhooks: at least 16 random characters, other ones than `EXHAUST_WEBHOOK_SECRET`. Webhooks need both. Never shown.",
+			value: text(&c.WebhookKeys.Sealing, parseWebhookKey), hide: hideAll,
+		},
+		{
+			name: "EXHAUST_SEALING_KEY_PREVIOUS", example: "q1W2e3R4t5Y6u7I8o9P0a1S2d3F4g5Hj",
+			about: "The former `EXHAUST_SEALING_KEY`, while URLs are kept that were sealed under it. Never shown.",
+			value: text(&c.WebhookKeys.SealingPrevious, parseWebhookKey), hide: hideAll,
 		},
 		{
 			name: "EXHAUST_WEBHOOK_ALLOW_PRIVATE", example: "true", preset: "false",
 			about: "`true` lets webhooks go to private, loopback and link-local addresses.",
 			value: boolean(&c.WebhookAllowPrivate),
+		},
+		{
+			name: "EXHAUST_AZURE_API_VERSION", example: "2019-07-07", preset: blob.NewestAPIVersion,
+			about: "The service version of Azure Storage that all requests to `azblob://` stores and their download URLs are in, from `" +
+				blob.OldestAPIVersion + "` to the default, which is the SDK's. An account that does not know that one needs an older one: [deploy.md](deploy.md#accounts-of-an-older-service-version).",
+			value: text(&c.AzureAPIVersion, parseAPIVersion),
 		},
 		{
 			name: "AZURE_STORAGE_CONNECTION_STRING", example: "DefaultEndpointsProtocol=https;AccountName=exhaust;AccountKey=…;EndpointSuffix=core.windows.net",
@@ -385,6 +413,8 @@ func parseDatabase(value string) (string, error) {
 func checkPostgres(value string) error {
 	u, err := url.Parse(value)
 	switch {
+	case err != nil && strings.Contains(value, ","): // hosts, as libpq's own URLs may have them
+		return database.CheckPostgresURL(value)
 	case err != nil && (strings.HasPrefix(value, "postgres://") || strings.HasPrefix(value, "postgresql://")):
 		return errors.New("it is no URL; characters of the password other than letters and digits must be percent-encoded, such as %23 for #")
 	case err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Opaque != "":
@@ -394,7 +424,7 @@ func checkPostgres(value string) error {
 	case len(u.Path) < 2 || strings.Contains(u.Path[1:], "/"):
 		return errors.New("it must end in /database, the database's name")
 	}
-	return nil
+	return database.CheckPostgresURL(value)
 }
 
 func parseTable(value string) (string, error) {
@@ -423,6 +453,8 @@ func parseStore(value string) (string, error) {
 	}
 	return value, blob.CheckPrefix(location.Prefix)
 }
+
+func parseAPIVersion(value string) (string, error) { return value, blob.CheckAPIVersion(value) }
 
 func parseLayout(value string) (string, error) {
 	if _, err := telemetry.ParseLayout(value); err != nil {
@@ -486,14 +518,14 @@ func parseDialect(value string) (report.Dialect, error) {
 	return dialect, nil
 }
 
+func parseSigningKey(value string) (string, error) {
+	_, err := blob.ParseKey(value)
+	return value, err
+}
+
 func parseReceiptKey(value string) (string, error) {
 	_, err := receipt.ParseKey(value)
 	return value, err
 }
 
-func parseWebhookSecret(value string) (string, error) {
-	if len(value) < 16 {
-		return "", errors.New("it must have at least 16 characters")
-	}
-	return value, nil
-}
+func parseWebhookKey(value string) (string, error) { return value, exhaust.CheckWebhookKey(value) }

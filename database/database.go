@@ -34,10 +34,7 @@ const (
 	connectionLife    = 30 * time.Minute
 	idleLife          = 5 * time.Minute
 	connectTimeout    = 10 * time.Second
-	statementTimeout  = "60s"
 	sqliteBusyTimeout = 10 * time.Second
-	// lockWait is how long a process waits for another one that holds the lock beside an SQLite database.
-	lockWait = 5 * time.Minute
 )
 
 // DB is a pool of at most ten connections to one database. It makes new connections by itself
@@ -51,14 +48,27 @@ type DB struct {
 	where string
 }
 
-// Open connects to "postgres://…" (or postgresql://), "sqlite:///absolute/path" or
-// "sqlite://relative/path" and checks that the database answers. An SQLite file and its folder
-// are made where they are missing.
-//
-// On PostgreSQL a statement ends after 60 s, connecting takes at most 10 s, and TLS is used where
-// the server has it; statement_timeout, connect_timeout, application_name and sslmode in the URL
-// say otherwise. No error shows the password.
+// Open is OpenLazily, and checks that the database answers.
 func Open(ctx context.Context, databaseURL string) (*DB, error) {
+	db, err := OpenLazily(ctx, databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Ping(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// OpenLazily takes "postgres://…" (or postgresql://), "sqlite:///absolute/path" or "sqlite://relative/path". It connects to
+// PostgreSQL when it is first used, so that may be away: an error is of the URL alone. An SQLite file is opened at once, as it
+// is on this machine; the file and its folder are made where they are missing.
+//
+// On PostgreSQL a statement ends after 60 s, connecting takes at most 10 s, and TLS is required unless
+// the server is on this machine; statement_timeout, connect_timeout, application_name and sslmode in the URL
+// say otherwise. Nothing is left in a session, so that PgBouncer may lend its connections for a transaction
+// each. No error shows the password.
+func OpenLazily(ctx context.Context, databaseURL string) (*DB, error) {
 	scheme, rest, _ := strings.Cut(databaseURL, "://")
 	var db *DB
 	var err error
@@ -77,9 +87,6 @@ func Open(ctx context.Context, databaseURL string) (*DB, error) {
 	db.pool.SetMaxIdleConns(maxConnections)
 	db.pool.SetConnMaxLifetime(connectionLife)
 	db.pool.SetConnMaxIdleTime(idleLife)
-	if err := db.Ping(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
 	return db, nil
 }
 
@@ -123,19 +130,13 @@ func (db *DB) NamedExec(ctx context.Context, query string, row any) error {
 }
 
 func openPostgres(databaseURL string) (*DB, error) {
-	u, err := url.Parse(databaseURL)
+	config, err := postgresConfig(databaseURL)
 	if err != nil {
-		// url.Parse's own words quote the URL, and so the password.
-		return nil, errors.New("the database URL is no postgres://user:password@host:port/database; " +
-			"in a password the characters / ? # [ ] @ : and % stand as %2F %3F %23 %5B %5D %40 %3A and %25")
-	}
-	where := "PostgreSQL database " + strings.TrimPrefix(u.Path, "/") + " at " + u.Host
-	config, err := pq.NewConfig(databaseURL)
-	if err != nil {
-		return nil, fmt.Errorf("%s: the database URL is not valid: %w", where, err)
+		return nil, fmt.Errorf("the database URL is not valid: %w", err)
 	}
 	withDefaults(&config)
-	connector, err := pq.NewConnectorConfig(config)
+	where := "PostgreSQL database " + config.Database + " at " + net.JoinHostPort(config.Host, fmt.Sprint(config.Port))
+	connector, err := newConnector(config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: the database URL is not valid: %w", where, err)
 	}
@@ -146,25 +147,58 @@ func openPostgres(databaseURL string) (*DB, error) {
 	}, nil
 }
 
-// withDefaults fills in what the URL and libpq's environment left open.
+// CheckPostgresURL is an error that says what is accepted where nothing can be connected to by a postgres:// URL, together
+// with libpq's variables. It shows no password.
+func CheckPostgresURL(databaseURL string) error {
+	_, err := postgresConfig(databaseURL)
+	return err
+}
+
+func postgresConfig(databaseURL string) (pq.Config, error) {
+	if havePorts(databaseURL) {
+		return pq.Config{}, errors.New("the ports of several hosts belong into the query, such as postgres://user@one,two/database?port=5432,5433")
+	}
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		// url.Parse's own words quote the URL, and so the password.
+		return pq.Config{}, errors.New("it is no postgres://user:password@host:port/database; " +
+			"in a password the characters / ? # [ ] @ : and % stand as %2F %3F %23 %5B %5D %40 %3A and %25")
+	}
+	if u.Query().Has("service") || os.Getenv("PGSERVICE") != "" {
+		return pq.Config{}, errors.New("a libpq service (PGSERVICE, or service in the URL) would overrule the URL, its sslmode too: put all into the URL and leave the service out")
+	}
+	config, err := pq.NewConfig(databaseURL)
+	if err != nil {
+		return pq.Config{}, err
+	}
+	config.Host = strings.TrimSuffix(strings.TrimPrefix(config.Host, "["), "]") // of an IPv6 address without a port
+	return config, checkSocket(config)
+}
+
+// havePorts reports whether a URL has several hosts of which one before the last has a port, which neither Go nor the driver
+// reads as libpq does.
+func havePorts(databaseURL string) bool {
+	_, rest, _ := strings.Cut(databaseURL, "://")
+	authority, _, _ := strings.Cut(rest, "/")
+	hosts := authority[strings.LastIndexByte(authority, '@')+1:]
+	last := strings.LastIndexByte(hosts, ',')
+	return last >= 0 && strings.ContainsAny(hosts[:last], ":[")
+}
+
+// withDefaults fills in what the URL and libpq's environment left open. It adds no start-up parameter: PgBouncer refuses
+// those that it does not know.
 func withDefaults(config *pq.Config) {
 	// The driver sends a statement and its parameters together. It would wait for an answer between them, and PgBouncer in
-	// transaction mode then lends the connection, with the statement, to another client.
+	// transaction mode then lends the connection, with the statement, to another client. So no URL says otherwise.
 	config.BinaryParameters = true
 	if config.SSLMode == "" {
-		config.SSLMode = pq.SSLModePrefer
+		config.SSLMode = defaultSSLMode(*config)
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
 	if config.ApplicationName == "" {
 		config.ApplicationName = "data-exhaust"
-	}
-	if _, set := config.Runtime["statement_timeout"]; !set && !strings.Contains(config.Options, "statement_timeout") {
-		if config.Runtime == nil {
-			config.Runtime = map[string]string{}
-		}
-		config.Runtime["statement_timeout"] = statementTimeout
 	}
 }
 
@@ -207,13 +241,18 @@ func (db *DB) setWAL(ctx context.Context) error {
 	defer cancel()
 	_, err := backoff.Retry(ctx, func() (any, error) {
 		_, err := db.pool.ExecContext(ctx, "PRAGMA journal_mode = WAL")
-		var failure *sqlite.Error
-		if errors.As(err, &failure) && failure.Code()&0xff == sqlitelib.SQLITE_BUSY {
+		if isBusy(err) {
 			return nil, err
 		}
 		return nil, backoff.Permanent(err)
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(10*time.Millisecond)), backoff.WithMaxElapsedTime(0))
 	return err
+}
+
+// isBusy reports whether SQLite has not waited, or has waited in vain, for another that has locked the database.
+func isBusy(err error) bool {
+	failure, ok := errors.AsType[*sqlite.Error](err)
+	return ok && failure.Code()&0xff == sqlitelib.SQLITE_BUSY
 }
 
 // Clean drops from a database's error what may hold a row's values: PostgreSQL's detail, hint and context. It keeps what

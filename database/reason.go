@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/lib/pq"
 	"modernc.org/sqlite"
 	sqlitelib "modernc.org/sqlite/lib"
 )
@@ -29,6 +30,7 @@ const (
 	startsOrStops     = "it is starting up or shutting down"
 	isMissing         = "a table or column is missing"
 	noSpaceLeft       = "no space left"
+	hasNoTLS          = "it has no TLS"
 	itFailed          = "it failed"
 )
 
@@ -50,6 +52,9 @@ func Reason(err error) string {
 	}
 	return reasonOfConnection(err)
 }
+
+// NeedsMigration reports whether an error says that a table or column is missing.
+func NeedsMigration(err error) bool { return Reason(err) == isMissing }
 
 // sqlStatePattern is what a SQLSTATE looks like. What sits between us and PostgreSQL could send anything in its place.
 var sqlStatePattern = regexp.MustCompile(`^[0-9A-Z]{5}$`)
@@ -112,6 +117,9 @@ func reasonOfConnection(err error) string {
 		if errors.Is(err, late) {
 			return noAnswerInTime
 		}
+	}
+	if errors.Is(err, pq.ErrSSLNotSupported) {
+		return hasNoTLS
 	}
 	if _, unknownHost := errors.AsType[*net.DNSError](err); unknownHost {
 		return noAnswer

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"os"
 	"syscall"
 	"testing"
@@ -29,14 +28,7 @@ func TestAReasonSaysInAClauseWhyPostgreSQLDidNotDoWhatWasAsked(t *testing.T) {
 	dbtest.Exec(t, db, `CREATE TABLE secrets (number text PRIMARY KEY, size int); INSERT INTO secrets VALUES ('9876543210', 1)`)
 	dbtest.Exec(t, db, `CREATE ROLE stranger LOGIN PASSWORD 's3cret-word'; CREATE ROLE crowd LOGIN PASSWORD 's3cret-word' CONNECTION LIMIT 0`)
 	t.Cleanup(func() { dbtest.Exec(t, db, `DROP ROLE stranger; DROP ROLE crowd`) })
-	as := func(user, password string) string {
-		u, err := url.Parse(databaseURL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		u.User = url.UserPassword(user, password)
-		return u.String()
-	}
+	as := func(user, password string) string { return dbtest.URLOf(t, databaseURL, user, password) }
 	run := func(db *database.DB, query string) error {
 		_, err := db.Exec(ctx, query)
 		return err

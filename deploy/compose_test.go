@@ -16,6 +16,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"data-exhaust/config"
+	"data-exhaust/internal/devstack"
 )
 
 func TestComposeStartsTheServicesOfTheStackInOrder(t *testing.T) {
@@ -70,11 +71,31 @@ func TestEveryVariableOfTheComposeFileIsInTheExampleAndTheOtherWayRound(t *testi
 	}
 }
 
+// Whoever copied .env.example before it had the setting has none.
+func TestComposeSpeaksTheNewestServiceVersionThatItsAzuriteKnows(t *testing.T) {
+	older := exampleEnv(t)
+	delete(older, "EXHAUST_AZURE_API_VERSION")
+	for name, env := range map[string]map[string]string{"with .env.example": exampleEnv(t), "with an older .env": older} {
+		project := mustLoadCompose(t, env)
+		for _, service := range []string{"setup", "api", "worker"} {
+			if got := environment(project.Services[service])["EXHAUST_AZURE_API_VERSION"]; got != devstack.AzuriteAPIVersion {
+				t.Errorf("%s: %s speaks %q, want %s", name, service, got, devstack.AzuriteAPIVersion)
+			}
+		}
+		if command := project.Services["azurite"].Command; slices.Contains(command, "--skipApiVersionCheck") {
+			t.Errorf("%s: Azurite takes any version: %q", name, command)
+		}
+	}
+}
+
 func TestNoSecretIsInTheComposeFile(t *testing.T) {
 	secrets := map[string]string{
 		"POSTGRES_PASSWORD":               "sentinelPassword",
 		"UCI_ENCRYPTION_SECRET":           "sentinelSecret",
 		"EXHAUST_WEBHOOK_SECRET":          "sentinelWebhooks",
+		"EXHAUST_WEBHOOK_SECRET_PREVIOUS": "sentinelFormerWebhooks",
+		"EXHAUST_SEALING_KEY":             "sentinelSealing",
+		"EXHAUST_SEALING_KEY_PREVIOUS":    "sentinelFormerSealing",
 		"EXHAUST_RECEIPT_KEY":             "sentinelReceipts",
 		"AZURE_STORAGE_CONNECTION_STRING": "sentinelConnection",
 	}
@@ -249,7 +270,7 @@ func TestTheImageIsStaticUnprivilegedAndHasAHealthCheck(t *testing.T) {
 	for word, want := range map[string][]string{
 		"FROM":        {"scratch"},
 		"USER":        {"65532:65532"},
-		"HEALTHCHECK": {`--interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["starter", "health"]`},
+		"HEALTHCHECK": {`--interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["starter", "health", "--alive"]`},
 		"CMD":         {`["api"]`},
 		"RUN":         nil,
 	} {

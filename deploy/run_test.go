@@ -28,7 +28,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
@@ -427,6 +426,7 @@ func (s *stack) loseTelemetry() {
 	}
 	s.refused("api", []string{"starter", "health"},
 		"error: down: telemetry store; up: temporal, database, UCI database, FusionAuth database, reports store")
+	s.run("api", "starter", "health", "--ready") // the API itself reads no telemetry
 	s.run("api", "starter", "health", "--alive")
 }
 
@@ -637,7 +637,7 @@ func (e event) identity(t *testing.T) identity {
 
 func (s *stack) events() func(yield func(event) bool) {
 	s.t.Helper()
-	client, err := azblob.NewClientFromConnectionString(s.azurite.ConnectionString(), nil)
+	client, err := s.azurite.Client()
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -595,6 +597,21 @@ func TestADatasetConfigOf64KiBWorks(t *testing.T) {
 		}
 		if jobs := d.Get(t, "list/"+o.Tag, channel).Page(t).Jobs; len(jobs) != 1 || string(jobs[0].DatasetConfig) != config {
 			t.Errorf("list answered %d exhausts", len(jobs))
+		}
+		// JSON encoders write some characters in six bytes; white space is not kept.
+		ampersands := strings.ReplaceAll(config, "x", "&")
+		spaced := strings.Replace(ampersands, ":", ":"+strings.Repeat(" ", 500_000), 1)
+		submission = d.Post(t, "submit", channel, body(spaced)).Job(t)
+		end = d.Watch(o, submission.RequestID).End(t, time.Minute)
+		sameFile(t, "the exhaust", d.download(t, o, end), want)
+		var sent, shown any
+		if err := errors.Join(json.Unmarshal([]byte(ampersands), &sent), json.Unmarshal(end.DatasetConfig, &shown)); err != nil || !reflect.DeepEqual(sent, shown) {
+			t.Errorf("datasetConfig came back as other content of %d bytes: %v", len(end.DatasetConfig), err)
+		}
+		if size := d.describe(t, submission.RequestID).GetWorkflowExecutionInfo().GetHistorySizeBytes(); size > 3<<20 {
+			t.Errorf("its history has %d bytes", size)
+		} else {
+			t.Logf("its history has %d bytes", size)
 		}
 	})
 }

@@ -21,6 +21,16 @@ func (d deployment) describe(t *testing.T, requestID string) *workflowservice.De
 	return description
 }
 
+// readingWorker is the identity of the worker that has an exhaust's only activity.
+func (d deployment) readingWorker(t *testing.T, requestID string) string {
+	t.Helper()
+	pending := d.describe(t, requestID).GetPendingActivities()
+	if len(pending) != 1 || pending[0].GetState() != enumspb.PENDING_ACTIVITY_STATE_STARTED {
+		t.Fatalf("it has the activities %v, want one that a worker has", pending)
+	}
+	return pending[0].GetLastWorkerIdentity()
+}
+
 // history is everything that Temporal keeps of an exhaust's workflow: its events, and its memo and
 // search attributes.
 func (d deployment) history(t *testing.T, requestID string) (events []*historypb.HistoryEvent, raw []byte) {

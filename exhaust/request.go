@@ -63,25 +63,28 @@ func (s Submission) Check(rules Rules) (Request, error) {
 	if emptyJSON(s.DatasetConfig) {
 		return Request{}, Invalid("datasetConfig is empty")
 	}
-	if s.Channel == "" { // clients match this sentence, whatever way the channel came
-		return Request{}, Invalid("X-Channel-ID is missing in request header")
+	if s.Channel == "" {
+		return Request{}, CheckChannel("")
 	}
 	r := Request{
 		Dataset:      Dataset(s.Dataset),
 		Tag:          s.Tag,
 		Channel:      s.Channel,
 		RequestedBy:  s.RequestedBy,
-		Config:       s.DatasetConfig,
 		OutputFormat: s.OutputFormat,
 		SubmittedAt:  rules.Now.Truncate(time.Millisecond),
 	}
 	if r.OutputFormat == "" {
 		r.OutputFormat = "csv"
 	}
+	if err := checkEncryption([]string{"datasetConfig"}, s.DatasetConfig); err != nil {
+		return Request{}, err
+	}
 	canonical, config, err := readConfig(s.DatasetConfig)
 	if err != nil {
 		return Request{}, err
 	}
+	r.Config = keptConfig(s.DatasetConfig, canonical)
 	for _, check := range []func() error{
 		func() error { return s.checkNames(&r) },
 		func() error { return r.takeConfig(config) },
@@ -106,6 +109,7 @@ func requestID(r Request, day Day, canonicalConfig []byte) string {
 const (
 	maxChannel     = 150 // with the tag it has to fit a Temporal keyword of 255 bytes
 	maxRequestedBy = 255
+	maxLookUp      = 255
 )
 
 func (s Submission) checkNames(r *Request) error {
@@ -114,10 +118,8 @@ func (s Submission) checkNames(r *Request) error {
 		return Invalid("tag %s is not valid: %s", quote(r.Tag), nameRule)
 	case !slices.Contains(Datasets, r.Dataset):
 		return Invalid("dataset %s is unknown: %s or %s is accepted", quote(string(r.Dataset)), ResponseExhaust, PrivateExhaust)
-	case strings.Contains(r.Channel, "|"):
-		return Invalid("channel %s holds a |: 1 to %d printable characters other than | are accepted", quote(r.Channel), maxChannel)
-	case !printable(r.Channel, maxChannel):
-		return Invalid("channel %s is not valid: 1 to %d printable characters are accepted", quote(r.Channel), maxChannel)
+	case CheckChannel(r.Channel) != nil:
+		return CheckChannel(r.Channel)
 	case r.RequestedBy != "" && !printable(r.RequestedBy, maxRequestedBy):
 		return Invalid("requestedBy %s is not valid: at most %d printable characters are accepted", quote(r.RequestedBy), maxRequestedBy)
 	case s.RunAt != "" && s.RunAt != RunNow && s.RunAt != RunNightly:
@@ -128,11 +130,31 @@ func (s Submission) checkNames(r *Request) error {
 	return nil
 }
 
+// CheckChannel says in an *InvalidError what is wrong with a channel. The fields of a requestId are joined by |: with one in
+// the channel, two tenants' requests could have the same.
+func CheckChannel(channel string) error {
+	switch {
+	case channel == "": // clients match this sentence, whatever way the channel came
+		return Invalid("X-Channel-ID is missing in request header")
+	case strings.Contains(channel, "|"):
+		return Invalid("channel %s holds a |: 1 to %d printable characters other than | are accepted", quote(channel), maxChannel)
+	case !printable(channel, maxChannel):
+		return Invalid("channel %s is not valid: 1 to %d printable characters are accepted", quote(channel), maxChannel)
+	}
+	return nil
+}
+
+// CheckText says in an *InvalidError that a text by which something is looked up cannot be one of ours. PostgreSQL takes neither
+// U+0000 nor what is no UTF-8, and would answer as if it were not available. field names the text.
+func CheckText(field, text string) error {
+	if text != "" && !printable(text, maxLookUp) || strings.Contains(text, "|") {
+		return Invalid("%s %s is not valid: at most %d printable characters other than | are accepted", field, quote(text), maxLookUp)
+	}
+	return nil
+}
+
 // takeConfig reads the members of datasetConfig that mean something; others are the client's own.
 func (r *Request) takeConfig(config map[string]any) error {
-	if _, ok := config["encryptionKey"]; ok {
-		return Invalid("datasetConfig.encryptionKey is in the wrong place: it belongs to request, where it is kept nowhere")
-	}
 	texts := map[string]string{}
 	for _, field := range []string{"type", "conversationId", "startDate", "endDate"} {
 		switch v := config[field].(type) {
@@ -226,7 +248,8 @@ func printable(s string, most int) bool {
 	if s == "" || !utf8.ValidString(s) || utf8.RuneCountInString(s) > most || len(s) > 255 {
 		return false
 	}
-	return strings.IndexFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) < 0
+	// U+FFFD is what is left of half a surrogate pair, whichever it was: two texts would be one.
+	return strings.IndexFunc(s, func(c rune) bool { return !unicode.IsPrint(c) || c == utf8.RuneError }) < 0
 }
 
 // quote shows a client's own value in a sentence, no longer than a person reads.
@@ -265,32 +288,118 @@ func readConfig(raw json.RawMessage) (canonical []byte, config map[string]any, e
 		return nil, nil, Invalid("datasetConfig cannot be read")
 	}
 	canonical = unescapeSeparators(bytes.TrimSpace(out.Bytes()))
+	if depth := depthOf(canonical); depth > maxDepth {
+		return nil, nil, Invalid("datasetConfig is nested %d levels deep: at most %d are accepted", depth, maxDepth)
+	}
 	if len(canonical) > maxConfig {
 		return nil, nil, Invalid("datasetConfig is %d bytes of JSON without white space: at most %d are accepted", len(canonical), maxConfig)
 	}
 	return canonical, config, nil
 }
 
-// maxConfig is how large a datasetConfig may be, in bytes of canonical JSON.
-const maxConfig = 64 << 10
+// keptConfig is a datasetConfig as it is kept and shown: as the client spelt it but for the white space. It is spelt
+// canonically where it says something twice, of which the last counts, and where escapes make it larger than it may be.
+func keptConfig(raw json.RawMessage, canonical []byte) json.RawMessage {
+	var compact bytes.Buffer
+	if json.Compact(&compact, raw) != nil || compact.Len() > maxConfig || saysTwice(raw) {
+		return canonical
+	}
+	return compact.Bytes()
+}
+
+// saysTwice tells whether an object in JSON has two members of one name.
+func saysTwice(raw json.RawMessage) bool {
+	type object map[string]bool
+	var (
+		around  []object // nil for an array
+		isValue bool
+	)
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return false
+		}
+		inObject := len(around) > 0 && around[len(around)-1] != nil
+		switch delim, _ := token.(json.Delim); {
+		case delim == '{':
+			around, isValue = append(around, object{}), false
+		case delim == '[':
+			around, isValue = append(around, nil), false
+		case delim == '}' || delim == ']':
+			around, isValue = around[:len(around)-1], false
+		case inObject && !isValue:
+			name := token.(string)
+			if around[len(around)-1][name] {
+				return true
+			}
+			around[len(around)-1][name], isValue = true, true
+		default:
+			isValue = false
+		}
+	}
+}
+
+// UnescapeHTML is JSON without the escapes of <, > and & that encoding/json writes, as Temporal's payloads have them: six bytes
+// for one.
+func UnescapeHTML(raw json.RawMessage) json.RawMessage {
+	for escaped, plain := range map[string]string{`\u003c`: `<`, `\u003e`: `>`, `\u0026`: `&`} {
+		if !bytes.Contains(raw, []byte(escaped)) {
+			continue
+		}
+		raw = unescape(raw, escaped, plain)
+	}
+	return raw
+}
+
+const (
+	// maxConfig is how large a datasetConfig may be, in bytes of canonical JSON.
+	maxConfig = 64 << 10
+	// maxDepth is how deep it may be nested: what reads the answers around it has limits of its own.
+	maxDepth = 100
+)
+
+// depthOf is how deep JSON is nested.
+func depthOf(canonical []byte) (deepest int) {
+	depth, inText := 0, false
+	for i := 0; i < len(canonical); i++ {
+		switch c := canonical[i]; {
+		case c == '\\':
+			i++
+		case c == '"':
+			inText = !inText
+		case inText:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
+}
 
 // unescapeSeparators writes U+2028 and U+2029 as they are. encoding/json escapes them, for the sake of old JavaScript.
 func unescapeSeparators(canonical []byte) []byte {
-	if !bytes.Contains(canonical, []byte(`\u202`)) {
-		return canonical
+	return unescape(unescape(canonical, `\u2028`, "\u2028"), `\u2029`, "\u2029")
+}
+
+// unescape replaces an escape of six characters wherever it stands in JSON as one.
+func unescape(raw []byte, escaped, plain string) []byte {
+	if !bytes.Contains(raw, []byte(escaped)) {
+		return raw
 	}
-	out := canonical[:0:0]
-	for i := 0; i < len(canonical); i++ {
-		if canonical[i] != '\\' {
-			out = append(out, canonical[i])
-			continue
-		}
-		switch rest := canonical[i:]; {
-		case bytes.HasPrefix(rest, []byte(`\u2028`)), bytes.HasPrefix(rest, []byte(`\u2029`)):
-			out = utf8.AppendRune(out, 0x2020+rune(rest[5]-'0'))
-			i += 5
+	out := make([]byte, 0, len(raw))
+	for i := 0; i < len(raw); i++ {
+		switch {
+		case raw[i] != '\\':
+			out = append(out, raw[i])
+		case bytes.HasPrefix(raw[i:], []byte(escaped)):
+			out = append(out, plain...)
+			i += len(escaped) - 1
 		default: // an escape of two characters, or the beginning of one of six
-			out = append(out, rest[0], rest[1])
+			out = append(out, raw[i], raw[i+1])
 			i++
 		}
 	}

@@ -331,3 +331,32 @@ func TestAReportIsNamedAfterExhaustConversationAndDay(t *testing.T) {
 		t.Errorf("workflow id %s", got)
 	}
 }
+
+func TestADatasetConfigIsKeptAsItIsSpeltButForWhatItSaysTwice(t *testing.T) {
+	for sent, kept := range map[string]string{
+		"{ \"b\" : 1.0,\n\"conversationId\":\"c\", \"a\":\"<&>\" }":             `{"b":1.0,"conversationId":"c","a":"<&>"}`,
+		`{"conversationId":"c","x":{"y":[{"z":1},{"z":2}]},"z":3}`:              `{"conversationId":"c","x":{"y":[{"z":1},{"z":2}]},"z":3}`,
+		`{"x":1,"conversationId":"c","x":2}`:                                    `{"conversationId":"c","x":2}`,
+		`{"x":[{"y":1,"y":2}],"conversationId":"c"}`:                            `{"conversationId":"c","x":[{"y":2}]}`,
+		`{"x":"` + strings.Repeat(`\u0041`, 20_000) + `","conversationId":"c"}`: `{"conversationId":"c","x":"` + strings.Repeat("A", 20_000) + `"}`,
+	} {
+		request, err := Submission{
+			Dataset: "uci-response-exhaust", Tag: "t", Channel: "c", DatasetConfig: json.RawMessage(sent),
+		}.Check(Rules{Now: time.Date(2022, 4, 6, 0, 0, 0, 0, time.UTC), MaxDays: 366})
+		if err != nil || string(request.Config) != kept {
+			t.Errorf("%.100s is kept as %.100s, %v, want %.100s", sent, request.Config, err, kept)
+		}
+	}
+}
+
+func TestEscapesOfHTMLAreUndoneWhereTheyAreEscapes(t *testing.T) {
+	for escaped, plain := range map[string]string{
+		`{"a":"\u003ca \u0026 b\u003e"}`: `{"a":"<a & b>"}`,
+		`{"a":"\\u003c\\\u0026"}`:        `{"a":"\\u003c\\&"}`, // a backslash and five characters; a backslash and an ampersand
+		`{"a":"\u0041\n\""}`:             `{"a":"\u0041\n\""}`,
+	} {
+		if got := UnescapeHTML(json.RawMessage(escaped)); string(got) != plain {
+			t.Errorf("%s became %s, want %s", escaped, got, plain)
+		}
+	}
+}

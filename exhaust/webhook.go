@@ -18,13 +18,13 @@ import (
 type SealedWebhook struct {
 	// Host is the URL's, with its port, for people.
 	Host string `json:"host"`
-	// Sealed is the URL under EXHAUST_WEBHOOK_SECRET.
+	// Sealed is the URL under EXHAUST_SEALING_KEY.
 	Sealed string `json:"sealed"`
 }
 
-// SealWebhook hides the URL of a schedule's webhook from all who do not have the secret.
-func SealWebhook(secret, scheduleID string, target *url.URL) (*SealedWebhook, error) {
-	sealer, err := webhookSealer(secret)
+// Seal hides the URL of a schedule's webhook from all who do not have the sealing key.
+func (k WebhookKeys) Seal(scheduleID string, target *url.URL) (*SealedWebhook, error) {
+	sealer, err := webhookSealer(k.Sealing)
 	if err != nil {
 		return nil, err
 	}
@@ -37,23 +37,34 @@ func SealWebhook(secret, scheduleID string, target *url.URL) (*SealedWebhook, er
 }
 
 // Open reveals the URL of a schedule's webhook. The error says in a sentence what is to be done.
-func (w SealedWebhook) Open(secret, scheduleID string) (string, error) {
-	sealer, err := webhookSealer(secret)
+func (k WebhookKeys) Open(w SealedWebhook, scheduleID string) (string, error) {
+	for _, key := range []string{k.Sealing, k.SealingPrevious} {
+		if key == "" {
+			continue
+		}
+		target, err := w.open(key, scheduleID)
+		if err == nil {
+			return target, nil
+		}
+	}
+	return "", errors.New("EXHAUST_SEALING_KEY is not the one of when the webhook was set: set the webhook again")
+}
+
+func (w SealedWebhook) open(key, scheduleID string) (string, error) {
+	sealer, err := webhookSealer(key)
 	if err != nil {
 		return "", err
 	}
 	sealed, err := base64.StdEncoding.DecodeString(w.Sealed)
-	if err == nil && len(sealed) >= sealer.NonceSize() {
-		nonce, text := sealed[:sealer.NonceSize()], sealed[sealer.NonceSize():]
-		if target, err := sealer.Open(nil, nonce, text, []byte(scheduleID)); err == nil {
-			return string(target), nil
-		}
+	if err != nil || len(sealed) < sealer.NonceSize() {
+		return "", errors.New("it is not sealed")
 	}
-	return "", errors.New("EXHAUST_WEBHOOK_SECRET is not the one of when the webhook was set: set the webhook again")
+	target, err := sealer.Open(nil, sealed[:sealer.NonceSize()], sealed[sealer.NonceSize():], []byte(scheduleID))
+	return string(target), err
 }
 
 func webhookSealer(secret string) (cipher.AEAD, error) {
-	// Another key than the one that signs, of the same secret.
+	// URLs that were sealed while EXHAUST_WEBHOOK_SECRET also sealed are opened with it as EXHAUST_SEALING_KEY_PREVIOUS.
 	key := hmac.New(sha256.New, []byte(secret))
 	key.Write([]byte("data-exhaust webhook URL"))
 	block, err := aes.NewCipher(key.Sum(nil))

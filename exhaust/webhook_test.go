@@ -5,9 +5,11 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
-const webhookSecret = "a-secret-for-tests-only"
+// webhookKeys are for tests only.
+var webhookKeys = WebhookKeys{Signing: "a-secret-for-tests-only", Sealing: "a-sealing-key-for-tests-only"}
 
 func TestPublicAddressesAreThoseOfTheInternet(t *testing.T) {
 	for addr, want := range map[string]bool{
@@ -30,42 +32,76 @@ func TestPublicAddressesAreThoseOfTheInternet(t *testing.T) {
 	}
 }
 
-func TestAWebhooksURLIsReadWithTheSecretOnly(t *testing.T) {
+func TestAWebhooksURLIsReadWithTheSealingKeyOnly(t *testing.T) {
 	const target = "https://hooks.example.org:8443/T0KEN?key=T0KEN"
 	sealed := *sealWebhook(t, target)
 	if sealed.Host != "hooks.example.org:8443" || strings.Contains(sealed.Sealed, "T0KEN") {
 		t.Errorf("got %+v", sealed)
 	}
-	if got, err := sealed.Open(webhookSecret, "s"); got != target || err != nil {
+	if got, err := webhookKeys.Open(sealed, "s"); got != target || err != nil {
 		t.Errorf("got %s, %v", got, err)
 	}
 	if again := *sealWebhook(t, target); again.Sealed == sealed.Sealed {
 		t.Error("the same URL is sealed to the same text twice")
 	}
-	const want = "EXHAUST_WEBHOOK_SECRET is not the one of when the webhook was set: set the webhook again"
+	secret, err := webhookKeys.Secret(webhookKeys.NewSalt("0130", time.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "EXHAUST_SEALING_KEY is not the one of when the webhook was set: set the webhook again"
 	for _, c := range []struct {
-		name, secret, schedule, sealed string
+		name, key, previous, schedule, sealed string
 	}{
-		{"another secret", "another-secret-for-tests", "s", sealed.Sealed},
-		{"another schedule", webhookSecret, "t", sealed.Sealed},
-		{"cut off", webhookSecret, "s", sealed.Sealed[:8]},
-		{"no base64", webhookSecret, "s", "%"},
+		{"another key", "another-key-for-tests", "", "s", sealed.Sealed},
+		{"other keys", "another-key-for-tests", "yet-another-key-for-tests", "s", sealed.Sealed},
+		{"the key that signs", webhookKeys.Signing, "", "s", sealed.Sealed},
+		{"a channel's secret", secret.Reveal(), string(secret.key), "s", sealed.Sealed},
+		{"another schedule", webhookKeys.Sealing, "", "t", sealed.Sealed},
+		{"cut off", webhookKeys.Sealing, "", "s", sealed.Sealed[:8]},
+		{"no base64", webhookKeys.Sealing, "", "s", "%"},
 	} {
-		if got, err := (SealedWebhook{Sealed: c.sealed}).Open(c.secret, c.schedule); got != "" || err == nil || err.Error() != want {
+		keys := WebhookKeys{Signing: webhookKeys.Signing, Sealing: c.key, SealingPrevious: c.previous}
+		if got, err := keys.Open(SealedWebhook{Sealed: c.sealed}, c.schedule); got != "" || err == nil || err.Error() != want {
 			t.Errorf("%s: got %q, %v", c.name, got, err)
 		}
 	}
 }
 
+// TestAWebhooksURLIsReadWithThePreviousSealingKey: this one was sealed when EXHAUST_WEBHOOK_SECRET also sealed.
+func TestAWebhooksURLIsReadWithThePreviousSealingKey(t *testing.T) {
+	sealed := SealedWebhook{Sealed: "y0XfVM9jgTAq0ScPpvKczoQYfauXSqfzBR1iruBqbdPIN/HaVx+MxgsYwK3ne9r7rvGHwpVZDz1XirI="}
+	keys := WebhookKeys{Signing: "a-new-secret-for-tests", Sealing: "a-new-key-for-tests", SealingPrevious: "a-secret-for-tests-only"}
+	if got, err := keys.Open(sealed, "s"); got != "https://hooks.example.org/T0KEN" || err != nil {
+		t.Errorf("got %s, %v", got, err)
+	}
+	unchanged := WebhookKeys{Signing: "a-secret-for-tests-only", Sealing: "a-new-key-for-tests"}
+	if got, err := unchanged.Open(sealed, "s"); err == nil {
+		t.Errorf("the key that signs opens it: %s", got)
+	}
+	again, err := keys.Seal("s", mustParse(t, "https://hooks.example.org/T0KEN"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys.SealingPrevious = ""
+	if got, err := keys.Open(*again, "s"); got != "https://hooks.example.org/T0KEN" || err != nil {
+		t.Errorf("what is sealed now is sealed under the former key: %s, %v", got, err)
+	}
+}
+
 func sealWebhook(t *testing.T, target string) *SealedWebhook {
+	t.Helper()
+	sealed, err := webhookKeys.Seal("s", mustParse(t, target))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed
+}
+
+func mustParse(t *testing.T, target string) *url.URL {
 	t.Helper()
 	parsed, err := url.Parse(target)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed, err := SealWebhook(webhookSecret, "s", parsed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sealed
+	return parsed
 }

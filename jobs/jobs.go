@@ -113,7 +113,8 @@ func (j *Jobs) Job(ctx context.Context, requestID string) (exhaust.Job, error) {
 }
 
 // List is the exhausts that a channel asked for under a tag, the newest submission first; those of
-// one millisecond go by id. A limit of 0 is none.
+// one millisecond go by id. A limit of 0 is none. Like all that gives several exhausts it leaves out their datasetConfig,
+// which is the client's and may be large: Configs gives it.
 func (j *Jobs) List(ctx context.Context, tag, channel string, limit int) ([]exhaust.Job, error) {
 	of := exhaust.Request{Tag: tag, Channel: channel}
 	return j.query(ctx, "list jobs in", listQuery, []any{of.ChannelTag(), channel, atMost(limit)})
@@ -135,18 +136,44 @@ func (j *Jobs) Search(ctx context.Context, s Search) ([]exhaust.Job, error) {
 	return j.query(ctx, "search", query, args)
 }
 
+// Configs are the datasetConfigs of exhausts by their ids. Of an id that is not there, there is none.
+func (j *Jobs) Configs(ctx context.Context, requestIDs []string) (map[string]json.RawMessage, error) {
+	configs := make(map[string]json.RawMessage, len(requestIDs))
+	if len(requestIDs) == 0 {
+		return configs, nil
+	}
+	places, args := make([]string, len(requestIDs)), make([]any, len(requestIDs))
+	for i, id := range requestIDs {
+		places[i], args[i] = fmt.Sprintf("$%d", i+1), id
+	}
+	var rows []struct {
+		RequestID string `db:"request_id"`
+		Config    string `db:"request_data"`
+	}
+	query := `SELECT request_id, request_data FROM job_request WHERE request_id IN (` + strings.Join(places, ", ") + `)`
+	if err := j.db.Select(ctx, &rows, query, args...); err != nil {
+		return nil, j.failed("read datasetConfigs from", err)
+	}
+	for _, row := range rows {
+		configs[row.RequestID] = json.RawMessage(row.Config)
+	}
+	return configs, nil
+}
+
 const jobColumns = `request_id, tag, job_id, status, request_data, requested_by, requested_channel,
 	output_format, conversation_id, start_date, end_date, allow_empty, dt_job_submitted, dt_job_updated,
 	dt_job_completed, execution_time, iteration, err_message, may_heal, progress, report, receipt,
 	download_urls, receipt_url, dt_urls_expire, parked`
 
+// listColumns are those of several jobs.
+var listColumns = strings.Replace(jobColumns, "request_data, ", "", 1)
+
 const newestFirst = ` ORDER BY dt_job_submitted DESC, request_id `
 
-const (
-	jobQuery  = `SELECT ` + jobColumns + ` FROM job_request WHERE request_id = $1`
-	listQuery = `SELECT ` + jobColumns + ` FROM job_request
+const jobQuery = `SELECT ` + jobColumns + ` FROM job_request WHERE request_id = $1`
+
+var listQuery = `SELECT ` + listColumns + ` FROM job_request
 		WHERE tag = $1 AND requested_channel = $2` + newestFirst + `LIMIT $3`
-)
 
 // query asks the index for each dataset and status on its own. Within one the index is in the
 // order wanted, so that any search reads no more than its limit of each, however many jobs match
@@ -175,7 +202,7 @@ func (s Search) query() (string, []any) {
 				WHERE job_id = `+arg(string(dataset))+` AND status = `+arg(string(status))+where.String()+newestFirst+`LIMIT `+limit+`) AS part`)
 		}
 	}
-	return `SELECT ` + jobColumns + ` FROM job_request WHERE request_id IN (
+	return `SELECT ` + listColumns + ` FROM job_request WHERE request_id IN (
 			SELECT request_id FROM (` + strings.Join(parts, " UNION ALL ") + `) AS found` + newestFirst + `LIMIT ` + limit + `)` + newestFirst, args
 }
 
@@ -306,7 +333,7 @@ func rowOf(job exhaust.Job) (jobRow, error) {
 		Tag:            job.ChannelTag(),
 		Dataset:        string(job.Dataset),
 		Status:         string(job.Status),
-		Config:         string(job.Config),
+		Config:         string(exhaust.UnescapeHTML(job.Config)),
 		RequestedBy:    job.RequestedBy,
 		Channel:        job.Channel,
 		OutputFormat:   job.OutputFormat,
@@ -339,7 +366,6 @@ func (r jobRow) job() (exhaust.Job, error) {
 			Tag:            strings.TrimSuffix(r.Tag, ":"+r.Channel),
 			Channel:        r.Channel,
 			RequestedBy:    r.RequestedBy,
-			Config:         json.RawMessage(r.Config),
 			OutputFormat:   r.OutputFormat,
 			ConversationID: r.ConversationID,
 			StartDate:      exhaust.Day(r.StartDate),
@@ -361,6 +387,9 @@ func (r jobRow) job() (exhaust.Job, error) {
 		},
 		ReceiptURL: r.ReceiptURL,
 		ExpiresAt:  time.Time(r.ExpiresAt),
+	}
+	if r.Config != "" {
+		job.Config = json.RawMessage(r.Config)
 	}
 	var err error
 	if job.Progress, err = parseProgress(r.Progress); err != nil {

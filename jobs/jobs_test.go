@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -267,7 +269,7 @@ func TestURLsThatWorkLongerStay(t *testing.T) {
 func TestFiftySubmissionsOfOneJobAtOnceMakeOneRow(t *testing.T) {
 	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
 		dbtest.AtOnce(t, 50, func(int) error { return jobs.Submit(context.Background(), submitted("A")) })
-		wantJobs(t, []exhaust.Job{submitted("A")})(jobs.List(context.Background(), "tag-1", "channel:with:colons", 0))
+		wantListed(t, []exhaust.Job{submitted("A")})(jobs.List(context.Background(), "tag-1", "channel:with:colons", 0))
 	})
 }
 
@@ -297,11 +299,28 @@ func TestAListIsOneTagOfOneChannelNewestFirst(t *testing.T) {
 		// "t:c" under channel "d" is stored under the same tag as "t" under "c:d".
 		ofColon := at("G", "t", "c:d", 7)
 		ctx := context.Background()
-		wantJobs(t, []exhaust.Job{newest, a, b, old})(jobs.List(ctx, "t", "c", 0))
-		wantJobs(t, []exhaust.Job{newest, a})(jobs.List(ctx, "t", "c", 2))
-		wantJobs(t, []exhaust.Job{ofColon})(jobs.List(ctx, "t", "c:d", 100))
-		wantJobs(t, nil)(jobs.List(ctx, "t:c", "d", 100))
-		wantJobs(t, nil)(jobs.List(ctx, "none", "c", 100))
+		wantListed(t, []exhaust.Job{newest, a, b, old})(jobs.List(ctx, "t", "c", 0))
+		wantListed(t, []exhaust.Job{newest, a})(jobs.List(ctx, "t", "c", 2))
+		wantListed(t, []exhaust.Job{ofColon})(jobs.List(ctx, "t", "c:d", 100))
+		wantListed(t, nil)(jobs.List(ctx, "t:c", "d", 100))
+		wantListed(t, nil)(jobs.List(ctx, "none", "c", 100))
+	})
+}
+
+func TestDatasetConfigsAreReadByTheIDsOfTheirJobs(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		a, b, c := submitted("A"), submitted("B"), submitted("C")
+		b.Config = json.RawMessage(`{"b":1}`)
+		for _, job := range []exhaust.Job{a, b, c} {
+			save(t, jobs, job)
+		}
+		got, err := jobs.Configs(context.Background(), []string{"B", "none", "A"})
+		if want := map[string]json.RawMessage{"A": a.Config, "B": b.Config}; err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %s, %v, want %s", got, err, want)
+		}
+		if got, err := jobs.Configs(context.Background(), nil); err != nil || len(got) != 0 {
+			t.Errorf("of no job: %s, %v", got, err)
+		}
 	})
 }
 
@@ -347,7 +366,7 @@ func TestASearchHoldsAllItsFiltersNewestFirst(t *testing.T) {
 				})},
 		} {
 			t.Run(fmt.Sprintf("%+v", c.search), func(t *testing.T) {
-				wantJobs(t, c.want)(jobs.Search(context.Background(), c.search))
+				wantListed(t, c.want)(jobs.Search(context.Background(), c.search))
 			})
 		}
 	})
@@ -366,8 +385,7 @@ func TestMigratingTwiceKeepsTheJobs(t *testing.T) {
 func TestAJobOfTheReleaseBeforeIsNotParked(t *testing.T) {
 	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
 		save(t, jobs, parked(submitted("A")))
-		dbtest.Exec(t, jobs.db, `ALTER TABLE job_request DROP COLUMN parked`)
-		dbtest.Exec(t, jobs.db, `DELETE FROM `+migrationsTable+` WHERE version_id = 3`)
+		undoMigrations(t, jobs.db)
 		if err := jobs.Migrate(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -391,13 +409,7 @@ func TestManyProcessesMayMigrateAtOnce(t *testing.T) {
 			})
 			db := dbtest.Open(t, url)
 			dbtest.AtOnce(t, 4, func(int) error { return New(db).Migrate(context.Background()) })
-			var versions []int64
-			if err := db.Pool().Select(&versions, `SELECT version_id FROM `+migrationsTable+` ORDER BY id`); err != nil {
-				t.Fatal(err)
-			}
-			if want := []int64{0, 1, 2, 3}; !reflect.DeepEqual(versions, want) {
-				t.Errorf("the migrations done are %v, want each once: %v", versions, want)
-			}
+			wantMigrations(t, db, 0, 1, 2, 3, 4)
 			save(t, New(db), submitted("A"))
 			wantJob(t, New(db), submitted("A"))
 		})
@@ -405,15 +417,106 @@ func TestManyProcessesMayMigrateAtOnce(t *testing.T) {
 }
 
 func TestManyPoolsMayMigrateAtOnce(t *testing.T) {
-	for _, dialect := range []database.Dialect{database.SQLite, database.PostgreSQL} {
-		for range 3 {
-			url := dbtest.URL(t, dialect)
-			pools := make([]*database.DB, 4)
-			for i := range pools {
+	for name, url := range map[string]func() string{
+		"sqlite":            func() string { return dbtest.URL(t, database.SQLite) },
+		"postgres":          func() string { return dbtest.URL(t, database.PostgreSQL) },
+		"through PgBouncer": func() string { return dbtest.PoolerURL(t, dbtest.URL(t, database.PostgreSQL)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			pools := make([]*database.DB, 2*dbtest.PoolSize)
+			for i, url := 0, url(); i < len(pools); i++ {
 				pools[i] = dbtest.Open(t, url)
 			}
-			dbtest.AtOnce(t, len(pools), func(i int) error { return New(pools[i]).Migrate(context.Background()) })
+			for range 5 {
+				dbtest.AtOnce(t, len(pools), func(i int) error { return New(pools[i]).Migrate(context.Background()) })
+				wantMigrations(t, pools[0], 0, 1, 2, 3, 4)
+				undoMigrations(t, pools[0])
+			}
+		})
+	}
+}
+
+// undoMigrations leaves the database as a release before had it, which had two migrations.
+func undoMigrations(t *testing.T, db *database.DB) {
+	t.Helper()
+	dbtest.Exec(t, db, `ALTER TABLE job_request DROP COLUMN parked`)
+	dbtest.Exec(t, db, `DROP TABLE webhook_salt`)
+	dbtest.Exec(t, db, `DELETE FROM data_exhaust_migrations WHERE version_id >= 3`)
+}
+
+// TestADatabaseIsMigratedOnceItHasHadEachMigrationOfThisRelease: and one that a later release has migrated is.
+func TestADatabaseIsMigratedOnceItHasHadEachMigrationOfThisRelease(t *testing.T) {
+	dbtest.OnEach(t, func(t *testing.T, db *database.DB) {
+		jobs := New(db)
+		wantLack := func(when, want string) {
+			t.Helper()
+			if err := jobs.CheckMigrated(t.Context()); !errors.Is(err, ErrNotMigrated) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s it says %v, want %s", when, err, want)
+			}
 		}
+		wantLack("of an empty database", migrationsTable)
+		if err := jobs.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := jobs.CheckMigrated(t.Context()); err != nil {
+			t.Error(err)
+		}
+		dbtest.Exec(t, db, `INSERT INTO data_exhaust_migrations (version_id, is_applied) VALUES (9999, true)`)
+		if err := jobs.CheckMigrated(t.Context()); err != nil {
+			t.Errorf("after a later release's migration: %v", err)
+		}
+		dbtest.Exec(t, db, `DELETE FROM data_exhaust_migrations WHERE version_id = 4`)
+		wantLack("without the newest of this release", db.String()+" is not migrated to this release: it lacks 00004_webhook_salt.sql")
+		dbtest.Exec(t, db, `DROP TABLE job_request`)
+		wantLack("without the table", "job_request")
+	})
+}
+
+// TestWhatAnEarlierReleaseHasMigratedGoesOn: the table is as goose 3.29 makes it, of a release that had two migrations.
+func TestWhatAnEarlierReleaseHasMigratedGoesOn(t *testing.T) {
+	madeByGoose := map[database.Dialect]string{
+		database.PostgreSQL: `CREATE TABLE data_exhaust_migrations (id integer PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY,
+			version_id bigint NOT NULL, is_applied boolean NOT NULL, tstamp timestamp NOT NULL DEFAULT now())`,
+		database.SQLite: `CREATE TABLE data_exhaust_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT,
+			version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')))`,
+	}
+	dbtest.OnEach(t, func(t *testing.T, db *database.DB) {
+		dbtest.Exec(t, db, madeByGoose[db.Dialect()])
+		dbtest.Exec(t, db, `INSERT INTO data_exhaust_migrations (version_id, is_applied) VALUES (0, true), (1, true), (2, true)`)
+		dbtest.Exec(t, db, `CREATE TABLE job_request (request_id TEXT PRIMARY KEY)`)
+		if err := New(db).Migrate(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		wantMigrations(t, db, 0, 1, 2, 3, 4)
+		dbtest.Exec(t, db, `INSERT INTO job_request (request_id, parked) VALUES ('A', true)`)
+	})
+}
+
+func TestAMigrationThatFailsSaysWhyAndGoesOnOnceItsCauseIsGone(t *testing.T) {
+	dbtest.OnEach(t, func(t *testing.T, db *database.DB) {
+		dbtest.Exec(t, db, `CREATE TABLE receipt_key (n int)`)
+		err := New(db).Migrate(context.Background())
+		if err == nil || !strings.Contains(err.Error(), "version:2") || !strings.Contains(err.Error(), "receipt_key") || !strings.Contains(err.Error(), "already exists") {
+			t.Errorf("it says %v", err)
+		}
+		wantMigrations(t, db, 0, 1) // and nothing of the second
+		dbtest.Exec(t, db, `DROP TABLE receipt_key`)
+		if err := New(db).Migrate(context.Background()); err != nil {
+			t.Errorf("once its cause is gone: %v", err)
+		}
+		wantMigrations(t, db, 0, 1, 2, 3, 4)
+	})
+}
+
+// wantMigrations demands that exactly these are recorded, each once, in this order.
+func wantMigrations(t *testing.T, db *database.DB, want ...int64) {
+	t.Helper()
+	var versions []int64
+	if err := db.Pool().Select(&versions, `SELECT version_id FROM data_exhaust_migrations ORDER BY id`); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(versions, want) {
+		t.Errorf("the migrations done are %v, want each once: %v", versions, want)
 	}
 }
 
@@ -463,6 +566,16 @@ func wantJob(t *testing.T, jobs *Jobs, want exhaust.Job) {
 	t.Helper()
 	got, err := jobs.Job(context.Background(), want.ID)
 	wantJobs(t, []exhaust.Job{want})([]exhaust.Job{got}, err)
+}
+
+// wantListed is wantJobs of what gives several, without their datasetConfigs.
+func wantListed(t *testing.T, want []exhaust.Job) func([]exhaust.Job, error) {
+	t.Helper()
+	listed := slices.Clone(want)
+	for i := range listed {
+		listed[i].Config = nil
+	}
+	return wantJobs(t, listed)
 }
 
 func wantJobs(t *testing.T, want []exhaust.Job) func([]exhaust.Job, error) {

@@ -89,10 +89,10 @@ func (s Selection) query() (query string, args []any, err error) {
 	}
 	args = append(args, atMost(s.Limit))
 	return fmt.Sprintf(`SELECT %s FROM job_request WHERE %s ORDER BY request_id LIMIT $%d`,
-		jobColumns, strings.Join(where, " AND "), len(args)), args, nil
+		listColumns, strings.Join(where, " AND "), len(args)), args, nil
 }
 
-const withReportQuery = `SELECT ` + jobColumns + ` FROM job_request
+var withReportQuery = `SELECT ` + listColumns + ` FROM job_request
 	WHERE report <> '' AND dt_job_completed < $1 ORDER BY dt_job_completed LIMIT $2`
 
 // WithReport is the exhausts that ended before a time and whose report is still kept, the oldest

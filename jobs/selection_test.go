@@ -121,6 +121,7 @@ func TestReportsThatAreKeptComeOldestFirst(t *testing.T) {
 			job := succeeded(submitted(id))
 			job.CompletedAt = completed
 			save(t, jobs, job)
+			job.Config = nil
 			return job
 		}
 		second, first := made("A", morning.Add(-time.Minute)), made("B", morning.Add(-time.Hour))

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
@@ -28,23 +26,6 @@ func SearchAttributeNames() []string {
 	}
 }
 
-// RegisterSearchAttributes makes the search attributes known to a namespace, where they are not, and returns when they can
-// be used. It waits, until the context ends, for a Temporal that is not up yet. Temporal Cloud does not let clients
-// register them: there an operator does, once.
-func RegisterSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
-	return untilRefused(ctx, func() error { return registerOnce(ctx, c, namespace) })
-}
-
-// untilRefused tries until it is done, Temporal refuses it, or the context ends.
-func untilRefused(ctx context.Context, do func() error) error {
-	_, err := Retry(ctx, func() (any, error) { return nil, do() }, IsRefusal,
-		backoff.WithBackOff(backoff.NewConstantBackOff(250*time.Millisecond)), backoff.WithMaxElapsedTime(0))
-	if err != nil && ctx.Err() != nil {
-		err = errors.Join(ctx.Err(), err)
-	}
-	return err
-}
-
 // IsRefusal reports whether Temporal has answered what no retry heals: that the client may not, or that what it asks for
 // is wrong.
 func IsRefusal(err error) bool {
@@ -55,7 +36,10 @@ func IsRefusal(err error) bool {
 	return errors.As(err, &denied) || errors.As(err, &wrong)
 }
 
-func registerOnce(ctx context.Context, c client.Client, namespace string) error {
+// RegisterSearchAttributes makes the search attributes known to a namespace, where they are not. It is an error until they
+// can be used: ErrNotRegistered where they are missing and cannot be registered, ErrNotUsableYet for a moment after they
+// were. Temporal Cloud does not let clients register them: there an operator does, once.
+func RegisterSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
 	usable := func() error {
 		_, err := c.WorkflowService().ListWorkflowExecutions(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 			Namespace: namespace, PageSize: 1, Query: everyAttribute(),
@@ -66,6 +50,13 @@ func registerOnce(ctx context.Context, c client.Client, namespace string) error 
 	if err := usable(); !errors.As(err, &unknown) {
 		return err
 	}
+	if err := registerMissing(ctx, c, namespace); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotRegistered, err)
+	}
+	return ErrNotUsableYet
+}
+
+func registerMissing(ctx context.Context, c client.Client, namespace string) error {
 	known, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
 		return fmt.Errorf("listing the search attributes of namespace %s: %w", namespace, err)
@@ -89,11 +80,14 @@ func registerOnce(ctx context.Context, c client.Client, namespace string) error 
 			return fmt.Errorf("registering search attributes in namespace %s: %w", namespace, err)
 		}
 	}
-	return errNotUsableYet
+	return nil
 }
 
-// errNotUsableYet is until Temporal's caches know the new attributes.
-var errNotUsableYet = errors.New("the search attributes are registered but cannot be used yet")
+// ErrNotRegistered is the error of RegisterSearchAttributes while Temporal does not know the attributes.
+var ErrNotRegistered = errors.New("the search attributes are not registered")
+
+// ErrNotUsableYet is the error of RegisterSearchAttributes until Temporal's caches know the new attributes.
+var ErrNotUsableYet = errors.New("the search attributes are registered but cannot be used yet")
 
 func everyAttribute() string {
 	return strings.Join(SearchAttributeNames(), " = 'none' AND ") + " = 'none'"

@@ -109,7 +109,7 @@ func ExampleSchedules_Create() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	india := must(time.LoadLocation("Asia/Kolkata"))
-	schedules := service.NewSchedules(temporalClient, "default", service.Settings{TaskQueue: "nobody", Timezone: india, MaxDays: 366})
+	schedules := service.NewSchedules(temporalClient, "default", nil, service.Settings{TaskQueue: "nobody", Timezone: india, MaxDays: 366})
 
 	schedule := must(schedules.Create(ctx, service.ScheduleDraft{
 		Submission: exhaust.Submission{

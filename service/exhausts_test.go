@@ -117,7 +117,7 @@ func newServiceAt(t *testing.T, address string) *service {
 func (s *service) another() *Exhausts {
 	return NewExhausts(s.client, s.jobs, s.reports, Settings{
 		TaskQueue: s.name, Timezone: time.UTC, MaxDays: 366, URLTTL: 24 * time.Hour, Timeout: time.Hour,
-		Mode: exhaust.RunNow, ReportRetention: 30 * 24 * time.Hour,
+		Mode: exhaust.RunNow, ReportRetention: 30 * 24 * time.Hour, Log: slog.New(slog.DiscardHandler),
 	})
 }
 

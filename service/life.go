@@ -65,7 +65,8 @@ func (s *Exhausts) Submit(ctx context.Context, submission exhaust.Submission) (e
 	}
 	// The work is not given up because one of those who wait for it goes away.
 	shared := context.WithoutCancel(ctx)
-	answer, err, _ := s.submissions.Do(request.ID+" "+submission.RunAt, func() (any, error) {
+	key := fmt.Sprintf("%q", []string{request.ID, request.Tag, request.Channel, submission.RunAt})
+	answer, err, _ := s.submissions.Do(key, func() (any, error) {
 		ctx, cancel := context.WithTimeout(shared, submitTimeout)
 		defer cancel()
 		return s.findOrStart(ctx, request, startOptions{waitForNight: runAt == exhaust.RunNightly, signalWaiting: submission.RunAt == exhaust.RunNow})
@@ -115,6 +116,8 @@ func (s *Exhausts) findOrStart(ctx context.Context, request exhaust.Request, opt
 		return s.startWorkflow(ctx, exhaust.Job{Request: request}, options)
 	case err != nil:
 		return exhaust.Job{}, err
+	case !isOwnedBy(job, request):
+		return exhaust.Job{}, errForeign
 	case job.Status == exhaust.Failed || job.Status == exhaust.Cancelled:
 		// Whether it may be empty is no part of what an exhaust is, and of whoever asks last.
 		job.AllowEmpty = request.AllowEmpty
@@ -126,6 +129,14 @@ func (s *Exhausts) findOrStart(ctx context.Context, request exhaust.Request, opt
 	}
 	return job, nil
 }
+
+// isOwnedBy tells whether a job that was found by the id of a request is of the request's tag and channel. Releases that took
+// a | in a channel gave requests of two tenants the same id.
+func isOwnedBy(job exhaust.Job, request exhaust.Request) bool {
+	return job.Tag == request.Tag && job.Channel == request.Channel
+}
+
+var errForeign = exhaust.Invalid("the requestId of this request is that of another exhaust: send another tag or requestedBy")
 
 // acknowledge is what submitting answers: an exhaust that has not ended is shown as it was submitted, so that everybody
 // who sends the same request gets the same answer.
@@ -194,7 +205,7 @@ func (s *Exhausts) signal(ctx context.Context, requestID string, release workflo
 	case isNotFound(err):
 		return exhaust.ErrWindingUp
 	}
-	return &UnavailableError{TemporalDependency, err}
+	return temporalFailure(err)
 }
 
 func isNotFound(err error) bool {
@@ -248,18 +259,18 @@ func (s *Exhausts) startWorkflow(ctx context.Context, job exhaust.Job, options s
 		Request: job.Request, Attempts: job.Attempts, Timeout: s.settings.Timeout, Night: options.isNight,
 	})
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-		first, err := s.describe(ctx, job.ID)
+		first, err := s.describeOf(ctx, job.Request)
 		if err == nil && first.Attempts < job.Attempts {
 			err = exhaust.ErrWindingUp
 		}
 		return first, err
 	}
 	if err != nil {
-		return exhaust.Job{}, &UnavailableError{TemporalDependency, err}
+		return exhaust.Job{}, temporalFailure(err)
 	}
 	// Of several that start an attempt at the same time all get the answer that they did (StartOnce). The request of one
 	// of them counts, and all answer with it.
-	first, err := s.describe(ctx, job.ID)
+	first, err := s.describeOf(ctx, job.Request)
 	if err != nil || first.Attempts != job.Attempts {
 		return first, err
 	}
@@ -269,9 +280,18 @@ func (s *Exhausts) startWorkflow(ctx context.Context, job exhaust.Job, options s
 	}
 	// The workflow records itself too: it goes on even where this row could not be written.
 	if err := s.jobs.Submit(ctx, job); err != nil {
-		return exhaust.Job{}, &UnavailableError{DatabaseDependency, err}
+		return exhaust.Job{}, databaseFailure(err)
 	}
 	return job, nil
+}
+
+// describeOf is describe of the exhaust of a request, which may be somebody else's with the same id.
+func (s *Exhausts) describeOf(ctx context.Context, request exhaust.Request) (exhaust.Job, error) {
+	job, err := s.describe(ctx, request.ID)
+	if err == nil && !isOwnedBy(job, request) {
+		return exhaust.Job{}, errForeign
+	}
+	return job, err
 }
 
 // Cancel stops an exhaust that has not ended and returns its state: CANCELLED, or, where no worker stops it within three
@@ -286,7 +306,7 @@ func (s *Exhausts) Cancel(ctx context.Context, tag, channel, requestID string) (
 	}
 	// One that is not found ended just before.
 	if err := s.temporal.CancelWorkflow(ctx, exhaust.WorkflowID(requestID), ""); err != nil && !isNotFound(err) {
-		return exhaust.Job{}, &UnavailableError{TemporalDependency, err}
+		return exhaust.Job{}, temporalFailure(err)
 	}
 	s.waitBriefly(ctx, requestID)
 	return s.Read(ctx, tag, channel, requestID)

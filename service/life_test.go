@@ -4,8 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
+
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/e2etest"
@@ -207,17 +213,56 @@ func TestAListKnowsWhatWasTerminatedWhileItWaited(t *testing.T) {
 
 func TestWhatWaitsForTheNightIsListedWithoutAskingTemporal(t *testing.T) {
 	s := newServiceAt(t, "127.0.0.1:1")
+	asked := &askedTemporal{Client: s.client}
+	s.Exhausts.temporal = asked
 	parked := s.kept("A", exhaust.Submitted, time.Now())
 	parked.Parked = true
 	if err := s.jobs.Save(t.Context(), parked); err != nil {
 		t.Fatal(err)
 	}
-	listed, err := s.List(t.Context(), "tag", channel, 10)
-	if err != nil || len(listed) != 1 || listed[0].Status != exhaust.Submitted {
-		t.Errorf("listed %+v, %v", listed, err)
+	begun := s.kept("B", exhaust.Submitted, time.Now()) // as far as its row knows
+	for range 3 {
+		listed, err := s.List(t.Context(), "tag", channel, 10)
+		if err != nil || len(listed) != 2 || listed[0].Status != exhaust.Submitted || listed[1].Status != exhaust.Submitted {
+			t.Errorf("listed %+v, %v", listed, err)
+		}
 	}
-	s.kept("B", exhaust.Submitted, time.Now())
-	if _, err := s.List(t.Context(), "tag", channel, 10); err == nil {
-		t.Error("one that may have begun is listed as its row has it")
+	one := exhaust.WorkflowID(begun.ID)
+	if want := []string{one, one, one}; !slices.Equal(asked.about, want) {
+		t.Errorf("Temporal was asked about %v, want %v", asked.about, want)
 	}
+}
+
+func TestOneListAsksATemporalThatIsAwayAboutAFewExhaustsOnly(t *testing.T) {
+	s := newServiceAt(t, "127.0.0.1:1")
+	asked := &askedTemporal{Client: s.client}
+	s.Exhausts.temporal = asked
+	for i := range 3 * maxConcurrency {
+		job := s.kept("A", exhaust.Processing, time.Now())
+		job.ID = fmt.Sprintf("%032X", i)
+		if err := s.jobs.Save(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listed, err := s.List(t.Context(), "tag", channel, 1000)
+	if err != nil || len(listed) != 3*maxConcurrency+1 {
+		t.Errorf("listed %d, %v", len(listed), err)
+	}
+	if len(asked.about) > maxConcurrency {
+		t.Errorf("Temporal was asked about %d exhausts, though it was away", len(asked.about))
+	}
+}
+
+// askedTemporal counts about what it is asked.
+type askedTemporal struct {
+	client.Client
+	mu    sync.Mutex
+	about []string
+}
+
+func (a *askedTemporal) DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	a.mu.Lock()
+	a.about = append(a.about, workflowID)
+	a.mu.Unlock()
+	return a.Client.DescribeWorkflowExecution(ctx, workflowID, runID)
 }

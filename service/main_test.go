@@ -34,6 +34,7 @@ const (
 	conversation = "c63b6faa-11a9-4259-b941-11cd2f8446c6"
 	device       = "11111111-1111-4111-8111-111111111111"
 	secret       = "a-secret-for-tests-only"
+	sealing      = "a-sealing-key-for-tests-only"
 	kolkata      = "Asia/Kolkata"
 )
 
@@ -82,7 +83,7 @@ func run(m *testing.M) int {
 	}
 	cfg, err := config.Load([]string{
 		"EXHAUST_DATA_DIR=" + dir, "EXHAUST_ADDR=" + addr,
-		"EXHAUST_WEBHOOK_SECRET=" + secret, "EXHAUST_WEBHOOK_ALLOW_PRIVATE=true",
+		"EXHAUST_WEBHOOK_SECRET=" + secret, "EXHAUST_SEALING_KEY=" + sealing, "EXHAUST_WEBHOOK_ALLOW_PRIVATE=true",
 	})
 	if err != nil {
 		return fail(err)
@@ -244,6 +245,7 @@ type schedule struct {
 	ScheduleID, Tag, Cron, Zone, Jitter, Webhook, Note string
 	Paused                                             bool
 	Next                                               []int64
+	WebhookSecret                                      string
 	Firings                                            []firing
 }
 

@@ -30,13 +30,9 @@ type NightlySettings struct {
 	Input          workflows.NightInput
 }
 
-// EnsureNightly makes the night's schedule, or brings it up to date, and tries until the context ends or Temporal refuses it.
-// Any number of workers may do so at once: there is one schedule, and an operator's pause of it is kept.
+// EnsureNightly makes the night's schedule, or brings it up to date. Any number of workers may do so at once: there is one
+// schedule, and an operator's pause of it is kept.
 func EnsureNightly(ctx context.Context, c client.Client, s NightlySettings) error {
-	return untilRefused(ctx, func() error { return ensureNightlyOnce(ctx, c, s) })
-}
-
-func ensureNightlyOnce(ctx context.Context, c client.Client, s NightlySettings) error {
 	wanted := s.options()
 	_, err := c.ScheduleClient().Create(ctx, wanted)
 	if err == nil {

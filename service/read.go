@@ -2,10 +2,12 @@ package service
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/api/workflowservice/v1"
@@ -24,6 +26,7 @@ type Jobs interface {
 	RaiseProgress(ctx context.Context, requestID string, attempts int, p exhaust.Progress) (exhaust.Progress, error)
 	ReceiptKeys(ctx context.Context) ([]jobs.ReceiptKey, error)
 	Job(ctx context.Context, requestID string) (exhaust.Job, error)
+	Configs(ctx context.Context, requestIDs []string) (map[string]json.RawMessage, error)
 	List(ctx context.Context, tag, channel string, limit int) ([]exhaust.Job, error)
 	Search(ctx context.Context, search jobs.Search) ([]exhaust.Job, error)
 	Select(ctx context.Context, selection jobs.Selection) ([]exhaust.Job, error)
@@ -156,12 +159,17 @@ func (s *Exhausts) Find(ctx context.Context, requestID string) (exhaust.Job, err
 	case errors.Is(err, jobs.ErrNoJob):
 		return exhaust.Job{}, ErrNotFound
 	case err != nil:
-		return exhaust.Job{}, &UnavailableError{DatabaseDependency, err}
+		return exhaust.Job{}, databaseFailure(err)
 	}
+	return withoutWorkflow(job), nil
+}
+
+// withoutWorkflow is an exhaust that job_request knows not to have ended and Temporal does not know.
+func withoutWorkflow(job exhaust.Job) exhaust.Job {
 	job.Status = exhaust.Failed
 	job.Message = workflowGone
 	job.CompletedAt = job.UpdatedAt
-	return job, nil
+	return job
 }
 
 // workflowGone is the message of an exhaust that job_request knows not to have ended and Temporal
@@ -178,19 +186,16 @@ func (s *Exhausts) withURLs(ctx context.Context, job exhaust.Job) (exhaust.Job, 
 	if len(job.DownloadURLs) == 0 && job.Report != "" {
 		recorded, err := s.jobs.Job(ctx, job.ID)
 		if err != nil && !errors.Is(err, jobs.ErrNoJob) {
-			return exhaust.Job{}, &UnavailableError{DatabaseDependency, err}
+			return exhaust.Job{}, databaseFailure(err)
 		}
-		if err == nil && recorded.Attempts == job.Attempts && recorded.Status == exhaust.Success {
+		if err == nil && recorded.Attempts == job.Attempts && recorded.Status == exhaust.Success && isOwnedBy(recorded, job.Request) {
 			job = recorded
 		}
 	}
 	now := time.Now()
-	if until := job.CompletedAt.Add(s.settings.ReportRetention); job.Report != "" && now.After(until) {
-		job.Report, job.Receipt, job.Message = "", "", exhaust.ExpiryMessage(until.In(s.settings.Timezone))
-	}
+	job = s.withExpiry(job, now)
 	if job.Report == "" {
-		job.DownloadURLs, job.ReceiptURL = nil, ""
-		return job, nil
+		return withoutURLs(job), nil
 	}
 	if len(job.DownloadURLs) > 0 && job.ExpiresAt.Sub(now) >= s.settings.URLTTL/2 {
 		return job, nil
@@ -207,55 +212,127 @@ func (s *Exhausts) withURLs(ctx context.Context, job exhaust.Job) (exhaust.Job, 
 		}
 	}
 	if err := s.jobs.SaveURLs(ctx, job); err != nil && !errors.Is(err, jobs.ErrNoJob) {
-		return exhaust.Job{}, &UnavailableError{DatabaseDependency, err}
+		return exhaust.Job{}, databaseFailure(err)
 	}
 	return job, nil
+}
+
+// withExpiry is a job that names no report any more where its report has been kept for long enough, and says so.
+func (s *Exhausts) withExpiry(job exhaust.Job, now time.Time) exhaust.Job {
+	if until := job.CompletedAt.Add(s.settings.ReportRetention); job.Report != "" && now.After(until) {
+		job.Report, job.Receipt, job.Message = "", "", exhaust.ExpiryMessage(until.In(s.settings.Timezone))
+	}
+	return job
+}
+
+func withoutURLs(job exhaust.Job) exhaust.Job {
+	job.DownloadURLs, job.ReceiptURL, job.ExpiresAt = nil, "", time.Time{}
+	return job
+}
+
+// Configs are the datasetConfigs of exhausts by their ids. List, Search and Replay leave them out: a thousand of them, which are
+// the clients' own, would take more memory than all the rest.
+func (s *Exhausts) Configs(ctx context.Context, requestIDs []string) (map[string]json.RawMessage, error) {
+	configs, err := s.jobs.Configs(ctx, requestIDs)
+	if err != nil {
+		return nil, databaseFailure(err)
+	}
+	return configs, nil
 }
 
 // List is the exhausts of a tag, newest first, at most limit of them.
 func (s *Exhausts) List(ctx context.Context, tag, channel string, limit int) ([]exhaust.Job, error) {
 	found, err := s.jobs.List(ctx, tag, channel, limit)
 	if err != nil {
-		return nil, &UnavailableError{DatabaseDependency, err}
+		return nil, databaseFailure(err)
 	}
-	return s.refresh(ctx, found)
+	return s.refresh(ctx, found, true)
+}
+
+// Search says which exhausts are wanted, and how they are shown.
+type Search struct {
+	jobs.Search
+	// WithURLs signs and shows the URLs of those that succeeded. Without it nothing is signed.
+	WithURLs bool
 }
 
 // Search is the exhausts that match, newest first.
-func (s *Exhausts) Search(ctx context.Context, search jobs.Search) ([]exhaust.Job, error) {
-	found, err := s.jobs.Search(ctx, search)
+func (s *Exhausts) Search(ctx context.Context, search Search) ([]exhaust.Job, error) {
+	found, err := s.jobs.Search(ctx, search.Search)
 	if err != nil {
-		return nil, &UnavailableError{DatabaseDependency, err}
+		return nil, databaseFailure(err)
 	}
-	return s.refresh(ctx, found)
+	return s.refresh(ctx, found, search.WithURLs)
 }
 
 // maxConcurrency bounds how many exhausts are looked at, or started, at a time for one request.
 const maxConcurrency = 16
 
-// refresh brings jobs up to date: those that job_request does not know to have ended with their
-// workflow's state, those that succeeded with URLs that work.
-func (s *Exhausts) refresh(ctx context.Context, found []exhaust.Job) ([]exhaust.Job, error) {
+// refresh brings jobs up to date: those that job_request does not know to have ended with their workflow's state, those that
+// succeeded with URLs that work. What does not answer leaves them as job_request knows them: one exhaust that cannot be asked
+// about hides no other.
+func (s *Exhausts) refresh(ctx context.Context, found []exhaust.Job, withURLs bool) ([]exhaust.Job, error) {
 	terminated := s.terminatedParked(ctx, found)
+	var isTemporalAway atomic.Bool
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxConcurrency)
-	for i := range found {
-		group.Go(func() error {
+	for i, job := range found {
+		group.Go(func() (err error) {
 			// One that waits for the night does so until its row says otherwise, or an operator has terminated it, and there
 			// may be thousands.
-			if !found[i].Status.HasEnded() && (!found[i].Parked || terminated[exhaust.WorkflowID(found[i].ID)]) {
-				job, err := s.Find(ctx, found[i].ID)
-				if err != nil {
-					return err
-				}
-				found[i] = job
+			isSettled := job.Status.HasEnded() || job.Parked && !terminated[exhaust.WorkflowID(job.ID)]
+			if !isSettled && !isTemporalAway.Load() {
+				job = s.refreshState(ctx, job, &isTemporalAway)
 			}
-			job, err := s.withURLs(ctx, found[i])
+			if withURLs {
+				job, err = s.withListedURLs(ctx, job)
+			} else {
+				job = withoutURLs(s.withExpiry(job, time.Now()))
+			}
+			job.Config = nil
 			found[i] = job
 			return err
 		})
 	}
 	return found, group.Wait()
+}
+
+// refreshState is a job that has not ended, by its row, as its workflow has it. Where one is told that Temporal is away, the
+// others need not wait for the same.
+func (s *Exhausts) refreshState(ctx context.Context, job exhaust.Job, isTemporalAway *atomic.Bool) exhaust.Job {
+	now, err := s.describe(ctx, job.ID)
+	var unavailable *UnavailableError
+	switch {
+	case err == nil && isOwnedBy(now, job.Request):
+		return now
+	case err == nil: // another tenant's with the same id: the row is what is known
+	case errors.Is(err, ErrNotFound):
+		return withoutWorkflow(job)
+	case errors.As(err, &unavailable):
+		if unavailable.Dependency == TemporalDependency {
+			isTemporalAway.Store(true)
+		}
+	default:
+		s.settings.Log.Error("an exhaust cannot be asked about", "requestId", job.ID, "error", err)
+	}
+	return job
+}
+
+// withListedURLs is withURLs of a job among others. Where they cannot be signed now, it has those that still work, or says why it
+// has none.
+func (s *Exhausts) withListedURLs(ctx context.Context, job exhaust.Job) (exhaust.Job, error) {
+	signed, err := s.withURLs(ctx, job)
+	var unavailable *UnavailableError
+	if err == nil || !errors.As(err, &unavailable) {
+		return signed, err
+	}
+	if job.ExpiresAt.Before(time.Now()) {
+		job = withoutURLs(job)
+	}
+	if len(job.DownloadURLs) == 0 {
+		job.Message = "its download URLs cannot be signed now: the " + unavailable.Dependency + " is not available"
+	}
+	return job, nil
 }
 
 // terminatedParked are the workflows of exhausts that waited for the night and were terminated of late: their rows do not know. It
@@ -291,7 +368,7 @@ const (
 func (s *Exhausts) ReceiptKeys(ctx context.Context) ([]jobs.ReceiptKey, error) {
 	keys, err := s.jobs.ReceiptKeys(ctx)
 	if err != nil {
-		return nil, &UnavailableError{DatabaseDependency, err}
+		return nil, databaseFailure(err)
 	}
 	return keys, nil
 }

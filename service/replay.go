@@ -40,7 +40,7 @@ func (s *Exhausts) Replay(ctx context.Context, r Replay) (found []exhaust.Job, n
 			From: r.From, To: r.To, After: r.After, Limit: r.Limit,
 		})
 		if err != nil {
-			return nil, "", &UnavailableError{DatabaseDependency, err}
+			return nil, "", databaseFailure(err)
 		}
 		found = append(found, selected...)
 	}
@@ -50,7 +50,7 @@ func (s *Exhausts) Replay(ctx context.Context, r Replay) (found []exhaust.Job, n
 		next = found[r.Limit-1].ID
 	}
 	if r.DryRun {
-		return found, next, nil
+		return shownByReplay(found), next, nil
 	}
 	var group errgroup.Group // what one fails at holds up no other
 	group.SetLimit(maxConcurrency)
@@ -62,7 +62,9 @@ func (s *Exhausts) Replay(ctx context.Context, r Replay) (found []exhaust.Job, n
 				isWindingUp[i] = true
 				return nil
 			}
-			found[i] = started
+			if isOwnedBy(started, job.Request) {
+				found[i] = started
+			} // else a workflow of another tenant has its id, and the row is what is known
 			return err
 		})
 	}
@@ -73,5 +75,14 @@ func (s *Exhausts) Replay(ctx context.Context, r Replay) (found []exhaust.Job, n
 			answered = append(answered, job)
 		}
 	}
-	return answered, next, err
+	return shownByReplay(answered), next, err
+}
+
+// shownByReplay are jobs without what read shows to their owner only, and without their datasetConfigs (Configs).
+func shownByReplay(jobs []exhaust.Job) []exhaust.Job {
+	for i := range jobs {
+		jobs[i] = withoutURLs(jobs[i])
+		jobs[i].Config = nil
+	}
+	return jobs
 }

@@ -19,6 +19,7 @@ import (
 // Change changes a schedule. Where it changes when the schedule fires, the windows go on where the
 // firings so far have come to: no day is covered twice, and none is left out.
 func (s *Schedules) Change(ctx context.Context, channel, id string, patch SchedulePatch) (Schedule, error) {
+	secret := ""
 	for range updateTries {
 		description, old, err := s.describe(ctx, channel, id)
 		if err != nil {
@@ -39,12 +40,18 @@ func (s *Schedules) Change(ctx context.Context, channel, id string, patch Schedu
 				CronString: []string{changed.Cron}, TimezoneName: changed.Zone, Jitter: durationpb.New(changed.Jitter),
 			}
 		}
+		if changed.Webhook != nil && changed.Webhook != old.Webhook && secret == "" {
+			if secret, err = s.secrets.ensure(ctx, channel); err != nil {
+				return Schedule{}, err
+			}
+		}
 		changed.Revision, changed.UpdatedAt = newID(), time.Now().Truncate(time.Millisecond)
 		if err := s.update(ctx, description, changed); err != nil {
 			return Schedule{}, err
 		}
 		// Temporal drops, without a word, a change of what somebody else has changed meanwhile.
 		_, now, err := s.describe(ctx, channel, id)
+		now.WebhookSecret = secret
 		if err != nil || now.Revision == changed.Revision {
 			return now, err
 		}
@@ -132,7 +139,7 @@ func (s *Schedules) waitForQuiet(ctx context.Context, old, changed exhaust.Sched
 			return time.Time{}, backoff.Permanent(err)
 		}
 		if len(firing)+len(coming) > 0 {
-			return time.Time{}, errors.New("the schedule fires just now")
+			return time.Time{}, &UnavailableError{TemporalDependency, errors.New("the schedule fires just now")}
 		}
 		return now, nil
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(time.Second)), backoff.WithMaxElapsedTime(0))

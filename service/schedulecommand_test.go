@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +21,11 @@ func TestTheStarterMakesShowsChangesAndEndsASchedule(t *testing.T) {
 	if output, err := exec.Command("go", "build", "-o", starter, "../starter").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	// run runs `starter schedule` and gives its output, both streams, and exit code.
-	run := func(args ...string) (string, int) {
+	// runStarter gives the output, both streams, and the exit code.
+	runStarter := func(args ...string) (string, int) {
 		t.Helper()
 		var out bytes.Buffer
-		cmd := exec.Command(starter, append([]string{"schedule"}, args...)...)
+		cmd := exec.Command(starter, args...)
 		cmd.Stdout, cmd.Stderr = &out, &out
 		err := cmd.Run()
 		var exit *exec.ExitError
@@ -35,6 +36,10 @@ func TestTheStarterMakesShowsChangesAndEndsASchedule(t *testing.T) {
 			t.Fatal(err)
 		}
 		return out.String(), 0
+	}
+	run := func(args ...string) (string, int) {
+		t.Helper()
+		return runStarter(append([]string{"schedule"}, args...)...)
 	}
 	on := func(args ...string) []string { return append(args, "--api", api, "--channel", "starter's") }
 
@@ -85,6 +90,20 @@ func TestTheStarterMakesShowsChangesAndEndsASchedule(t *testing.T) {
 	expect(2, "error: cron \"x\" is not valid: five fields (minute, hour, day of month, month, day of week), such as 0 6 * * 1, are accepted\n",
 		"create", "--conversation", "c", "--cron", "x")
 	expect(2, "error: accepts 1 arg(s), received 0; see `starter schedule show --help`\n", "show")
+	webhooks := fmt.Sprint("starter's webhooks ", time.Now().UnixNano())
+	secretCommand := func(command, want string) {
+		t.Helper()
+		got, code := runStarter("webhook-secret", command, "--api", api, "--channel", webhooks)
+		got = regexp.MustCompile(`whsec_[A-Za-z0-9+/]{43}=`).ReplaceAllString(got, "S")
+		got = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`).ReplaceAllString(got, "T")
+		if want = "channel       " + webhooks + "\n" + want; got != want || code != 0 {
+			t.Errorf("webhook-secret %s: exit code %d\n%s\nwant 0\n%s", command, code, got, want)
+		}
+	}
+	secretCommand("show", "secret        none\n")
+	secretCommand("rotate", "secret        S\nmade          T\n")
+	secretCommand("show", "made          T\n")
+	secretCommand("rotate", "secret        S\nmade          T\none before    signs until T\n")
 	help, code := run("--help")
 	for _, name := range []string{"create", "list", "show", "change", "pause", "resume", "trigger", "backfill", "delete"} {
 		if !strings.Contains(help, "\n  "+name+" ") || code != 0 {

@@ -147,8 +147,8 @@ func (s *Schedules) checkWebhook(id, text string) (*exhaust.SealedWebhook, error
 	if text == "" {
 		return nil, nil
 	}
-	if s.settings.WebhookSecret == "" {
-		return nil, exhaust.Invalid("webhook cannot be used: the service has no EXHAUST_WEBHOOK_SECRET to sign it with")
+	if s.secrets == nil {
+		return nil, errNoWebhooks
 	}
 	target, err := url.Parse(text)
 	if err != nil || target.Scheme != "https" && target.Scheme != "http" || target.Hostname() == "" || len(text) > 2000 {
@@ -161,7 +161,7 @@ func (s *Schedules) checkWebhook(id, text string) (*exhaust.SealedWebhook, error
 		return nil, exhaust.Invalid("webhook goes to %s: only public addresses are accepted, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true", target.Hostname())
 	}
 	target.Fragment = ""
-	return exhaust.SealWebhook(s.settings.WebhookSecret, id, target)
+	return s.secrets.keys.Seal(id, target)
 }
 
 // isPrivateHost is what can be said of a host without looking it up. What counts is the address that
@@ -182,6 +182,9 @@ func (s *Schedules) checkRange(first, last string) (from, to exhaust.Day, err er
 	}
 	if to, err = checkDay("to", last); err != nil {
 		return "", "", err
+	}
+	if earliest := exhaust.Day("1971-01-01"); from < earliest {
+		return "", "", exhaust.Invalid("from %s is too early: a day from %s on is accepted", from, earliest)
 	}
 	if from > to {
 		return "", "", exhaust.Invalid("from %s is after to %s: a day on or before it is accepted", from, to)

@@ -17,7 +17,9 @@ import (
 func TestSchedulesFollowTheTaskQueueAndKeepAllElse(t *testing.T) {
 	t.Parallel()
 	n := newNightNamespace(t)
-	e2etest.Must(t, service.RegisterSearchAttributes(t.Context(), n, n.name))
+	e2etest.Eventually(t, 30*time.Second, "the search attributes can be used", func() bool {
+		return service.RegisterSearchAttributes(t.Context(), n, n.name) == nil
+	})
 	n.ensure(nightSettings) // another schedule, that follows the workers
 	describe := func(id string) *workflowservice.DescribeScheduleResponse {
 		t.Helper()
@@ -27,7 +29,7 @@ func TestSchedulesFollowTheTaskQueueAndKeepAllElse(t *testing.T) {
 	}
 	before := map[string]*workflowservice.DescribeScheduleResponse{}
 	for i, queue := range []string{"old", "old", "new"} {
-		schedules := service.NewSchedules(n, n.name, service.Settings{TaskQueue: queue, Timezone: zone(t, kolkata), MaxDays: 366})
+		schedules := service.NewSchedules(n, n.name, nil, service.Settings{TaskQueue: queue, Timezone: zone(t, kolkata), MaxDays: 366})
 		made, err := schedules.Create(t.Context(), service.ScheduleDraft{
 			Submission: exhaust.Submission{
 				Dataset: "uci-response-exhaust", Tag: fmt.Sprintf("tag%d", i), Channel: channel,

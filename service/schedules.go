@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -31,12 +32,14 @@ type Schedules struct {
 	temporal  client.Client
 	namespace string
 	calendar  *Calendar
+	secrets   *WebhookSecrets
 	settings  Settings
 }
 
-// NewSchedules makes the service of recurring exhausts on a namespace of Temporal.
-func NewSchedules(temporal client.Client, namespace string, settings Settings) *Schedules {
-	return &Schedules{temporal: temporal, namespace: namespace, calendar: NewCalendar(temporal, namespace), settings: settings}
+// NewSchedules makes the service of recurring exhausts on a namespace of Temporal. Their webhooks are signed with these
+// secrets; nil where there are no webhooks.
+func NewSchedules(temporal client.Client, namespace string, secrets *WebhookSecrets, settings Settings) *Schedules {
+	return &Schedules{temporal: temporal, namespace: namespace, calendar: NewCalendar(temporal, namespace), secrets: secrets, settings: settings}
 }
 
 // Schedule is a recurring exhaust as it stands.
@@ -48,6 +51,8 @@ type Schedule struct {
 	Next []time.Time
 	// Firings are its last ones, the newest first; only Read gives them.
 	Firings []Firing
+	// WebhookSecret is the channel's, as receivers take it, where Create or Change made it; nothing else gives it.
+	WebhookSecret string
 }
 
 // Firing is a firing that Temporal still knows.
@@ -66,6 +71,13 @@ func (s *Schedules) Create(ctx context.Context, draft ScheduleDraft) (Schedule, 
 	}
 	if err := s.checkWindows(ctx, schedule); err != nil {
 		return Schedule{}, err
+	}
+	secret := ""
+	if schedule.Webhook != nil {
+		// Before the schedule: there is none whose webhooks nobody could verify.
+		if secret, err = s.secrets.ensure(ctx, schedule.Channel); err != nil {
+			return Schedule{}, err
+		}
 	}
 	attributes := temporal.NewSearchAttributes(
 		workflows.TagAttribute.ValueSet(schedule.ChannelTag()),
@@ -95,6 +107,7 @@ func (s *Schedules) Create(ctx context.Context, draft ScheduleDraft) (Schedule, 
 		return Schedule{}, temporalError(err)
 	}
 	_, created, err := s.describe(ctx, schedule.Channel, schedule.ID)
+	created.WebhookSecret = secret
 	return created, err
 }
 
@@ -119,9 +132,9 @@ func listRecurring(ctx context.Context, c client.Client, query string) (found []
 	return found, nil
 }
 
-// List is the schedules of a channel by id, at most limit of them. Temporal lists a new one a moment
-// after it was made.
-func (s *Schedules) List(ctx context.Context, channel string, limit int) ([]Schedule, error) {
+// List is the schedules of a channel by id, at most limit of them, read from Temporal a page at a time. Temporal lists a new one
+// a moment after it was made.
+func (s *Schedules) List(ctx context.Context, channel string, limit int) (iter.Seq2[Schedule, error], error) {
 	query := workflows.ChannelAttribute.GetName() + " = " + quoteFilter(channel)
 	if strings.ContainsAny(channel, `"\`) {
 		query = "" // Temporal on PostgreSQL or SQLite finds no value with one of these
@@ -138,14 +151,40 @@ func (s *Schedules) List(ctx context.Context, channel string, limit int) ([]Sche
 	}
 	slices.Sort(ids)
 	ids = ids[:min(limit, len(ids))]
+	return func(yield func(Schedule, error) bool) {
+		for page := range slices.Chunk(ids, schedulesPage) {
+			found, err := s.describePage(ctx, channel, page)
+			if err != nil {
+				yield(Schedule{}, err)
+				return
+			}
+			for _, schedule := range found {
+				if !yield(schedule, nil) {
+					return
+				}
+			}
+		}
+	}, nil
+}
+
+// schedulesPage is how many schedules are read from Temporal at a time.
+const schedulesPage = 16
+
+// pageTimeout is how long a page may take.
+const pageTimeout = 30 * time.Second
+
+// describePage is describe of several schedules of a channel at once. One that was deleted since it was listed is left out.
+func (s *Schedules) describePage(ctx context.Context, channel string, ids []string) ([]Schedule, error) {
+	// Whoever reads the pages before may take longer than a call may take.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pageTimeout)
+	defer cancel()
 	found := make([]Schedule, len(ids))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(16)
 	for i, id := range ids {
 		group.Go(func() (err error) {
 			_, found[i], err = s.describe(ctx, channel, id)
 			if errors.Is(err, ErrNoSchedule) {
-				return nil // deleted since it was listed
+				return nil
 			}
 			return err
 		})
@@ -363,7 +402,7 @@ func temporalError(err error) error {
 	case isNotFound(err):
 		return ErrNoSchedule
 	}
-	return &UnavailableError{Dependency: TemporalDependency, Err: err}
+	return temporalFailure(err)
 }
 
 // setInput sets what firings are handed.

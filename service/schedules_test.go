@@ -2,10 +2,7 @@ package service_test
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/md5"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
@@ -427,6 +425,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		{"POST", one + "/backfill", `{"request":{"from":"2026-02-30","to":"2026-03-01"}}`, `from "2026-02-30" is not a day: a real day as yyyy-MM-dd is accepted`},
 		{"POST", one + "/backfill", `{"request":{"from":"2026-03-02","to":"2026-03-01"}}`, "from 2026-03-02 is after to 2026-03-01: a day on or before it is accepted"},
 		{"POST", one + "/backfill", fmt.Sprintf(`{"request":{"from":"2026-03-02","to":%q}}`, today()), fmt.Sprintf("to %s is not over: a day up to yesterday (%s) is accepted", today(), yesterday)},
+		{"POST", one + "/backfill", `{"request":{"from":"1969-01-01","to":"2026-03-01"}}`, "from 1969-01-01 is too early: a day from 1971-01-01 on is accepted"},
 		{"POST", one + "/backfill", `{"request":{"from":"1980-03-02","to":"2026-03-01"}}`, "the schedule fires more than 500 times from 1980-03-02 to 2026-03-01: ask for fewer days"},
 	} {
 		got := call(t, channel, c.method, c.path, c.body)
@@ -444,7 +443,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 
 func TestAScheduleWhoseWindowsNoExhaustMayCoverIsRefused(t *testing.T) {
 	t.Parallel()
-	schedules := service.NewSchedules(temporalClient, "default", service.Settings{TaskQueue: "nobody", Timezone: zone(t, kolkata), MaxDays: 7})
+	schedules := service.NewSchedules(temporalClient, "default", nil, service.Settings{TaskQueue: "nobody", Timezone: zone(t, kolkata), MaxDays: 7})
 	draft := func(cron, zone string) service.ScheduleDraft {
 		return service.ScheduleDraft{
 			Submission: exhaust.Submission{Dataset: "uci-response-exhaust", Channel: channel, DatasetConfig: []byte(`{"conversationId":"c"}`)},
@@ -558,10 +557,12 @@ func TestAWebhookTellsOfAFileEvenWhereTheReceiverFailsAtFirstAndTheScheduleIsDel
 		w.WriteHeader(<-answers)
 	}))
 	defer receiver.Close()
+	former := okay[webhookSecret](t, channel, "POST", secretPath, "").WebhookSecret
 	s := create(t, "0 6 * * *", kolkata, fmt.Sprintf(`"tag":"told","webhook":%q`, receiver.URL+"/hook?token=T0KEN"))
 	if s.Webhook != strings.TrimPrefix(receiver.URL, "http://") {
 		t.Errorf("the answer shows the webhook %s", s.Webhook)
 	}
+	replaced := okay[webhookSecret](t, channel, "POST", secretPath, "").WebhookSecret
 	okay[schedule](t, channel, "POST", base+"/"+s.ScheduleID+"/trigger", "")
 	first := <-got
 	// The firing runs. Without its schedule it goes on.
@@ -578,13 +579,20 @@ func TestAWebhookTellsOfAFileEvenWhereTheReceiverFailsAtFirstAndTheScheduleIsDel
 	if result.Webhook != "delivered to "+s.Webhook || result.Rows != 2 {
 		t.Errorf("the firing came to %+v", result)
 	}
-	if first.header.Get("X-Exhaust-Delivery") != result.RequestID+"-0" || second.header.Get("X-Exhaust-Delivery") != result.RequestID+"-0" {
-		t.Errorf("the deliveries are %s and %s, want %s-0", first.header.Get("X-Exhaust-Delivery"), second.header.Get("X-Exhaust-Delivery"), result.RequestID)
+	id := s.ScheduleID + "-" + result.RequestID + "-0"
+	if first.header.Get("webhook-id") != id || second.header.Get("webhook-id") != id {
+		t.Errorf("the deliveries are %s and %s, want %s", first.header.Get("webhook-id"), second.header.Get("webhook-id"), id)
 	}
-	mac := hmac.New(sha256.New, []byte(secret))
-	fmt.Fprintf(mac, "%s.%s", second.header.Get("X-Exhaust-Timestamp"), second.body)
-	if want := "sha256=" + hex.EncodeToString(mac.Sum(nil)); second.header.Get("X-Exhaust-Signature") != want {
-		t.Errorf("the signature is %s, want %s", second.header.Get("X-Exhaust-Signature"), want)
+	for _, secret := range []string{former, replaced} {
+		webhook, err := standardwebhooks.NewWebhook(secret)
+		if err != nil || !strings.HasPrefix(secret, "whsec_") {
+			t.Fatalf("the API showed no secret: %v", err)
+		}
+		for _, delivery := range []delivery{first, second} {
+			if err := webhook.Verify(delivery.body, delivery.header); err != nil {
+				t.Errorf("it is not verified with a secret that the API showed: %v", err)
+			}
+		}
 	}
 	var body map[string]any
 	if err := json.Unmarshal(second.body, &body); err != nil {
@@ -605,13 +613,15 @@ func TestAWebhookTellsOfAFileEvenWhereTheReceiverFailsAtFirstAndTheScheduleIsDel
 	if read.Status != "SUCCESS" || len(read.DownloadURLs) != 1 {
 		t.Errorf("the read link answers %+v", read)
 	}
-	// The token is nowhere to be seen.
+	// The token and the secrets are nowhere to be seen.
 	history, err := json.Marshal(events(t, firings[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(history) < 1000 || strings.Contains(string(history), "T0KEN") || strings.Contains(serviceLog.String(), "T0KEN") {
-		t.Error("the webhook's token stands in the history or in the log")
+	for _, hidden := range []string{"T0KEN", former, replaced, strings.TrimPrefix(former, "whsec_"), strings.TrimPrefix(replaced, "whsec_"), secret, sealing} {
+		if len(history) < 1000 || strings.Contains(string(history), hidden) || strings.Contains(serviceLog.String(), hidden) {
+			t.Error("the webhook's token, a secret or a key stands in the history or in the log")
+		}
 	}
 }
 
@@ -631,17 +641,18 @@ func events(t *testing.T, workflowID string) (all []string) {
 
 func TestAWebhookIsRefusedWhereItCannotBeSigned(t *testing.T) {
 	t.Parallel()
+	secrets := service.NewWebhookSecrets(nil, exhaust.WebhookKeys{Signing: secret, Sealing: sealing})
 	for _, c := range []struct {
-		secret string
-		url    string
-		want   string
+		secrets *service.WebhookSecrets
+		url     string
+		want    string
 	}{
-		{"", "https://example.org/token", "webhook cannot be used: the service has no EXHAUST_WEBHOOK_SECRET to sign it with"},
-		{secret, "http://127.0.0.1:8080/token", "webhook goes to 127.0.0.1: only public addresses are accepted, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true"},
-		{secret, "http://LocalHost./token", "webhook goes to LocalHost.: only public addresses are accepted, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true"},
-		{secret, "http://[fd00:ec2::254]/token", "webhook goes to fd00:ec2::254: only public addresses are accepted, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true"},
+		{nil, "https://example.org/token", "webhook cannot be used: the service has no EXHAUST_WEBHOOK_SECRET to sign it with"},
+		{secrets, "http://127.0.0.1:8080/token", "webhook goes to 127.0.0.1: only public addresses are accepted, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true"},
+		{secrets, "http://LocalHost./token", "webhook goes to LocalHost.: only public addresses are accepted, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true"},
+		{secrets, "http://[fd00:ec2::254]/token", "webhook goes to fd00:ec2::254: only public addresses are accepted, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true"},
 	} {
-		schedules := service.NewSchedules(temporalClient, "default", service.Settings{TaskQueue: "nobody", Timezone: zone(t, kolkata), MaxDays: 366, WebhookSecret: c.secret})
+		schedules := service.NewSchedules(temporalClient, "default", c.secrets, service.Settings{TaskQueue: "nobody", Timezone: zone(t, kolkata), MaxDays: 366})
 		_, err := schedules.Create(t.Context(), service.ScheduleDraft{
 			Submission: exhaust.Submission{Dataset: "uci-response-exhaust", Channel: channel, DatasetConfig: []byte(`{"conversationId":"c"}`)},
 			Cron:       "0 6 * * *", Webhook: c.url,

@@ -5,7 +5,7 @@ package service
 
 import (
 	"errors"
-	"fmt"
+	"log/slog"
 	"time"
 
 	"data-exhaust/exhaust"
@@ -22,8 +22,8 @@ type Settings struct {
 	Mode string
 	// ReportRetention is how long a report is kept after its exhaust was completed.
 	ReportRetention time.Duration
-	// WebhookSecret signs webhooks; "" where there are none.
-	WebhookSecret string
+	// Log is where the service says what no caller is told.
+	Log *slog.Logger
 	// WebhookAllowPrivate lets webhooks go to private addresses.
 	WebhookAllowPrivate bool
 }
@@ -33,22 +33,4 @@ var (
 	ErrNotFound = exhaust.ErrNoExhaust
 	// ErrNoSchedule says that the channel has no such schedule.
 	ErrNoSchedule = errors.New("no schedule available with the given id")
-)
-
-// UnavailableError says that something the service depends on does not answer.
-type UnavailableError struct {
-	Dependency string
-	Err        error
-}
-
-func (e *UnavailableError) Error() string {
-	return fmt.Sprintf("%s is not available: %v", e.Dependency, e.Err)
-}
-func (e *UnavailableError) Unwrap() error { return e.Err }
-
-// The dependencies, as errors and /health name them.
-const (
-	TemporalDependency = "temporal"
-	DatabaseDependency = "database"
-	ReportsDependency  = "reports store"
 )

@@ -29,7 +29,7 @@ func (s *Exhausts) describe(ctx context.Context, requestID string) (exhaust.Job,
 		return exhaust.Job{}, ErrNotFound
 	}
 	if err != nil {
-		return exhaust.Job{}, &UnavailableError{TemporalDependency, err}
+		return exhaust.Job{}, temporalFailure(err)
 	}
 	job, isPublished, err := jobOf(description)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *Exhausts) endOf(ctx context.Context, job exhaust.Job) (exhaust.Job, err
 	case errors.Is(err, jobs.ErrNoJob):
 		return job, nil
 	case err != nil:
-		return exhaust.Job{}, &UnavailableError{DatabaseDependency, err}
+		return exhaust.Job{}, databaseFailure(err)
 	case recorded.Attempts != job.Attempts:
 		return job, nil
 	case recorded.Status.HasEnded():

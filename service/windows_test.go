@@ -22,7 +22,7 @@ import (
 // a firing computes it. The days that the walk must cover are worked out by hand.
 func TestTheWindowsOfAYearHoldEachDayOnce(t *testing.T) {
 	t.Parallel()
-	schedules := service.NewSchedules(temporalClient, "default", service.Settings{TaskQueue: "nobody", Timezone: zone(t, kolkata), MaxDays: 3660})
+	schedules := service.NewSchedules(temporalClient, "default", nil, service.Settings{TaskQueue: "nobody", Timezone: zone(t, kolkata), MaxDays: 3660})
 	for _, walk := range []struct {
 		name, cron, zone string
 		from, until      exhaust.Day // of the firings, in the zone
@@ -166,7 +166,7 @@ func midnight(day exhaust.Day, zone *time.Location) time.Time {
 // TestAFiringWhoseTimesTemporalRefusesEnds: it would ask again for ever.
 func TestAFiringWhoseTimesTemporalRefusesEnds(t *testing.T) {
 	t.Parallel()
-	firings := recurring.New(nil, calendar(), recurring.Settings{Timezone: zone(t, kolkata)})
+	firings := recurring.New(nil, calendar(), nil, recurring.Settings{Timezone: zone(t, kolkata)})
 	for _, s := range []exhaust.Schedule{
 		{ID: "abc", Cron: "0 25 * * *", Zone: "UTC"},
 		{ID: "abc", Cron: "0 6 * * *", Zone: "Europe/Atlantis"},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -107,7 +104,7 @@ func createDemoFolder() (log *os.File, err error) {
 }
 
 func startDemoStack(ctx context.Context, name string, log, progress io.Writer) (*stack, error) {
-	if err := os.Unsetenv("TEMPORAL_ADDRESS"); err != nil {
+	if err := dropTemporalSettings(); err != nil {
 		return nil, err
 	}
 	dir, err := filepath.Abs(filepath.Join(demoFolder, "servers"))
@@ -115,6 +112,21 @@ func startDemoStack(ctx context.Context, name string, log, progress io.Writer) (
 		return nil, err
 	}
 	return startStack(ctx, servers.Options{Name: name, Dir: dir, Progress: progress}, loadDemoSettings, slog.New(slog.NewTextHandler(log, nil)))
+}
+
+// dropTemporalSettings takes Temporal's own settings out of the environment, and the user's file of them too: an API key,
+// TLS or a namespace of another Temporal would be used with the demo's.
+func dropTemporalSettings() error {
+	for _, setting := range os.Environ() {
+		name, _, _ := strings.Cut(setting, "=")
+		if !strings.HasPrefix(name, "TEMPORAL_") {
+			continue
+		}
+		if err := os.Unsetenv(name); err != nil {
+			return err
+		}
+	}
+	return os.Setenv("TEMPORAL_CONFIG_FILE", os.DevNull)
 }
 
 func loadDemoSettings(settings []string) (config.Config, error) {
@@ -178,7 +190,8 @@ func playExhaust(ctx context.Context, cfg config.Config, set *sample.Set, datase
 	if len(files) != 2 {
 		return "", fmt.Errorf("the exhaust has %d files instead of a report and its receipt", len(files))
 	}
-	if err := showFirstRows(files[0], out); err != nil {
+	fmt.Fprintln(out)
+	if err := showReport(files[0], dataset, cfg.Timezone, out); err != nil {
 		return "", err
 	}
 	return files[0], verifyDemo(ctx, client, files[0], files[1], out)
@@ -200,44 +213,4 @@ func verifyDemo(ctx context.Context, client apiClient, report, receiptFile strin
 	}
 	fmt.Fprintf(out, "\nstarter verify %s\n→ %s\n", filepath.Base(report), describeReceipt(&verified))
 	return nil
-}
-
-// showFirstRows shows the columns and the first rows of a CSV file, narrow enough for a terminal.
-func showFirstRows(file string, out io.Writer) error {
-	const rows, cellWidth, lineWidth = 5, 22, 150
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	reader := csv.NewReader(f)
-	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	for range rows + 1 {
-		record, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("reading %s: %w", file, err)
-		}
-		width := 0
-		for _, cell := range record {
-			cell = clip(cell, cellWidth)
-			if width += max(utf8.RuneCountInString(cell), cellWidth/2) + 2; width > lineWidth {
-				fmt.Fprint(table, "…")
-				break
-			}
-			fmt.Fprint(table, cell, "\t")
-		}
-		fmt.Fprintln(table)
-	}
-	return table.Flush()
-}
-
-func clip(cell string, width int) string {
-	cell = strings.Join(strings.Fields(cell), " ")
-	if utf8.RuneCountInString(cell) <= width {
-		return cell
-	}
-	return string([]rune(cell)[:width-1]) + "…"
 }

@@ -184,14 +184,16 @@ type schedule struct {
 	DatasetConfig    struct {
 		ConversationID string `json:"conversationId"`
 	} `json:"datasetConfig"`
-	Cron    string   `json:"cron"`
-	Zone    string   `json:"zone"`
-	Jitter  string   `json:"jitter"`
-	Webhook string   `json:"webhook"`
-	Paused  bool     `json:"paused"`
-	Note    string   `json:"note"`
-	Next    []int64  `json:"next"`
-	Firings []firing `json:"firings"`
+	Cron    string  `json:"cron"`
+	Zone    string  `json:"zone"`
+	Jitter  string  `json:"jitter"`
+	Webhook string  `json:"webhook"`
+	Paused  bool    `json:"paused"`
+	Note    string  `json:"note"`
+	Next    []int64 `json:"next"`
+	// WebhookSecret is only there where the call made the channel's.
+	WebhookSecret string   `json:"webhookSecret"`
+	Firings       []firing `json:"firings"`
 }
 
 // firing is one time that a schedule asked for an exhaust.
@@ -220,6 +222,9 @@ func printSchedule(cmd *cobra.Command, s schedule) error {
 	}
 	if s.Webhook != "" {
 		fmt.Fprintf(w, "webhook       %s\n", s.Webhook)
+	}
+	if s.WebhookSecret != "" {
+		fmt.Fprintf(w, "secret        %s (of the channel's webhooks; it is not shown again)\n", s.WebhookSecret)
 	}
 	if s.Note != "" {
 		fmt.Fprintf(w, "note          %s\n", s.Note)

@@ -461,7 +461,9 @@ func (e *exhaustRun) removeLeftovers(ctx workflow.Context, ended activities.Ende
 	if !ended.IsLeft {
 		return
 	}
-	err := workflow.ExecuteActivity(e.cleanUpStep(ctx), a.RemoveLeftovers, activities.EndInput{Job: e.job, Staging: e.staging}).Get(ctx, nil)
+	job := e.job
+	job.Config = nil // it may be large, and removing files needs none
+	err := workflow.ExecuteActivity(e.cleanUpStep(ctx), a.RemoveLeftovers, activities.EndInput{Job: job, Staging: e.staging}).Get(ctx, nil)
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("staged files are left behind", "staging", e.staging, "error", err)
 	}

@@ -49,7 +49,9 @@ func Recurring(ctx workflow.Context, s exhaust.Schedule) (Firing, error) {
 		at = workflow.Now(ctx)
 	}
 	var firing Firing
-	err := workflow.ExecuteActivity(lookUpStep(ctx, "window"), f.FindWindow, s, at).Get(ctx, &firing.Window)
+	timesOnly := s
+	timesOnly.Config = nil // it may be large, and says nothing of times
+	err := workflow.ExecuteActivity(lookUpStep(ctx, "window"), f.FindWindow, timesOnly, at).Get(ctx, &firing.Window)
 	if err != nil {
 		return Firing{}, err
 	}
@@ -128,7 +130,11 @@ func sendWebhook(ctx workflow.Context, s exhaust.Schedule, firing Firing, job ex
 			MaximumInterval:    10 * time.Minute,
 		},
 	})
-	err := workflow.ExecuteActivity(ctx, f.SendWebhook, recurring.Ready{
+	deliver := f.DeliverWebhook
+	if workflow.GetVersion(ctx, "sign with the channel's secret", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		deliver = f.SendWebhook
+	}
+	err := workflow.ExecuteActivity(ctx, deliver, recurring.Ready{
 		News: recurring.News{
 			ScheduleID: s.ID,
 			RequestID:  job.ID,

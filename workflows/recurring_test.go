@@ -70,7 +70,7 @@ func (s *firingSteps) AwaitExhaust(context.Context, string) (exhaust.Job, error)
 	return s.job, nil
 }
 
-func (s *firingSteps) SendWebhook(_ context.Context, ready recurring.Ready) error {
+func (s *firingSteps) DeliverWebhook(_ context.Context, ready recurring.Ready) error {
 	s.told = ready
 	s.sent++
 	if s.webhook == nil {
@@ -240,6 +240,12 @@ var firingRecordings = map[string]firingSteps{
 	"asked-again": {window: week, job: emptyFor(false), again: new(emptyFor(true)), pending: 1},
 	"no-day":      {window: exhaust.Window{Firing: fires}},
 	"failed":      {window: week, job: made(exhaust.Failed, 0, 0, "part 3 is corrupt")},
+	"delivered": {window: week, job: made(exhaust.Success, 9, 7, ""), webhook: func(try int) error {
+		if try == 1 {
+			return errors.New("hooks.example.org answered 500")
+		}
+		return nil
+	}},
 	"webhook-refused": {window: week, job: made(exhaust.Success, 9, 7, ""), webhook: func(int) error {
 		return temporal.NewNonRetryableApplicationError("hooks.example.org answered 410", recurring.WebhookRefused, nil)
 	}},
@@ -303,8 +309,8 @@ func triedForADay(t *testing.T, h *historypb.History) {
 				" ", retry.MaximumAttempts, " ", scheduled.ScheduleToCloseTimeout.AsDuration())
 		}
 	}
-	if want := "1s 2 10m0s 0 24h0m0s"; got["SendWebhook"] != want {
-		t.Errorf("the webhook's tries are %s, want %s", got["SendWebhook"], want)
+	if want := "1s 2 10m0s 0 24h0m0s"; got["DeliverWebhook"] != want {
+		t.Errorf("the webhook's tries are %s, want %s", got["DeliverWebhook"], want)
 	}
 	if want := "250ms 1.5 30s 0 0s"; got["AwaitExhaust"] != want {
 		t.Errorf("an exhaust is looked at %s, want %s", got["AwaitExhaust"], want)

@@ -19,6 +19,7 @@ import (
 type Activities struct {
 	exhausts Exhausts
 	calendar exhaust.Calendar
+	salts    WebhookSalts
 	settings Settings
 	webhooks *http.Client
 }
@@ -32,21 +33,27 @@ type Exhausts interface {
 	Find(ctx context.Context, requestID string) (exhaust.Job, error)
 }
 
+// WebhookSalts keeps what the secrets of channels are derived from.
+type WebhookSalts interface {
+	// WebhookSalts are those of a channel whose secrets sign at a time, the newest first.
+	WebhookSalts(ctx context.Context, channel string, at time.Time) ([]exhaust.WebhookSalt, error)
+}
+
 // Settings are those that firings follow.
 type Settings struct {
 	// Timezone is the one in which the telemetry's days begin (EXHAUST_TIMEZONE).
 	Timezone *time.Location
 	// PublicURL is where clients reach the API.
 	PublicURL string
-	// WebhookSecret signs webhooks; "" where there are none.
-	WebhookSecret string
+	// WebhookKeys sign webhooks and open their URLs; without any there are no webhooks.
+	WebhookKeys exhaust.WebhookKeys
 	// AllowPrivate lets webhooks go to private addresses.
 	AllowPrivate bool
 }
 
 // New makes the activities of firings.
-func New(exhausts Exhausts, calendar exhaust.Calendar, settings Settings) *Activities {
-	return &Activities{exhausts: exhausts, calendar: calendar, settings: settings, webhooks: newWebhookClient(settings.AllowPrivate)}
+func New(exhausts Exhausts, calendar exhaust.Calendar, salts WebhookSalts, settings Settings) *Activities {
+	return &Activities{exhausts: exhausts, calendar: calendar, salts: salts, settings: settings, webhooks: newWebhookClient(settings.AllowPrivate)}
 }
 
 // Failure types of firings.
@@ -100,5 +107,6 @@ func (f *Activities) AwaitExhaust(ctx context.Context, requestID string) (exhaus
 		return exhaust.Job{}, temporal.NewApplicationErrorWithOptions(fmt.Sprintf("exhaust %s is %s", requestID, job.Status), NotEnded,
 			temporal.ApplicationErrorOptions{Category: temporal.ApplicationErrorCategoryBenign})
 	}
+	job.Config = nil // it may be large, and the firing asks for nothing in it
 	return job, nil
 }

@@ -52,21 +52,21 @@ func wantFailure(t *testing.T, err error, kind, sentence string, isRetryable boo
 }
 
 func TestAnExhaustThatNothingKnowsIsNotAwaited(t *testing.T) {
-	f := New(noExhausts{exhaust.ErrNoExhaust}, fixedCalendar{}, Settings{})
+	f := New(noExhausts{exhaust.ErrNoExhaust}, fixedCalendar{}, nil, Settings{})
 	_, err := f.AwaitExhaust(t.Context(), "0AFF")
 	wantFailure(t, err, Gone, "exhaust 0AFF is gone: neither Temporal nor job_request knows it", false)
 }
 
 func TestAnExhaustIsAwaitedUntilItHasEnded(t *testing.T) {
 	away := errors.New("Temporal does not answer")
-	if _, err := New(noExhausts{away}, fixedCalendar{}, Settings{}).AwaitExhaust(t.Context(), "0AFF"); !errors.Is(err, away) {
+	if _, err := New(noExhausts{away}, fixedCalendar{}, nil, Settings{}).AwaitExhaust(t.Context(), "0AFF"); !errors.Is(err, away) {
 		t.Errorf("while Temporal is away: %v", err)
 	}
 	job := exhaust.Job{Request: exhaust.Request{ID: "0AFF"}, State: exhaust.State{Status: exhaust.Processing}}
-	_, err := New(oneExhaust{job: job}, fixedCalendar{}, Settings{}).AwaitExhaust(t.Context(), "0AFF")
+	_, err := New(oneExhaust{job: job}, fixedCalendar{}, nil, Settings{}).AwaitExhaust(t.Context(), "0AFF")
 	wantFailure(t, err, NotEnded, "exhaust 0AFF is PROCESSING", true)
 	for _, job.Status = range []exhaust.Status{exhaust.Success, exhaust.Failed, exhaust.Cancelled} {
-		got, err := New(oneExhaust{job: job}, fixedCalendar{}, Settings{}).AwaitExhaust(t.Context(), "0AFF")
+		got, err := New(oneExhaust{job: job}, fixedCalendar{}, nil, Settings{}).AwaitExhaust(t.Context(), "0AFF")
 		if err != nil || got.Status != job.Status {
 			t.Errorf("of %s it gives %+v, %v", job.Status, got, err)
 		}
@@ -87,7 +87,7 @@ func TestAScheduleThatCannotFireEndsItsFiringAndIsNamed(t *testing.T) {
 			`schedule abc: cron "0 25 * * *" in zone UTC is not valid: what it says: change or delete it`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := New(noExhausts{}, fixedCalendar{c.refusal}, Settings{Timezone: time.UTC})
+			f := New(noExhausts{}, fixedCalendar{c.refusal}, nil, Settings{Timezone: time.UTC})
 			_, err := f.FindWindow(t.Context(), exhaust.Schedule{ID: "abc", Cron: "0 25 * * *", Zone: c.zone}, midnight)
 			wantFailure(t, err, BadWindow, c.sentence, false)
 		})
@@ -96,18 +96,18 @@ func TestAScheduleThatCannotFireEndsItsFiringAndIsNamed(t *testing.T) {
 
 func TestAWindowIsFoundAndTemporalIsAskedAgainWhereItDoesNotAnswer(t *testing.T) {
 	s := exhaust.Schedule{ID: "abc", Cron: "0 0 * * *", Zone: "UTC"}
-	got, err := New(noExhausts{}, fixedCalendar{}, Settings{Timezone: time.UTC}).FindWindow(t.Context(), s, midnight)
+	got, err := New(noExhausts{}, fixedCalendar{}, nil, Settings{Timezone: time.UTC}).FindWindow(t.Context(), s, midnight)
 	if want := (exhaust.Window{Firing: midnight, From: "2022-03-13", To: "2022-03-13"}); err != nil || got != want {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}
 	away := errors.New("Temporal does not answer")
-	if _, err := New(noExhausts{}, fixedCalendar{away}, Settings{Timezone: time.UTC}).FindWindow(t.Context(), s, midnight); err != away {
+	if _, err := New(noExhausts{}, fixedCalendar{away}, nil, Settings{Timezone: time.UTC}).FindWindow(t.Context(), s, midnight); err != away {
 		t.Errorf("while Temporal is away: %v", err)
 	}
 }
 
 func TestAWindowThatNoExhaustCanBeAskedForEndsItsFiring(t *testing.T) {
-	f := New(noExhausts{exhaust.Invalid("400 days are more than the 366 that are accepted")}, fixedCalendar{}, Settings{Timezone: time.UTC})
+	f := New(noExhausts{exhaust.Invalid("400 days are more than the 366 that are accepted")}, fixedCalendar{}, nil, Settings{Timezone: time.UTC})
 	window := exhaust.Window{Firing: midnight, From: "2022-03-13", To: "2022-03-13"}
 	_, err := f.SubmitWindow(t.Context(), exhaust.Schedule{ID: "abc", Config: []byte(`{}`)}, window)
 	wantFailure(t, err, BadWindow, "400 days are more than the 366 that are accepted", false)

@@ -1,12 +1,14 @@
 package recurring
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,68 +18,194 @@ import (
 	"testing"
 	"time"
 
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
 
 	"data-exhaust/exhaust"
 )
 
-const webhookSecret = "a-secret-for-tests-only"
+// webhookKeys are for tests only.
+var webhookKeys = exhaust.WebhookKeys{Signing: "a-secret-for-tests-only", Sealing: "a-sealing-key-for-tests-only"}
 
-// Computed by openssl dgst -sha256 -hmac.
-func TestASignatureIsTheHMACOfTimestampAndBody(t *testing.T) {
-	const want = "sha256=587d7e8fac16a1d001ac3635d56bc29d5009bebe36abdd3a3c40abef929b7f1c"
-	if got := signature(webhookSecret, "1700000000", []byte(`{"event":"exhaust.ready"}`)); got != want {
-		t.Errorf("got %s, want %s", got, want)
+// fixedSalts are what channels' secrets are derived from; those that have ended by the time asked for are left out.
+type fixedSalts struct {
+	of  map[string][]exhaust.WebhookSalt
+	err error
+}
+
+func (s fixedSalts) WebhookSalts(_ context.Context, channel string, at time.Time) (salts []exhaust.WebhookSalt, err error) {
+	for _, salt := range s.of[channel] {
+		if salt.EndsAt.IsZero() || salt.EndsAt.After(at) {
+			salts = append(salts, salt)
+		}
 	}
+	return salts, s.err
+}
+
+// reveal is a secret as a receiver has it.
+func reveal(t *testing.T, keys exhaust.WebhookKeys, salt exhaust.WebhookSalt) string {
+	t.Helper()
+	secret, err := keys.Secret(salt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret.Reveal()
+}
+
+// delivery is what a receiver gets.
+type delivery struct {
+	header http.Header
+	body   []byte
+	target string
+}
+
+// isVerifiedWith reports whether Standard Webhooks' own library takes a delivery for one of the secret's owner.
+func (d delivery) isVerifiedWith(t *testing.T, secret string) bool {
+	t.Helper()
+	webhook, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = webhook.Verify(d.body, d.header)
+	if err != nil && !errors.Is(err, standardwebhooks.ErrNoMatchingSignature) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// newReceiver takes whatever comes.
+func newReceiver(t *testing.T) (target string, got *delivery) {
+	t.Helper()
+	got = &delivery{}
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		*got = delivery{r.Header, body, r.Method + " " + r.URL.RequestURI()}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(receiver.Close)
+	return receiver.URL, got
 }
 
 func TestAWebhookSaysWhereToReadAndIsSigned(t *testing.T) {
-	var (
-		header http.Header
-		body   []byte
-		path   string
-	)
-	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header, path = r.Header, r.Method+" "+r.URL.RequestURI()
-		body, _ = io.ReadAll(r.Body)
-		w.WriteHeader(http.StatusNoContent)
-	}))
-	defer receiver.Close()
+	target, got := newReceiver(t)
 	began := time.Now().Truncate(time.Second)
-	if err := firings(true).SendWebhook(t.Context(), ready(t, receiver.URL+"/hook?token=t0ken")); err != nil {
+	salt := webhookKeys.NewSalt("0130", began)
+	f := firings(true)
+	f.salts = fixedSalts{of: map[string][]exhaust.WebhookSalt{"0130": {salt}}}
+	if err := deliver(t, f, ready(t, target+"/hook?token=t0ken"), nil); err != nil {
 		t.Fatal(err)
 	}
-	if path != "POST /hook?token=t0ken" || header.Get("Content-Type") != "application/json" {
-		t.Errorf("it came as %s, %s", path, header.Get("Content-Type"))
+	if got.target != "POST /hook?token=t0ken" || got.header.Get("Content-Type") != "application/json" {
+		t.Errorf("it came as %s, %s", got.target, got.header.Get("Content-Type"))
 	}
-	timestamp := header.Get("X-Exhaust-Timestamp")
-	mac := hmac.New(sha256.New, []byte(webhookSecret))
-	mac.Write([]byte(timestamp + "." + string(body)))
-	if got, want := header.Get("X-Exhaust-Signature"), "sha256="+hex.EncodeToString(mac.Sum(nil)); got != want {
-		t.Errorf("the signature is %s, want %s", got, want)
+	if !got.isVerifiedWith(t, reveal(t, webhookKeys, salt)) {
+		t.Errorf("it is not signed: %v", got.header)
 	}
-	if header.Get("X-Exhaust-Delivery") != "0AFF-2" {
-		t.Errorf("the delivery is %s", header.Get("X-Exhaust-Delivery"))
+	if got.header.Get("webhook-id") != "s-0AFF-2" {
+		t.Errorf("the id is %s", got.header.Get("webhook-id"))
 	}
-	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	for name := range got.header {
+		if strings.HasPrefix(name, "X-") {
+			t.Errorf("there is the header %s", name)
+		}
+	}
+	seconds, err := strconv.ParseInt(got.header.Get("webhook-timestamp"), 10, 64)
 	if at := time.Unix(seconds, 0); err != nil || at.Before(began) || at.After(time.Now()) {
-		t.Errorf("the timestamp is %s", timestamp)
+		t.Errorf("the timestamp is %s", got.header.Get("webhook-timestamp"))
 	}
-	var got map[string]any
-	if err := json.Unmarshal(body, &got); err != nil {
+	var body map[string]any
+	if err := json.Unmarshal(got.body, &body); err != nil {
 		t.Fatal(err)
 	}
-	if got["ts"] != time.Unix(seconds, 0).UTC().Format("2006-01-02T15:04:05Z") {
-		t.Errorf("ts is %v", got["ts"])
+	if body["ts"] != time.Unix(seconds, 0).UTC().Format("2006-01-02T15:04:05Z") {
+		t.Errorf("ts is %v", body["ts"])
 	}
-	delete(got, "ts")
+	delete(body, "ts")
 	want := map[string]any{
 		"event": "exhaust.ready", "scheduleId": "s", "requestId": "0AFF", "tag": "weekly", "channel": "0130", "dataset": "uci-response-exhaust",
 		"status": "SUCCESS", "from": "2022-03-01", "to": "2022-03-07", "rows": 12.0,
 		"readUrl": "https://exhaust.example.org/dataset/v1/request/read/weekly?requestId=0AFF",
 	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %v\nwant %v", got, want)
+	if !reflect.DeepEqual(body, want) {
+		t.Errorf("got  %v\nwant %v", body, want)
+	}
+}
+
+// TestAChannelsWebhooksAreVerifiedWithItsOwnSecretsOnly: with those that sign at the time, of the keys that the service has.
+func TestAChannelsWebhooksAreVerifiedWithItsOwnSecretsOnly(t *testing.T) {
+	now := time.Now()
+	former := exhaust.WebhookKeys{Signing: "the-former-secret", Sealing: webhookKeys.Sealing}
+	both := webhookKeys
+	both.SigningPrevious = former.Signing
+	own, other := webhookKeys.NewSalt("0130", now), webhookKeys.NewSalt("0131", now)
+	replaced, ended, ofFormer := webhookKeys.NewSalt("0130", now), webhookKeys.NewSalt("0130", now), former.NewSalt("0130", now)
+	replaced.EndsAt, ended.EndsAt = now.Add(time.Hour), now.Add(-time.Second)
+	replacedOfFormer := ofFormer
+	replacedOfFormer.EndsAt = now.Add(time.Hour)
+	secretOf := map[string]string{
+		"own": reveal(t, webhookKeys, own), "another channel's": reveal(t, webhookKeys, other), "replaced": reveal(t, webhookKeys, replaced),
+		"ended": reveal(t, webhookKeys, ended), "of the former key": reveal(t, former, ofFormer), "the service's": "whsec_" + "YS1zZWNyZXQtZm9yLXRlc3RzLW9ubHk=",
+	}
+	target, got := newReceiver(t)
+	for _, c := range []struct {
+		name  string
+		keys  exhaust.WebhookKeys
+		salts []exhaust.WebhookSalt
+		want  []string
+	}{
+		{"a secret", webhookKeys, []exhaust.WebhookSalt{own}, []string{"own"}},
+		{"one that was replaced an hour ago", webhookKeys, []exhaust.WebhookSalt{own, replaced, ended}, []string{"own", "replaced"}},
+		{"while the service's key is replaced, before the channel's secret", both, []exhaust.WebhookSalt{ofFormer}, []string{"of the former key"}},
+		{"while the service's key is replaced, after the channel's secret", both, []exhaust.WebhookSalt{own, replacedOfFormer}, []string{"own", "of the former key"}},
+		{"on a worker that has the former key only", former, []exhaust.WebhookSalt{own, replacedOfFormer}, []string{"of the former key"}},
+	} {
+		f := firings(true)
+		f.settings.WebhookKeys = c.keys
+		f.salts = fixedSalts{of: map[string][]exhaust.WebhookSalt{"0130": c.salts, "0131": {other}}}
+		if err := deliver(t, f, ready(t, target), nil); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		wanted := map[string]bool{}
+		for _, name := range c.want {
+			wanted[name] = true
+		}
+		for name, secret := range secretOf {
+			if verified := got.isVerifiedWith(t, secret); verified != wanted[name] {
+				t.Errorf("%s: verified with the secret %q: %t", c.name, name, verified)
+			}
+		}
+		if n := len(strings.Split(got.header.Get("webhook-signature"), " ")); n != len(c.want) {
+			t.Errorf("%s: there are %d signatures, want %d", c.name, n, len(c.want))
+		}
+	}
+}
+
+func TestAWebhookThatCannotBeSignedWaitsForASecret(t *testing.T) {
+	target, got := newReceiver(t)
+	former := exhaust.WebhookKeys{Signing: "the-former-secret"}
+	for _, c := range []struct {
+		name  string
+		keys  exhaust.WebhookKeys
+		salts fixedSalts
+		want  string
+		final bool
+	}{
+		{"no keys", exhaust.WebhookKeys{}, fixedSalts{}, "EXHAUST_WEBHOOK_SECRET is not set: webhooks cannot be signed", true},
+		{"no secret", webhookKeys, fixedSalts{}, "the channel has no webhook secret: make one with POST /dataset/v1/webhook-secret", false},
+		{"a secret of another key", webhookKeys, fixedSalts{of: map[string][]exhaust.WebhookSalt{"0130": {former.NewSalt("0130", time.Now())}}},
+			"the channel's webhook secret is of another EXHAUST_WEBHOOK_SECRET than the service has: make another with POST /dataset/v1/webhook-secret", false},
+		{"no database", webhookKeys, fixedSalts{err: errors.New("dial tcp 10.0.0.5:5432: connection refused")},
+			"the secrets that sign webhooks cannot be read: the database does not do what it is asked", false},
+	} {
+		f := firings(true)
+		f.settings.WebhookKeys, f.salts = c.keys, c.salts
+		err := deliver(t, f, ready(t, target), nil)
+		if err == nil || sentence(err) != c.want || isFinal(err) != c.final || got.body != nil {
+			t.Errorf("%s: got %v, final %t, sent %s\nwant %s", c.name, err, isFinal(err), got.body, c.want)
+		}
 	}
 }
 
@@ -95,8 +223,6 @@ func TestAWebhooksAnswerDecidesWhetherItIsTriedAgain(t *testing.T) {
 	}))
 	defer receiver.Close()
 	host := strings.TrimPrefix(receiver.URL, "http://")
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
 	for _, c := range []struct {
 		url, want string
 		final     bool
@@ -111,11 +237,9 @@ func TestAWebhooksAnswerDecidesWhetherItIsTriedAgain(t *testing.T) {
 		{receiver.URL + "/500", host + " answered 500", false},
 		{receiver.URL + "/503", host + " answered 503", false},
 		{receiver.URL + "/none", host + " gave no answer that is HTTP", false},
-		{gone.URL + "/token", strings.TrimPrefix(gone.URL, "http://") + ": dial: connect: connection refused", false},
-		{"http://no-such-host.invalid/token", "no-such-host.invalid: its address is not found", false},
 		{"https://" + host + "/token", host + " gave no answer that is HTTP", false},
 	} {
-		err := firings(true).SendWebhook(t.Context(), ready(t, c.url))
+		err := deliver(t, firings(true), ready(t, c.url), nil)
 		got := ""
 		if err != nil {
 			got = sentence(err)
@@ -129,34 +253,107 @@ func TestAWebhooksAnswerDecidesWhetherItIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestAWebhookReachesNoPrivateAddressUnlessAllowed(t *testing.T) {
+// TestAWebhookThatIsNotReachedTellsNothingOfTheNetworkWithin: neither by its sentence, nor by being tried again or not.
+func TestAWebhookThatIsNotReachedTellsNothingOfTheNetworkWithin(t *testing.T) {
 	reached := false
 	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
 	defer receiver.Close()
 	port := receiver.URL[strings.LastIndex(receiver.URL, ":"):]
-	for _, host := range []string{
-		"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "10.1.2.3", "169.254.169.254", "2130706433",
-	} {
-		err := firings(false).SendWebhook(t.Context(), ready(t, "http://"+host+port+"/t0ken"))
-		if err == nil || !isFinal(err) && host != "2130706433" || strings.Contains(sentence(err), "t0ken") {
-			t.Errorf("%s: got %v, want it refused", host, err)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	closed := gone.URL[strings.LastIndex(gone.URL, ":"):]
+	check := func(f *Activities, host, sentenceBehindHost, cause string) {
+		t.Helper()
+		var log bytes.Buffer
+		err := deliver(t, f, ready(t, "http://"+host+"/t0ken?key=t0ken"), &log)
+		if err == nil || sentence(err) != host+sentenceBehindHost || isFinal(err) || errors.Unwrap(errors.Unwrap(err)) != nil {
+			t.Errorf("%s: got %v, final %t", host, err, isFinal(err))
 		}
+		if !strings.Contains(log.String(), cause) || !strings.Contains(log.String(), host) || strings.Contains(log.String(), "t0ken") {
+			t.Errorf("%s: the log says %s", host, log.String())
+		}
+	}
+	for host, cause := range map[string]string{
+		"127.0.0.1" + port: "127.0.0.1 is not a public address", "localhost" + port: "is not a public address", "[::1]" + port: "::1 is not a public address",
+		"[::ffff:127.0.0.1]" + port: "is not a public address", "0.0.0.0" + port: "is not a public address", "10.1.2.3" + port: "10.1.2.3 is not a public address",
+		"169.254.169.254": "169.254.169.254 is not a public address", "2130706433" + port: "", "127.0.0.1" + closed: "127.0.0.1 is not a public address",
+		"no-such-host.invalid": "lookup no-such-host.invalid",
+	} {
+		check(firings(false), host, " cannot be reached at a public address", cause)
 	}
 	if reached {
 		t.Error("a private address was reached")
 	}
-	err := firings(false).SendWebhook(t.Context(), ready(t, "http://localhost"+port))
-	if want := "localhost" + port + " is at 127.0.0.1: webhooks go to public addresses only, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true"; sentence(err) != want && !strings.Contains(sentence(err), "is at ::1") {
-		t.Errorf("got %s\nwant %s", sentence(err), want)
-	}
-	if err := firings(true).SendWebhook(t.Context(), ready(t, receiver.URL)); err != nil || !reached {
+	check(firings(true), "localhost"+closed, " cannot be reached", "connection refused")
+	check(firings(true), "no-such-host.invalid", " cannot be reached", "lookup no-such-host.invalid")
+	if err := deliver(t, firings(true), ready(t, receiver.URL), nil); err != nil || !reached {
 		t.Errorf("where it is allowed: %v", err)
 	}
 }
 
+func TestAWebhooksCertificateIsRefusedWithoutTheNamesInIt(t *testing.T) {
+	receiver := httptest.NewUnstartedServer(http.NotFoundHandler())
+	receiver.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	receiver.StartTLS() // as example.com and 127.0.0.1
+	defer receiver.Close()
+	port := receiver.URL[strings.LastIndex(receiver.URL, ":"):]
+	trusting := x509.NewCertPool()
+	trusting.AddCert(receiver.Certificate())
+	for _, c := range []struct {
+		name, host  string
+		tls         *tls.Config
+		want, cause string
+	}{
+		{"of nobody who is known", "127.0.0.1", nil, "has a certificate of an unknown authority", "unknown authority"},
+		{"of another name", "localhost", &tls.Config{RootCAs: trusting}, "has a certificate of another name", "example.com, not localhost"},
+		{"of another time", "127.0.0.1", &tls.Config{RootCAs: trusting, Time: func() time.Time { return receiver.Certificate().NotAfter.Add(time.Second) }},
+			"has a certificate that has expired or is not valid yet", "expired or is not yet valid"},
+	} {
+		f := firings(true)
+		f.webhooks.Transport.(*http.Transport).TLSClientConfig = c.tls
+		var log bytes.Buffer
+		err := deliver(t, f, ready(t, "https://"+c.host+port+"/t0ken"), &log)
+		if err == nil || sentence(err) != c.host+port+" "+c.want || isFinal(err) {
+			t.Errorf("%s: got %v\nwant %s %s", c.name, err, c.host+port, c.want)
+		}
+		if !strings.Contains(log.String(), c.cause) || strings.Contains(log.String(), "t0ken") {
+			t.Errorf("%s: the log says %s", c.name, log.String())
+		}
+	}
+}
+
+// TestAnEarlierFiringsWebhookIsSignedInTheSameWay: its workflow asks for SendWebhook.
+func TestAnEarlierFiringsWebhookIsSignedInTheSameWay(t *testing.T) {
+	target, got := newReceiver(t)
+	salt := webhookKeys.NewSalt("0130", time.Now())
+	f := firings(true)
+	f.salts = fixedSalts{of: map[string][]exhaust.WebhookSalt{"0130": {salt}}}
+	if err := f.SendWebhook(t.Context(), ready(t, target)); err != nil {
+		t.Fatal(err)
+	}
+	if !got.isVerifiedWith(t, reveal(t, webhookKeys, salt)) {
+		t.Errorf("it is not signed: %v", got.header)
+	}
+}
+
+// deliver does DeliverWebhook as an activity; where log is not nil, it gets what the worker logs.
+func deliver(t *testing.T, f *Activities, ready Ready, log io.Writer) error {
+	t.Helper()
+	if log == nil {
+		log = io.Discard
+	}
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(log, nil))))
+	env := suite.NewTestActivityEnvironment()
+	env.RegisterActivity(f.DeliverWebhook)
+	_, err := env.ExecuteActivity(f.DeliverWebhook, ready)
+	return err
+}
+
 func firings(allowPrivate bool) *Activities {
-	return New(nil, nil, Settings{
-		Timezone: time.UTC, PublicURL: "https://exhaust.example.org", WebhookSecret: webhookSecret, AllowPrivate: allowPrivate,
+	salts := fixedSalts{of: map[string][]exhaust.WebhookSalt{"0130": {webhookKeys.NewSalt("0130", time.Now())}}}
+	return New(nil, nil, salts, Settings{
+		Timezone: time.UTC, PublicURL: "https://exhaust.example.org", WebhookKeys: webhookKeys, AllowPrivate: allowPrivate,
 	})
 }
 
@@ -166,7 +363,7 @@ func ready(t *testing.T, target string) Ready {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed, err := exhaust.SealWebhook(webhookSecret, "s", parsed)
+	sealed, err := webhookKeys.Seal("s", parsed)
 	if err != nil {
 		t.Fatal(err)
 	}

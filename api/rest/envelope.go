@@ -43,6 +43,8 @@ const (
 	cancelID = idPrefix + ".cancel"
 	retryID  = idPrefix + ".retry"
 	healthID = "ekstep.analytics.health"
+	readyID  = healthID + ".ready"
+	liveID   = healthID + ".live"
 	// receiptKeysID is of no call about requests.
 	receiptKeysID = "ekstep.analytics.dataset.receipt-keys"
 )
@@ -117,21 +119,32 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, id string, err e
 }
 
 func (s *Server) write(w http.ResponseWriter, status int, e envelope) {
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(e); err != nil {
+	body, err := encode(e)
+	if err != nil {
 		s.log.Error("answer could not be written as JSON", "id", e.ID, "error", err)
-		http.Error(w, "the answer could not be written", http.StatusInternalServerError)
+		s.fail(w, e.ID, http.StatusInternalServerError, serverError, "the request could not be answered: the service's log says why")
 		return
 	}
+	writeHeader(w, status)
+	if _, err := w.Write(body); err != nil {
+		s.log.Debug("client went away", "id", e.ID, slog.Any("error", err))
+	}
+}
+
+func writeHeader(w http.ResponseWriter, status int) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	if _, err := w.Write(body.Bytes()); err != nil {
-		s.log.Debug("client went away", "id", e.ID, slog.Any("error", err))
-	}
+}
+
+// encode is a value's JSON and a line end.
+func encode(value any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return text.Bytes(), err
 }
 
 // jobResult is an exhaust as answers show it. Times are epoch milliseconds.
@@ -175,7 +188,7 @@ func (s *Server) jobResult(job exhaust.Job) jobResult {
 		LastUpdated:      job.UpdatedAt.UnixMilli(),
 		Tag:              job.ChannelTag(),
 		ExpiresAt:        job.SubmittedAt.Add(s.urlTTL).UnixMilli(),
-		DatasetConfig:    job.Config,
+		DatasetConfig:    exhaust.UnescapeHTML(job.Config),
 		DownloadURLs:     []string{},
 		RequestedBy:      job.RequestedBy,
 		JobStats:         jobStats{Submitted: &submitted},
@@ -206,16 +219,3 @@ func (s *Server) jobInfo(job exhaust.Job) jobInfo {
 // result and info show a job in the answer of a call.
 func (s *Server) result(job exhaust.Job) any { return s.jobResult(job) }
 func (s *Server) info(job exhaust.Job) any   { return s.jobInfo(job) }
-
-type jobList struct {
-	Count int       `json:"count"`
-	Jobs  []jobInfo `json:"jobs"`
-}
-
-func (s *Server) list(jobs []exhaust.Job) jobList {
-	list := jobList{Count: len(jobs), Jobs: make([]jobInfo, len(jobs))}
-	for i, job := range jobs {
-		list.Jobs[i] = s.jobInfo(job)
-	}
-	return list
-}

@@ -1,25 +1,20 @@
 package rest
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"maps"
 	"net/http"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
-	"unicode/utf8"
 
 	"github.com/gorilla/mux"
 
 	"data-exhaust/exhaust"
 	"data-exhaust/jobs"
+	"data-exhaust/service"
 )
 
 func (s *Server) submit(r *http.Request) (any, error) {
@@ -33,51 +28,50 @@ func (s *Server) submit(r *http.Request) (any, error) {
 
 // readSubmission reads a submit's body. Unknown fields are ignored.
 func readSubmission(r *http.Request) (exhaust.Submission, error) {
-	var body struct {
-		Request struct {
-			Dataset          string          `json:"dataset"`
-			Tag              string          `json:"tag"`
-			RequestedBy      string          `json:"requestedBy"`
-			RequestedChannel string          `json:"requestedChannel"`
-			DatasetConfig    json.RawMessage `json:"datasetConfig"`
-			EncryptionKey    json.RawMessage `json:"encryptionKey"`
-			OutputFormat     string          `json:"output_format"`
-			RunAt            string          `json:"runAt"`
-		} `json:"request"`
-	}
-	if err := readJSON(r, &body); err != nil {
+	body, err := readObject(r)
+	if err != nil {
 		return exhaust.Submission{}, err
 	}
-	request := body.Request
-	if hasValue(request.EncryptionKey) {
+	if err := body.checkEncryption(r); err != nil {
+		return exhaust.Submission{}, err
+	}
+	request := body.object("request")
+	if request.hasValue(encryptionKey) {
 		return exhaust.Submission{}, exhaust.Invalid("encryptionKey is not supported yet: leave it out, and the file is a CSV without encryption")
 	}
+	channel, err := callerChannel(r)
+	if channel == "" {
+		channel = request.text("requestedChannel")
+	}
+	submission := submissionOf(request, channel)
+	submission.RunAt = request.text("runAt")
+	return submission, cmp.Or(*body.fault, err)
+}
+
+const encryptionKey = "encryptionKey"
+
+// submissionOf is what a submit and a schedule are asked with alike.
+func submissionOf(request object, channel string) exhaust.Submission {
 	return exhaust.Submission{
-		Dataset:       request.Dataset,
-		Tag:           request.Tag,
-		Channel:       channelOf(r, request.RequestedChannel),
-		RequestedBy:   request.RequestedBy,
-		DatasetConfig: request.DatasetConfig,
-		OutputFormat:  request.OutputFormat,
-		RunAt:         request.RunAt,
-	}, nil
+		Dataset:       request.text("dataset"),
+		Tag:           request.text("tag"),
+		Channel:       channel,
+		RequestedBy:   request.text("requestedBy"),
+		DatasetConfig: request.members["datasetConfig"],
+		OutputFormat:  request.text("output_format"),
+	}
 }
 
-// hasValue reports whether a field of a body has a value.
-func hasValue(raw json.RawMessage) bool {
-	switch string(raw) {
-	case "", "null", `""`:
-		return false
+// callerChannel is the header's channel; "" where there is no header.
+func callerChannel(r *http.Request) (string, error) {
+	switch channels := r.Header.Values("X-Channel-ID"); len(channels) {
+	case 0:
+		return "", nil
+	case 1:
+		return channels[0], exhaust.CheckChannel(channels[0])
+	default: // what is in front of us may have looked at another one
+		return "", exhaust.Invalid("X-Channel-ID is in the request header %d times: one is accepted", len(channels))
 	}
-	return true
-}
-
-// channelOf is the header's channel, else the body's.
-func channelOf(r *http.Request, requestedChannel string) string {
-	if channel := r.Header.Get("X-Channel-ID"); channel != "" {
-		return channel
-	}
-	return requestedChannel
 }
 
 // one is a call about one exhaust, which the path names by its tag, the header by its channel and the query by its
@@ -92,17 +86,27 @@ func (s *Server) one(call func(ctx context.Context, tag, channel, requestID stri
 		if requestID == "" {
 			return nil, exhaust.Invalid("requestId is empty: the requestId that submit answered is accepted")
 		}
-		job, err := call(r.Context(), mux.Vars(r)["tag"], channel, requestID)
+		tag, err := pathTag(r)
+		if err != nil {
+			return nil, err
+		}
+		job, err := call(r.Context(), tag, channel, requestID)
 		return show(job), err
 	}
 }
 
+// headerChannel is the header's channel, which has to be there.
 func headerChannel(r *http.Request) (string, error) {
-	channel := r.Header.Get("X-Channel-ID")
-	if channel == "" {
-		return "", exhaust.Invalid("X-Channel-ID is missing in request header")
+	channel, err := callerChannel(r)
+	if err == nil {
+		err = exhaust.CheckChannel(channel)
 	}
-	return channel, nil
+	return channel, err
+}
+
+func pathTag(r *http.Request) (string, error) {
+	tag := mux.Vars(r)["tag"]
+	return tag, exhaust.CheckText("tag", tag)
 }
 
 const (
@@ -116,8 +120,12 @@ func (s *Server) listTag(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.exhausts.List(r.Context(), mux.Vars(r)["tag"], channel, limit)
-	return s.list(found), err
+	tag, err := pathTag(r)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.exhausts.List(r.Context(), tag, channel, limit)
+	return s.list(r.Context(), found), err
 }
 
 // channelAndLimit are what every list is asked with.
@@ -141,33 +149,55 @@ func readLimit(text string, ifAbsent int) (int, error) {
 }
 
 func (s *Server) search(r *http.Request) (any, error) {
+	channel, err := callerChannel(r)
+	if err != nil {
+		return nil, err
+	}
 	search, err := s.readSearch(r)
 	if err != nil {
 		return nil, err
 	}
+	if !bound(&search.Channel, channel) {
+		return s.list(r.Context(), nil), nil
+	}
+	// Whoever does not say whose exhausts he wants to see gets nobody's files.
+	search.WithURLs = channel != ""
 	found, err := s.exhausts.Search(r.Context(), search)
-	return s.list(found), err
+	return s.list(r.Context(), found), err
 }
 
-func (s *Server) readSearch(r *http.Request) (jobs.Search, error) {
-	var body struct {
-		Request struct {
-			Filters map[string]json.RawMessage `json:"filters"`
-			Limit   json.RawMessage            `json:"limit"`
-		} `json:"request"`
+// bound narrows the filter of a channel to the caller's, where he has one. It is false where nothing is left.
+func bound(filter *string, caller string) bool {
+	if caller == "" || *filter == caller {
+		return true
 	}
-	if err := readJSON(r, &body); err != nil {
-		return jobs.Search{}, err
+	if *filter != "" {
+		return false
 	}
-	limit, err := readLimitJSON(body.Request.Limit, defaultSearchLimit)
+	*filter = caller
+	return true
+}
+
+func (s *Server) readSearch(r *http.Request) (service.Search, error) {
+	body, err := readObject(r)
 	if err != nil {
-		return jobs.Search{}, err
+		return service.Search{}, err
 	}
-	search := jobs.Search{Limit: limit}
+	request := body.object("request")
+	filters := request.object("filters")
+	request.checkSpelling("filters", "limit")
+	if *body.fault != nil {
+		return service.Search{}, *body.fault
+	}
+	limit, err := readLimitJSON(request.members["limit"], defaultSearchLimit)
+	if err != nil {
+		return service.Search{}, err
+	}
+	search := service.Search{Search: jobs.Search{Limit: limit}}
 	// In the order of their names: of several faults it is always the same one that is answered.
-	for _, name := range slices.Sorted(maps.Keys(body.Request.Filters)) {
-		if err := s.addFilter(&search, name, body.Request.Filters[name]); err != nil {
-			return jobs.Search{}, err
+	for _, name := range slices.Sorted(maps.Keys(filters.members)) {
+		if err := s.addFilter(&search.Search, name, filters.members[name]); err != nil {
+			return service.Search{}, err
 		}
 	}
 	return search, nil
@@ -185,6 +215,7 @@ func (s *Server) addFilter(search *jobs.Search, name string, raw json.RawMessage
 		return filterDataset(&search.Dataset, value)
 	case "channel":
 		search.Channel = value
+		return exhaust.CheckChannel(value)
 	case "status":
 		return filterStatus(search, value)
 	case "requestedDate":
@@ -208,94 +239,4 @@ func filterStatus(search *jobs.Search, value string) error {
 		known[i] = string(status)
 	}
 	return exhaust.Invalid("filters.status %.100q is unknown: %s are accepted", value, strings.Join(known, ", "))
-}
-
-// health answers 200 where every dependency answers, else 503 naming those that do not.
-func (s *Server) health(w http.ResponseWriter, r *http.Request) {
-	type state struct {
-		Name    string `json:"name"`
-		Healthy bool   `json:"healthy"`
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	states := make([]state, len(s.checks))
-	var wait sync.WaitGroup
-	for i, check := range s.checks {
-		wait.Go(func() {
-			err := check.Ping(ctx)
-			if err != nil {
-				s.log.Warn("dependency is down", "dependency", check.Name, "error", err)
-			}
-			states[i] = state{Name: check.Name, Healthy: err == nil}
-		})
-	}
-	wait.Wait()
-	var down, up []string
-	for _, state := range states {
-		if state.Healthy {
-			up = append(up, state.Name)
-		} else {
-			down = append(down, state.Name)
-		}
-	}
-	if len(down) > 0 {
-		sentence := "down: " + strings.Join(down, ", ")
-		if len(up) > 0 {
-			sentence += "; up: " + strings.Join(up, ", ")
-		}
-		s.fail(w, healthID, http.StatusServiceUnavailable, serviceUnavailable, sentence)
-		return
-	}
-	s.ok(w, healthID, map[string]any{"healthy": true, "checks": states})
-}
-
-// readJSON reads a body that is one JSON object. Its errors say where, never what stands there.
-func readJSON(r *http.Request, into any) error {
-	body, err := io.ReadAll(r.Body)
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return err
-	}
-	if err != nil {
-		return exhaust.Invalid("the request body could not be read whole")
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		return exhaust.Invalid("the request body is empty: a JSON object is accepted")
-	}
-	if !utf8.Valid(body) {
-		return exhaust.Invalid("the request body is not UTF-8")
-	}
-	err = json.Unmarshal(body, into)
-	var (
-		syntax    *json.SyntaxError
-		wrongType *json.UnmarshalTypeError
-	)
-	switch {
-	case errors.As(err, &syntax):
-		line, column := place(body, syntax.Offset)
-		return exhaust.Invalid("the request body is not JSON: line %d, column %d", line, column)
-	case errors.As(err, &wrongType) && wrongType.Field == "":
-		return exhaust.Invalid("the request body is not a JSON object")
-	case errors.As(err, &wrongType):
-		return exhaust.Invalid("%s is not %s", wrongType.Field, kindOf(wrongType))
-	case err != nil:
-		return exhaust.Invalid("the request body cannot be read as JSON")
-	}
-	return nil
-}
-
-func kindOf(e *json.UnmarshalTypeError) string {
-	switch e.Type.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	}
-	return "an object"
-}
-
-// place is the line and column (from 1, in bytes) of the byte that ends at an offset.
-func place(body []byte, offset int64) (line, column int) {
-	before := body[:min(max(offset-1, 0), int64(len(body)))]
-	return bytes.Count(before, []byte("\n")) + 1, len(before) - bytes.LastIndexByte(before, '\n')
 }

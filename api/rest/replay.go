@@ -15,43 +15,53 @@ const replayID = idPrefix + ".replay"
 
 // replay starts all exhausts that match: those that wait for the night, and those that FAILED or were CANCELLED.
 func (s *Server) replay(r *http.Request) (any, error) {
+	channel, err := callerChannel(r)
+	if err != nil {
+		return nil, err
+	}
 	replay, err := s.readReplay(r)
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := s.exhausts.Replay(r.Context(), replay)
-	return struct {
-		jobList
-		// Next is where to go on with "after"; "" at the end.
-		Next string `json:"next"`
-	}{s.list(found), next}, err
+	var (
+		found []exhaust.Job
+		next  string
+	)
+	if bound(&replay.Channel, channel) {
+		found, next, err = s.exhausts.Replay(r.Context(), replay)
+	}
+	list := s.list(r.Context(), found)
+	list.next = &next
+	return list, err
 }
 
 // replayable are the statuses of exhausts that can be started.
 var replayable = []exhaust.Status{exhaust.Submitted, exhaust.Failed, exhaust.Cancelled}
 
 func (s *Server) readReplay(r *http.Request) (service.Replay, error) {
-	var body struct {
-		Request struct {
-			Filters map[string]json.RawMessage `json:"filters"`
-			DryRun  bool                       `json:"dryRun"`
-			After   string                     `json:"after"`
-			Limit   json.RawMessage            `json:"limit"`
-		} `json:"request"`
-	}
-	if err := readJSON(r, &body); err != nil {
+	body, err := readObject(r)
+	if err != nil {
 		return service.Replay{}, err
 	}
-	limit, err := readLimitJSON(body.Request.Limit, defaultListLimit)
+	request := body.object("request")
+	filters, after, isDryRun := request.object("filters"), request.text("after"), request.boolean("dryRun")
+	request.checkSpelling("filters", "dryRun", "after", "limit")
+	if *body.fault != nil {
+		return service.Replay{}, *body.fault
+	}
+	if err := exhaust.CheckText("after", after); err != nil {
+		return service.Replay{}, err
+	}
+	limit, err := readLimitJSON(request.members["limit"], defaultListLimit)
 	if err != nil {
 		return service.Replay{}, err
 	}
 	replay := service.Replay{
 		Statuses: []exhaust.Status{exhaust.Submitted, exhaust.Failed},
-		DryRun:   body.Request.DryRun, After: body.Request.After, Limit: limit,
+		DryRun:   isDryRun, After: after, Limit: limit,
 	}
-	for _, name := range slices.Sorted(maps.Keys(body.Request.Filters)) {
-		if err := s.addReplayFilter(&replay, name, body.Request.Filters[name]); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(filters.members)) {
+		if err := s.addReplayFilter(&replay, name, filters.members[name]); err != nil {
 			return service.Replay{}, err
 		}
 	}
@@ -72,6 +82,7 @@ func (s *Server) addReplayFilter(replay *service.Replay, name string, raw json.R
 		replay.Tag = value
 	case "channel":
 		replay.Channel = value
+		return exhaust.CheckChannel(value)
 	case "status":
 		replay.Statuses = []exhaust.Status{exhaust.Status(value)}
 		if !slices.Contains(replayable, exhaust.Status(value)) {
@@ -99,7 +110,7 @@ func filterText(name string, raw json.RawMessage) (string, error) {
 	if value == "" {
 		return "", exhaust.Invalid("filters.%.40s is empty: give it a value or leave it out", name)
 	}
-	return value, nil
+	return value, exhaust.CheckText("filters."+name, value)
 }
 
 func filterDataset(dataset *exhaust.Dataset, value string) error {
@@ -117,6 +128,10 @@ func (s *Server) filterDay(name, value string, later int) (time.Time, error) {
 		return time.Time{}, exhaust.Invalid("filters.%s %.100q is not a day: a real day as yyyy-MM-dd is accepted", name, value)
 	}
 	at := day.Add(later).Time()
+	// Databases take no year 0, and nothing was submitted before there was a clock that counts from 1970.
+	if epoch := time.Unix(0, 0).UTC(); at.Before(epoch) {
+		at = epoch
+	}
 	return time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, s.timezone), nil
 }
 

@@ -2,9 +2,7 @@ package rest_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -45,7 +43,10 @@ type api struct {
 	// reports is where what is kept has its report.
 	reports *blob.Local
 	log     *lockedBuffer
-	down    map[string]error // by the name of a check
+
+	db      *database.DB
+	handler http.Handler
+	logger  *slog.Logger
 }
 
 type lockedBuffer struct {
@@ -65,9 +66,19 @@ func (b *lockedBuffer) String() string {
 	return b.Buffer.String()
 }
 
+// await waits for a text in the log.
+func (b *lockedBuffer) await(t *testing.T, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(b.String(), text); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log has no %s: %s", text, b.String())
+		}
+	}
+}
+
 func newAPI(t *testing.T) *api {
 	t.Helper()
-	a := &api{t: t, log: new(lockedBuffer), down: map[string]error{}}
+	a := &api{t: t, log: new(lockedBuffer)}
 	db, err := database.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "registry.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +88,7 @@ func newAPI(t *testing.T) *api {
 			t.Error(err)
 		}
 	})
-	a.jobs = jobs.New(db)
+	a.db, a.jobs = db, jobs.New(db)
 	if err := a.jobs.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -97,29 +108,34 @@ func newAPI(t *testing.T) *api {
 		t.Fatal(err)
 	}
 	t.Cleanup(temporal.Close)
-	check := func(name string) rest.Check {
-		return rest.Check{Name: name, Ping: func(context.Context) error { return a.down[name] }}
+	settings := service.Settings{
+		TaskQueue: "none", Timezone: kolkata, MaxDays: 366, URLTTL: 24 * time.Hour, Timeout: time.Hour,
+		Mode: exhaust.RunNow, ReportRetention: 30 * 24 * time.Hour, Log: slog.New(slog.NewJSONHandler(a.log, nil)),
 	}
-	handler := rest.NewHandler(rest.Options{
-		Exhausts: service.NewExhausts(temporal, a.jobs, a.reports, service.Settings{
-			TaskQueue: "none", Timezone: kolkata, MaxDays: 366, URLTTL: 24 * time.Hour, Timeout: time.Hour,
-			Mode: exhaust.RunNow, ReportRetention: 30 * 24 * time.Hour,
-		}),
-		Checks:   []rest.Check{check("temporal"), check("database"), check("reports store")},
-		Files:    http.HandlerFunc(files),
-		Timezone: kolkata,
-		URLTTL:   24 * time.Hour,
-		Log:      slog.New(slog.NewJSONHandler(a.log, nil)),
+	a.logger = slog.New(slog.NewJSONHandler(a.log, nil))
+	a.handler = rest.NewHandler(rest.Options{
+		Exhausts:  service.NewExhausts(temporal, a.jobs, a.reports, settings),
+		Schedules: service.NewSchedules(temporal, "default", nil, settings),
+		Files:     http.HandlerFunc(files),
+		Timezone:  kolkata,
+		URLTTL:    24 * time.Hour,
+		Log:       a.logger,
 	})
-	server := httptest.NewServer(handler)
+	server := httptest.NewServer(a.handler)
 	t.Cleanup(server.Close)
 	a.url = server.URL
 	return a
 }
 
-// files stands in for a folder's files, of which one panics before it has answered and one after.
+// largeFile is more than fits between two ends that do not read.
+const largeFile = 32 << 20
+
+// files stands in for a folder's files, of which one is large, one panics before it has answered and one after.
 func files(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
+	case "/large":
+		_, _ = w.Write(make([]byte, largeFile))
+		return
 	case "/panics":
 		panic("on purpose")
 	case "/panics-late":
@@ -150,7 +166,15 @@ func (a *api) call(method, path, channel, body string) answer {
 	if channel != "" {
 		request.Header.Set("X-Channel-ID", channel)
 	}
-	response, err := http.DefaultClient.Do(request)
+	return a.do(request)
+}
+
+// unredirected shows a redirect as the answer that it is.
+var unredirected = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
+func (a *api) do(request *http.Request) answer {
+	a.t.Helper()
+	response, err := unredirected.Do(request)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -159,9 +183,14 @@ func (a *api) call(method, path, channel, body string) answer {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	shown := tsPattern.ReplaceAllString(string(text), `"ts":"<ts>"`)
+	return answer{response.StatusCode, response.Header, blank(string(text))}
+}
+
+// blank puts <ts> and <id> where answers differ each time.
+func blank(text string) string {
+	shown := tsPattern.ReplaceAllString(text, `"ts":"<ts>"`)
 	shown = idPattern.ReplaceAllString(shown, `"resmsgid":"<id>"`)
-	return answer{response.StatusCode, response.Header, strings.TrimSuffix(shown, "\n")}
+	return strings.TrimSuffix(shown, "\n")
 }
 
 // failure is the whole envelope of an error.
@@ -436,7 +465,7 @@ func TestCallsOfOneExhaustNameItsRequestIDAndChannel(t *testing.T) {
 
 func TestOtherPathsAndMethodsAreAnsweredInTheEnvelope(t *testing.T) {
 	a := newAPI(t)
-	for _, path := range []string{"/", "/dataset/v1/request/submit/", "/dataset/v1/request/read", "/dataset/v2/request/submit", "/files/reports"} {
+	for _, path := range []string{"/", "/dataset/v1/request/submit/x", "/dataset/v1/request/read", "/dataset/v2/request/submit", "/files/reports"} {
 		a.wants(a.call("GET", path, channel, ""), 404, failure(prefix, "RESOURCE_NOT_FOUND", "there is no GET "+path+" here"))
 	}
 	a.wants(a.call("GET", "/dataset/v1/request/submit", channel, ""), 405, failure(prefix, "CLIENT_ERROR", "/dataset/v1/request/submit does not take GET"))
@@ -453,20 +482,6 @@ func TestWithoutTemporalNothingIsSubmittedAndClientsAreToldToTryAgain(t *testing
 	}
 	if jobs, err := a.jobs.List(t.Context(), "tag", channel, 1); err != nil || len(jobs) != 0 {
 		t.Errorf("recorded %+v, %v", jobs, err)
-	}
-}
-
-func TestHealthNamesWhatIsDown(t *testing.T) {
-	a := newAPI(t)
-	const id = "ekstep.analytics.health"
-	a.wants(a.call("GET", "/health", "", ""), 200, success(id, `{"checks":[{"name":"temporal","healthy":true},{"name":"database","healthy":true},{"name":"reports store","healthy":true}],"healthy":true}`))
-	a.down["database"] = errors.New("password wrong")
-	got := a.call("GET", "/health", "", "")
-	a.wants(got, 503, failure(id, "SERVICE_UNAVAILABLE", "down: database; up: temporal, reports store"))
-	a.down["temporal"], a.down["reports store"] = errors.New("x"), errors.New("x")
-	a.wants(a.call("GET", "/health", "", ""), 503, failure(id, "SERVICE_UNAVAILABLE", "down: temporal, database, reports store"))
-	if !strings.Contains(a.log.String(), "password wrong") || strings.Contains(got.body, "password") {
-		t.Error("what is wrong belongs into the log, and not into the answer")
 	}
 }
 

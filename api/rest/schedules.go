@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 
@@ -45,45 +46,29 @@ func (s *Server) createSchedule(r *http.Request) (any, error) {
 
 // readDraft reads the body that makes a schedule. Unknown fields are ignored.
 func readDraft(r *http.Request) (service.ScheduleDraft, error) {
-	var body struct {
-		Request struct {
-			Dataset          string          `json:"dataset"`
-			Tag              string          `json:"tag"`
-			RequestedBy      string          `json:"requestedBy"`
-			RequestedChannel string          `json:"requestedChannel"`
-			DatasetConfig    json.RawMessage `json:"datasetConfig"`
-			EncryptionKey    json.RawMessage `json:"encryptionKey"`
-			OutputFormat     string          `json:"output_format"`
-			Cron             string          `json:"cron"`
-			Zone             string          `json:"zone"`
-			Jitter           string          `json:"jitter"`
-			Webhook          string          `json:"webhook"`
-			Note             string          `json:"note"`
-			Paused           any             `json:"paused"`
-		} `json:"request"`
-	}
-	if err := readJSON(r, &body); err != nil {
+	body, err := readObject(r)
+	if err != nil {
 		return service.ScheduleDraft{}, err
 	}
-	request := body.Request
-	if hasValue(request.EncryptionKey) {
+	if err := body.checkEncryption(r); err != nil {
+		return service.ScheduleDraft{}, err
+	}
+	request := body.object("request")
+	if request.hasValue(encryptionKey) {
 		return service.ScheduleDraft{}, exhaust.Invalid("encryptionKey has no place in a schedule: it is kept nowhere, so a firing could not use it")
 	}
-	paused, ok := request.Paused.(bool)
-	if !ok && request.Paused != nil {
-		return service.ScheduleDraft{}, exhaust.Invalid("paused is not a boolean: true or false is accepted")
+	// Other than a submit it needs the header: its answer may hold the channel's webhook secret.
+	channel, err := headerChannel(r)
+	draft := service.ScheduleDraft{
+		Submission: submissionOf(request, channel),
+		Cron:       request.text("cron"), Zone: request.text("zone"), Jitter: request.text("jitter"),
+		Webhook: request.text("webhook"), Note: request.text("note"),
 	}
-	return service.ScheduleDraft{
-		Submission: exhaust.Submission{
-			Dataset:       request.Dataset,
-			Tag:           request.Tag,
-			Channel:       channelOf(r, request.RequestedChannel),
-			RequestedBy:   request.RequestedBy,
-			DatasetConfig: request.DatasetConfig,
-			OutputFormat:  request.OutputFormat,
-		},
-		Cron: request.Cron, Zone: request.Zone, Jitter: request.Jitter, Webhook: request.Webhook, Note: request.Note, Paused: paused,
-	}, nil
+	if paused := request.members["paused"]; string(paused) != "null" && len(paused) > 0 && json.Unmarshal(paused, &draft.Paused) != nil {
+		return draft, exhaust.Invalid("paused is not a boolean: true or false is accepted")
+	}
+	request.checkSpelling("paused")
+	return draft, cmp.Or(*body.fault, err)
 }
 
 func (s *Server) listSchedules(r *http.Request) (any, error) {
@@ -92,11 +77,10 @@ func (s *Server) listSchedules(r *http.Request) (any, error) {
 		return nil, err
 	}
 	found, err := s.schedules.List(r.Context(), channel, limit)
-	results := make([]scheduleResult, len(found))
-	for i, schedule := range found {
-		results[i] = showSchedule(schedule)
+	if err != nil {
+		return nil, err
 	}
-	return map[string]any{"count": len(results), "schedules": results}, err
+	return showSchedules(found), nil
 }
 
 // oneSchedule is a call about one schedule, which the path names by its id and the header by its channel.
@@ -116,16 +100,18 @@ func (s *Server) readSchedule(r *http.Request, channel, id string) (any, error) 
 }
 
 func (s *Server) changeSchedule(r *http.Request, channel, id string) (any, error) {
-	var body struct {
-		Request service.SchedulePatch `json:"request"`
-	}
-	if err := readJSON(r, &body); err != nil {
+	body, err := readObject(r)
+	if err != nil {
 		return nil, err
 	}
-	if len(body.Request) == 0 {
+	patch := body.object("request")
+	if *body.fault != nil {
+		return nil, *body.fault
+	}
+	if len(patch.members) == 0 {
 		return nil, exhaust.Invalid("request is empty: cron, zone, jitter, webhook, paused and note are accepted")
 	}
-	schedule, err := s.schedules.Change(r.Context(), channel, id, body.Request)
+	schedule, err := s.schedules.Change(r.Context(), channel, id, patch.members)
 	return showSchedule(schedule), err
 }
 
@@ -140,16 +126,16 @@ func (s *Server) triggerSchedule(r *http.Request, channel, id string) (any, erro
 }
 
 func (s *Server) backfillSchedule(r *http.Request, channel, id string) (any, error) {
-	var body struct {
-		Request struct {
-			From string `json:"from"`
-			To   string `json:"to"`
-		} `json:"request"`
-	}
-	if err := readJSON(r, &body); err != nil {
+	body, err := readObject(r)
+	if err != nil {
 		return nil, err
 	}
-	windows, err := s.schedules.Backfill(r.Context(), channel, id, body.Request.From, body.Request.To)
+	request := body.object("request")
+	from, to := request.text("from"), request.text("to")
+	if *body.fault != nil {
+		return nil, *body.fault
+	}
+	windows, err := s.schedules.Backfill(r.Context(), channel, id, from, to)
 	results := make([]windowResult, len(windows))
 	for i, window := range windows {
 		results[i] = showWindow(window)
@@ -176,6 +162,8 @@ type scheduleResult struct {
 	LastUpdated int64  `json:"lastUpdated"`
 	// Next are the next five firings.
 	Next []int64 `json:"next"`
+	// WebhookSecret is only in the answer of the call that made it.
+	WebhookSecret string `json:"webhookSecret,omitempty"`
 }
 
 // scheduleInfo is scheduleResult with what read adds.
@@ -217,6 +205,7 @@ func showSchedule(schedule service.Schedule) scheduleResult {
 		Created:          schedule.CreatedAt.UnixMilli(),
 		LastUpdated:      schedule.UpdatedAt.UnixMilli(),
 		Next:             []int64{},
+		WebhookSecret:    schedule.WebhookSecret,
 	}
 	if schedule.Webhook != nil {
 		result.Webhook = schedule.Webhook.Host

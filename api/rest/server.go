@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -20,7 +21,8 @@ import (
 type Server struct {
 	exhausts  *service.Exhausts
 	schedules *service.Schedules
-	checks    []Check
+	secrets   *service.WebhookSecrets
+	health    health
 	files     http.Handler
 	timezone  *time.Location
 	urlTTL    time.Duration
@@ -31,7 +33,9 @@ type Server struct {
 type Options struct {
 	Exhausts  *service.Exhausts
 	Schedules *service.Schedules
-	// Checks are the dependencies that /health reports on.
+	// WebhookSecrets is nil where there are no webhooks.
+	WebhookSecrets *service.WebhookSecrets
+	// Checks are of the dependencies that /health reports on.
 	Checks []Check
 	// Files serves the signed URLs of a folder store below FilesPath; nil where another service does.
 	Files http.Handler
@@ -41,19 +45,17 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-// Check asks whether a dependency answers.
-type Check struct {
-	Name string
-	Ping func(ctx context.Context) error
-}
-
 // FilesPath begins the path of the signed URLs of a folder store.
 const FilesPath = "/files/reports"
 
 // NewHandler makes the service's handler.
 func NewHandler(o Options) http.Handler {
-	s := &Server{exhausts: o.Exhausts, schedules: o.Schedules, checks: o.Checks, files: o.Files, timezone: o.Timezone, urlTTL: o.URLTTL, log: o.Log}
-	router := mux.NewRouter()
+	s := &Server{
+		exhausts: o.Exhausts, schedules: o.Schedules, secrets: o.WebhookSecrets, health: newHealth(o.Checks, o.Log), files: o.Files,
+		timezone: o.Timezone, urlTTL: o.URLTTL, log: o.Log,
+	}
+	// The paths are clean when they get here (cleanPath): the router would redirect, and turn a POST into a GET.
+	router := mux.NewRouter().SkipClean(true)
 	// Whole paths, and no subrouter: with one, a wrong method would be answered as a wrong path.
 	const requests = "/dataset/v1/request"
 	router.Handle(requests+"/submit", s.answer(submitID, s.submit)).Methods(http.MethodPost)
@@ -65,7 +67,8 @@ func NewHandler(o Options) http.Handler {
 	router.Handle(requests+"/replay", s.answer(replayID, s.replay)).Methods(http.MethodPost)
 	router.Handle("/dataset/v1/receipt-keys", s.answer(receiptKeysID, s.receiptKeys)).Methods(http.MethodGet)
 	s.routeSchedules(router)
-	router.HandleFunc("/health", s.health).Methods(http.MethodGet)
+	s.routeWebhookSecret(router)
+	s.routeHealth(router)
 	if s.files != nil {
 		router.PathPrefix(FilesPath + "/").Handler(http.StripPrefix(FilesPath, s.files))
 	}
@@ -75,7 +78,26 @@ func NewHandler(o Options) http.Handler {
 	router.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, idPrefix, http.StatusMethodNotAllowed, clientError, fmt.Sprintf("%s does not take %s", r.URL.Path, r.Method))
 	})
-	return s.guard(router)
+	return cleanPath(s.guard(router))
+}
+
+// cleanPath makes of a path with doubled slashes or one in the end the path that is meant: clients put a host in front that ends
+// in a slash. A slash within a name (%2F) stays one of the name. Names of files are taken as they are.
+func cleanPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		escaped := "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
+		if !strings.HasPrefix(escaped, FilesPath+"/") {
+			names := strings.FieldsFunc(escaped, func(c rune) bool { return c == '/' })
+			escaped = "/" + strings.Join(names, "/")
+		}
+		if path, err := url.PathUnescape(escaped); err == nil && path != r.URL.Path {
+			clean, to := *r, *r.URL
+			to.Path, to.RawPath = path, escaped
+			clean.URL = &to
+			r = &clean
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // call answers one call of the API with a result, or with an error for fail.
@@ -85,6 +107,11 @@ type call func(r *http.Request) (any, error)
 func (s *Server) answer(id string, call call) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		result, err := call(r)
+		if l, isList := result.(*list); isList && err == nil {
+			if err = s.writeList(w, id, l); err == nil {
+				return
+			}
+		}
 		if err != nil {
 			s.failed(w, r, id, err)
 			return
@@ -97,8 +124,10 @@ func (s *Server) answer(id string, call call) http.Handler {
 const (
 	maxBody   = 1 << 20
 	maxHeader = 64 << 10
-	// answerTimeout bounds a call of the API; fileTimeout a download, which may be long.
+	// answerTimeout bounds the work for a call of the API, writeTimeout the time from its header to the last byte that the client
+	// takes of the answer, fileTimeout a download, which may be long.
 	answerTimeout = 30 * time.Second
+	writeTimeout  = 3 * time.Minute
 	fileTimeout   = 6 * time.Hour
 )
 
@@ -109,7 +138,7 @@ func NewHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       answerTimeout,
-		WriteTimeout:      fileTimeout,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
@@ -132,9 +161,16 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				}
 				s.fail(recorder, idPrefix, http.StatusInternalServerError, serverError, "the request could not be answered: the service's log says why")
 			}
-			s.log.Info("request", "method", r.Method, "path", r.URL.Path, "status", recorder.status, "ms", time.Since(start).Milliseconds())
+			level := slog.LevelInfo
+			if isProbe(r) {
+				level = slog.LevelDebug // probes come by the second, and what changes is in the log already
+			}
+			s.log.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path, "status", recorder.status, "ms", time.Since(start).Milliseconds())
 		}()
-		if !isFile(r) {
+		if isFile(r) {
+			// A connection that cannot be given more time ends with the server's: the download is tried again.
+			_ = http.NewResponseController(recorder).SetWriteDeadline(start.Add(fileTimeout))
+		} else {
 			ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
 			defer cancel()
 			r = r.WithContext(ctx)

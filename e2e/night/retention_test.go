@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/lease"
 
 	"data-exhaust/internal/devstack"
@@ -113,13 +112,13 @@ func withAzurite(t *testing.T, s *e2etest.Stack) {
 	s.Azurite, err = devstack.StartAzurite(t.Context(), devstack.AzuriteOptions{})
 	e2etest.Must(t, err)
 	t.Cleanup(func() { e2etest.Must(t, s.Azurite.Stop()) })
-	s.Blobs, err = azblob.NewClientFromConnectionString(s.Azurite.ConnectionString(), nil)
+	s.Blobs, err = s.Azurite.Client()
 	e2etest.Must(t, err)
 	for _, container := range []string{"telemetry", "reports"} {
 		_, err := s.Blobs.CreateContainer(t.Context(), container, nil)
 		e2etest.Must(t, err)
 	}
-	s.Env = append(s.Env, "AZURE_STORAGE_CONNECTION_STRING="+s.Azurite.ConnectionString())
+	s.Env = append(s.Env, s.Azurite.Settings()...)
 }
 
 func TestAnExpiredReportThatIsLeasedIsNamedAndTheOthersAreDeleted(t *testing.T) {

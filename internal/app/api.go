@@ -7,10 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
+	"sync"
 	"time"
-
-	"go.temporal.io/sdk/client"
 
 	"data-exhaust/api/rest"
 	"data-exhaust/blob"
@@ -18,16 +16,17 @@ import (
 	"data-exhaust/service"
 )
 
-// API serves the REST API until the context ends, and then lets the requests in flight finish. onServing, where it is not
-// nil, is called once with the address that it listens on.
+// API serves the REST API until the context ends, and then lets the requests in flight finish. It listens at once, whatever
+// is away, and says in /health what that is. onServing, where it is not nil, is called once with the address that it listens
+// on.
 func API(ctx context.Context, cfg config.Config, log *slog.Logger, onServing func(addr string)) error {
 	c, err := connect(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	var isSearchable atomic.Bool
-	handler := newHandler(cfg, c, &isSearchable, log)
+	temporal := newTemporalCheck(c)
+	handler := newHandler(cfg, c, temporal, log)
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("EXHAUST_ADDR: %w", err)
@@ -39,14 +38,11 @@ func API(ctx context.Context, cfg config.Config, log *slog.Logger, onServing fun
 	if onServing != nil {
 		onServing(listener.Addr().String())
 	}
-	go func() {
-		// A worker registers them too; whichever comes first. The api serves meanwhile.
-		if err := registerSearchAttributes(ctx, c); err != nil && ctx.Err() == nil {
-			log.Warn("search attributes could not be registered", "error", err)
-			return
-		}
-		isSearchable.Store(true)
-	}()
+	waiting, stopWaiting := context.WithCancel(ctx)
+	var waits sync.WaitGroup
+	waits.Go(func() { c.await(waiting, temporal, log) })
+	defer waits.Wait()
+	defer stopWaiting()
 	select {
 	case err := <-failure:
 		return fmt.Errorf("serving the API: %w", err)
@@ -64,25 +60,20 @@ func API(ctx context.Context, cfg config.Config, log *slog.Logger, onServing fun
 // shutdownTimeout bounds how long requests in flight may take when the API stops.
 const shutdownTimeout = 15 * time.Second
 
-// newHandler makes the service's handler. isSearchable says whether Temporal knows the search attributes, without which
-// nothing can be submitted.
-func newHandler(cfg config.Config, c *connections, isSearchable *atomic.Bool, log *slog.Logger) http.Handler {
+// newHandler makes the service's handler.
+func newHandler(cfg config.Config, c *connections, temporal *temporalCheck, log *slog.Logger) http.Handler {
+	secrets := service.NewWebhookSecrets(c.jobs, cfg.WebhookKeys)
 	options := rest.Options{
-		Exhausts:  c.exhausts,
-		Schedules: service.NewSchedules(c.temporal, c.namespace, c.settings),
+		Exhausts:       c.exhausts,
+		Schedules:      service.NewSchedules(c.temporal, c.namespace, secrets, c.settings),
+		WebhookSecrets: secrets,
 		Checks: []rest.Check{
-			{Name: service.TemporalDependency, Ping: func(ctx context.Context) error {
-				if !isSearchable.Load() {
-					return errors.New("its search attributes are not registered yet")
-				}
-				_, err := c.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
-				return err
-			}},
-			{Name: service.DatabaseDependency, Ping: c.exhaust.Ping},
+			{Name: service.TemporalDependency, IsRequired: true, Ping: temporal.ask},
+			{Name: service.DatabaseDependency, IsRequired: true, Ping: c.askJobs},
 			{Name: "UCI database", Ping: c.uci.Ping},
 			{Name: "FusionAuth database", Ping: c.fusionAuth.Ping},
 			{Name: "telemetry store", Ping: c.telemetry.Ping},
-			{Name: service.ReportsDependency, Ping: c.reports.Ping},
+			{Name: service.ReportsDependency, IsRequired: true, Ping: c.reports.Ping},
 		},
 		Timezone: cfg.Timezone,
 		URLTTL:   cfg.URLTTL,

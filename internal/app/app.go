@@ -7,10 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
+	"sync"
 
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/contrib/envconfig"
 	sdklog "go.temporal.io/sdk/log"
 	"google.golang.org/grpc"
 
@@ -26,21 +25,26 @@ import (
 // DialTemporal makes a client from Temporal's own TEMPORAL_* settings. It connects when it is first
 // used, so that a service comes up, and says in /health what it lacks, while Temporal is down.
 func DialTemporal(log *slog.Logger) (client.Client, string, error) {
-	options, err := envconfig.LoadDefaultClientOptions()
+	options, err := temporalOptions()
 	if err != nil {
-		return nil, "", fmt.Errorf("the TEMPORAL_ settings: %w", err)
+		return nil, "", err
 	}
-	if options.Namespace == "" {
-		options.Namespace = client.DefaultNamespace
-	}
+	c, err := dial(options, log)
+	return c, options.Namespace, err
+}
+
+func dial(options client.Options, log *slog.Logger) (client.Client, error) {
 	options.Logger = sdklog.NewStructuredLogger(slog.New(sdkLog{log.Handler()}))
 	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(service.StartOnce))
 	c, err := client.NewLazyClient(options)
 	if err != nil {
-		return nil, "", fmt.Errorf("the TEMPORAL_ settings: %w", err)
+		return nil, fmt.Errorf("the TEMPORAL_ settings: %w", err)
 	}
-	return c, options.Namespace, nil
+	return c, nil
 }
+
+// databaseSetting is the setting of the database with job_request.
+const databaseSetting = "EXHAUST_DATABASE_URL"
 
 // databases are the connections to the three databases, which may be one.
 type databases struct {
@@ -48,18 +52,19 @@ type databases struct {
 	opened                   map[string]*database.DB
 }
 
+// openDatabases asks no server for anything: a database that is away is missed by what needs it, and by nothing else.
 func openDatabases(ctx context.Context, cfg config.Config) (*databases, error) {
 	d := &databases{opened: map[string]*database.DB{}}
 	for _, want := range []struct {
 		name, url string
 		db        **database.DB
 	}{
-		{"EXHAUST_DATABASE_URL", cfg.DatabaseURL, &d.exhaust},
+		{databaseSetting, cfg.DatabaseURL, &d.exhaust},
 		{"UCI_DATABASE_URL", cfg.UCIDatabaseURL, &d.uci},
 		{"FUSIONAUTH_DATABASE_URL", cfg.FusionAuthDatabaseURL, &d.fusionAuth},
 	} {
 		if d.opened[want.url] == nil {
-			db, err := database.Open(ctx, want.url)
+			db, err := database.OpenLazily(ctx, want.url)
 			if err != nil {
 				return nil, errors.Join(fmt.Errorf("%s: %w", want.name, err), d.Close())
 			}
@@ -78,6 +83,14 @@ func (d *databases) Close() error {
 	return errors.Join(errs...)
 }
 
+// askDatabase is an error that names the setting of a database that does not answer.
+func askDatabase(ctx context.Context, setting string, db *database.DB) error {
+	if err := db.Ping(ctx); err != nil {
+		return fmt.Errorf("%s: %w", setting, err)
+	}
+	return nil
+}
+
 // Migrate makes job_request and, where UCI's databases are the embedded one, UCI's tables.
 func Migrate(ctx context.Context, cfg config.Config) error {
 	dbs, err := openDatabases(ctx, cfg)
@@ -85,6 +98,9 @@ func Migrate(ctx context.Context, cfg config.Config) error {
 		return err
 	}
 	defer dbs.Close()
+	if err := askDatabase(ctx, databaseSetting, dbs.exhaust); err != nil {
+		return err
+	}
 	if err := jobs.New(dbs.exhaust).Migrate(ctx); err != nil {
 		return err
 	}
@@ -101,18 +117,17 @@ func Migrate(ctx context.Context, cfg config.Config) error {
 // stores are the telemetry and the reports.
 type stores struct{ telemetry, reports blob.Store }
 
-func openStores(ctx context.Context, cfg config.Config) (*stores, error) {
-	key, err := blob.LoadOrCreateKey(filepath.Join(cfg.DataDir, "signing.key"))
-	if err != nil {
-		return nil, fmt.Errorf("EXHAUST_DATA_DIR: %w", err)
-	}
+// openStores opens both. Without a key a reports store in a folder signs nothing.
+func openStores(ctx context.Context, cfg config.Config, key []byte) (*stores, error) {
 	env := blob.Env{
 		AzureConnectionString: cfg.AzureConnectionString,
 		AzureAccount:          cfg.AzureAccount,
+		AzureAPIVersion:       cfg.AzureAPIVersion,
 		BaseURL:               cfg.PublicURL + rest.FilesPath,
 		Key:                   key,
 	}
 	var s stores
+	var err error
 	if s.telemetry, err = blob.OpenURL(ctx, cfg.TelemetryStore, env); err != nil {
 		return nil, fmt.Errorf("EXHAUST_TELEMETRY_STORE: %w", err)
 	}
@@ -124,8 +139,9 @@ func openStores(ctx context.Context, cfg config.Config) (*stores, error) {
 
 // connections are what the API, the worker and the operator's commands work with.
 type connections struct {
-	temporal  client.Client
-	namespace string
+	temporal client.Client
+	// address is Temporal's.
+	namespace, address string
 	*databases
 	*stores
 	jobs     *jobs.Jobs
@@ -133,7 +149,8 @@ type connections struct {
 	exhausts *service.Exhausts
 }
 
-// connect opens everything. It is an error that says what to do where job_request is not there.
+// connect makes all connections without asking anybody for anything, so that a process starts whatever is away. It is an
+// error of the settings, of a key, or of a folder or file on this machine, which no waiting heals.
 func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *connections, err error) {
 	c := &connections{settings: service.Settings{
 		TaskQueue:           cfg.TaskQueue,
@@ -143,29 +160,63 @@ func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *conne
 		Timeout:             cfg.Timeout,
 		Mode:                cfg.Mode,
 		ReportRetention:     cfg.ReportRetention,
-		WebhookSecret:       cfg.WebhookSecret,
 		WebhookAllowPrivate: cfg.WebhookAllowPrivate,
+		Log:                 log,
 	}}
 	defer func() {
 		if err != nil {
 			c.Close()
 		}
 	}()
-	if c.temporal, c.namespace, err = DialTemporal(log); err != nil {
+	options, err := temporalOptions()
+	if err != nil {
+		return nil, err
+	}
+	c.namespace, c.address = options.Namespace, options.HostPort
+	if c.temporal, err = dial(options, log); err != nil {
 		return nil, err
 	}
 	if c.databases, err = openDatabases(ctx, cfg); err != nil {
 		return nil, err
 	}
 	c.jobs = jobs.New(c.databases.exhaust)
-	if _, err := c.jobs.Job(ctx, ""); err != nil && !errors.Is(err, jobs.ErrNoJob) {
-		return nil, fmt.Errorf("EXHAUST_DATABASE_URL: %w; `starter migrate` makes the tables", err)
+	key, err := signingKey(cfg, log)
+	if err != nil {
+		return nil, err
 	}
-	if c.stores, err = openStores(ctx, cfg); err != nil {
+	if c.stores, err = openStores(ctx, cfg, key); err != nil {
 		return nil, err
 	}
 	c.exhausts = service.NewExhausts(c.temporal, c.jobs, c.reports, c.settings)
 	return c, nil
+}
+
+// askJobs is an error unless the database answers and has the tables as this release needs them.
+func (c *connections) askJobs(ctx context.Context) error {
+	err := c.jobs.CheckMigrated(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jobs.ErrNotMigrated):
+		err = &rest.Lack{Sentence: "its tables are missing or older than this release: `starter migrate` makes them", Err: err}
+	}
+	return fmt.Errorf("%s: %w", databaseSetting, err)
+}
+
+// askJobsInTime is askJobs for what waits at its start.
+func (c *connections) askJobsInTime(ctx context.Context) error {
+	return withTimeout(databaseSetting+": "+c.databases.exhaust.String(), c.askJobs)(ctx)
+}
+
+// await returns when the database has its tables and Temporal its search attributes, or the context ends: it reports which.
+// An api serves meanwhile, a worker takes no work. What only steps need they wait for themselves, and clients see it.
+func (c *connections) await(ctx context.Context, temporal *temporalCheck, log *slog.Logger) bool {
+	var hasTables, isSearchable bool
+	var both sync.WaitGroup
+	both.Go(func() { hasTables = keepTrying(ctx, service.DatabaseDependency, c.askJobsInTime, log) })
+	both.Go(func() { isSearchable = keepTrying(ctx, service.TemporalDependency, temporal.askInTime, log) })
+	both.Wait()
+	return hasTables && isSearchable
 }
 
 // Close ends all connections.

@@ -22,6 +22,9 @@ func Erase(ctx context.Context, cfg config.Config, conversationID string, onRemo
 		return err
 	}
 	defer c.Close()
+	if err := c.askJobs(ctx); err != nil {
+		return err
+	}
 	var all []exhaust.Job
 	for _, status := range exhaust.Statuses {
 		selected, err := c.jobs.Select(ctx, jobs.Selection{Status: status, ConversationID: conversationID})

@@ -35,6 +35,9 @@ func Sample(ctx context.Context, cfg config.Config, options sample.Options) (*sa
 		return nil, err
 	}
 	defer dbs.Close()
+	if err := askDatabase(ctx, "UCI_DATABASE_URL", dbs.uci); err != nil {
+		return nil, err
+	}
 	err = dbs.uci.Write(ctx, func(tx *sqlx.Tx) error {
 		return set.Insert(ctx, func(ctx context.Context, query string, args ...any) error {
 			_, err := tx.ExecContext(ctx, query, args...)
@@ -44,7 +47,7 @@ func Sample(ctx context.Context, cfg config.Config, options sample.Options) (*sa
 	if err != nil {
 		return nil, err
 	}
-	stores, err := openStores(ctx, cfg)
+	stores, err := openStores(ctx, cfg, nil)
 	if err != nil {
 		return nil, err
 	}

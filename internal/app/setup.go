@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -53,7 +52,7 @@ func SetUp(ctx context.Context, cfg config.Config, retention time.Duration, log 
 			return err
 		}},
 	} {
-		if err := retryUntilDone(ctx, step.what, step.do, log); err != nil {
+		if err := retryUntilDone(ctx, step.what, step.do, isBeyondWaiting, log); err != nil {
 			return err
 		}
 		log.Info("ready", "what", step.what)
@@ -61,26 +60,15 @@ func SetUp(ctx context.Context, cfg config.Config, retention time.Duration, log 
 	return nil
 }
 
-// retryUntilDone does a step again until it succeeds, cannot succeed, or the context ends.
-func retryUntilDone(ctx context.Context, what string, do func(ctx context.Context) error, log *slog.Logger) error {
-	logged := ""
-	_, err := service.Retry(ctx, func() (any, error) { return nil, do(ctx) }, service.IsRefusal,
-		backoff.WithBackOff(backoff.NewConstantBackOff(time.Second)), backoff.WithMaxElapsedTime(0),
-		backoff.WithNotify(func(err error, _ time.Duration) {
-			if err.Error() != logged {
-				logged = err.Error()
-				log.Info("waiting", "what", what, "because", logged)
-			}
-		}))
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
+// isBeyondWaiting tells whether somebody has to change something first: permissions, the stores or their settings.
+func isBeyondWaiting(err error) bool {
+	_, isPermanent := errors.AsType[*blob.PermanentError](err)
+	return isPermanent || service.IsRefusal(err)
 }
 
 // createContainers makes those of Azure; a folder is made when it is opened.
 func createContainers(ctx context.Context, cfg config.Config, log *slog.Logger) error {
-	stores, err := openStores(ctx, cfg)
+	stores, err := openStores(ctx, cfg, nil)
 	if err != nil {
 		return err
 	}
@@ -134,10 +122,13 @@ func SampleTables(ctx context.Context, cfg config.Config, create bool) error {
 		return err
 	}
 	defer dbs.Close()
-	switch {
-	case dbs.uci.Dialect() != database.PostgreSQL:
+	if dbs.uci.Dialect() != database.PostgreSQL {
 		return nil
-	case create:
+	}
+	if err := askDatabase(ctx, "UCI_DATABASE_URL", dbs.uci); err != nil {
+		return err
+	}
+	if create {
 		return sample.CreateTables(ctx, dbs.uci)
 	}
 	if err := sample.CheckTables(ctx, dbs.uci); err != nil {

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -26,7 +25,9 @@ import (
 )
 
 // Worker runs workflows and activities until the context ends, and then stops gracefully: it
-// finishes its activities or hands them back.
+// finishes its activities or hands them back. It takes work from when its database and Temporal are there and have what it
+// needs, and waits for that until the context ends; an error at the start is one of the settings, of a key, or of a folder or
+// file on this machine.
 func Worker(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	return WorkerHooks{}.Worker(ctx, cfg, log)
 }
@@ -49,35 +50,47 @@ func (h WorkerHooks) Worker(ctx context.Context, cfg config.Config, log *slog.Lo
 	if h.Reports != nil {
 		c.reports = h.Reports(c.reports)
 	}
-	steps, err := newActivities(cfg, c)
+	steps, err := newActivities(cfg, c, log)
 	if err != nil {
-		return err
-	}
-	if err := registerSearchAttributes(ctx, c); err != nil {
 		return err
 	}
 	versioning, err := deploymentOptions(cfg)
 	if err != nil {
 		return err
 	}
+	temporal := newTemporalCheck(c)
+	if !c.await(ctx, temporal, log) {
+		return nil // it was told to stop
+	}
 
-	fatal := make(chan error, 1)
-	stop, err := startWorkers(cfg, c, steps, versioning, h.Interceptors, func(err error) {
-		select {
-		case fatal <- err:
-		default: // another was first
-		}
-	})
-	if err != nil {
+	var stop func()
+	var fatal chan error
+	start := func(context.Context) (err error) {
+		failure := make(chan error, 1)
+		stop, err = startWorkers(cfg, c, steps, versioning, h.Interceptors, func(err error) {
+			select {
+			case failure <- err:
+			default: // another was first
+			}
+		})
+		fatal = failure
 		return err
+	}
+	if !keepTrying(ctx, "start of the workers", start, log) {
+		return nil
 	}
 	defer stop()
-	err = waitForTemporal(ctx, func(ctx context.Context) error { return service.EnsureNightly(ctx, c.temporal, nightlySettings(cfg)) })
-	if err != nil {
-		return err
-	}
-	log.Info("worker is running", "taskQueue", cfg.TaskQueue, "namespace", c.namespace,
-		"deployment", versioning.Version.DeploymentName, "buildID", versioning.Version.BuildID)
+	scheduling, stopScheduling := context.WithCancel(ctx)
+	var scheduler sync.WaitGroup
+	scheduler.Go(func() {
+		ensure := func(ctx context.Context) error { return service.EnsureNightly(ctx, c.temporal, nightlySettings(cfg)) }
+		if keepTrying(scheduling, "schedule of the night", withTimeout(temporal.where(), ensure), log) {
+			log.Info("worker is running", "taskQueue", cfg.TaskQueue, "namespace", c.namespace,
+				"deployment", versioning.Version.DeploymentName, "buildID", versioning.Version.BuildID)
+		}
+	})
+	defer scheduler.Wait()
+	defer stopScheduling()
 	select {
 	case <-ctx.Done():
 		log.Info("worker is stopping")
@@ -120,11 +133,11 @@ func startWorkers(cfg config.Config, c *connections, steps *activities.Activitie
 		if isMain {
 			registerWorkflows(w)
 			w.RegisterActivity(night.New(c.exhausts, c.jobs, c.reports, cfg.ReportRetention, cfg.Timezone))
-			w.RegisterActivity(recurring.New(c.exhausts, service.NewCalendar(c.temporal, c.namespace), recurring.Settings{
-				Timezone:      cfg.Timezone,
-				PublicURL:     cfg.PublicURL,
-				WebhookSecret: cfg.WebhookSecret,
-				AllowPrivate:  cfg.WebhookAllowPrivate,
+			w.RegisterActivity(recurring.New(c.exhausts, service.NewCalendar(c.temporal, c.namespace), c.jobs, recurring.Settings{
+				Timezone:     cfg.Timezone,
+				PublicURL:    cfg.PublicURL,
+				WebhookKeys:  cfg.WebhookKeys,
+				AllowPrivate: cfg.WebhookAllowPrivate,
 			}))
 		}
 		if err := w.Start(); err != nil {
@@ -163,7 +176,7 @@ func nightlySettings(cfg config.Config) service.NightlySettings {
 	}
 }
 
-func newActivities(cfg config.Config, c *connections) (*activities.Activities, error) {
+func newActivities(cfg config.Config, c *connections, log *slog.Logger) (*activities.Activities, error) {
 	uci, err := registry.NewUCI(c.uci, c.fusionAuth, registry.Tables{
 		Conversations: cfg.ConversationTable,
 		Users:         cfg.UsersTable,
@@ -190,7 +203,7 @@ func newActivities(cfg config.Config, c *connections) (*activities.Activities, e
 		ShortQueue:    cfg.TaskQueue,
 		InlineObjects: inlineObjects, DevicesInMemory: devicesInMemory,
 	}
-	if settings.ReceiptKey, err = receiptKey(cfg); err != nil {
+	if settings.ReceiptKey, err = receiptKey(cfg, log); err != nil {
 		return nil, err
 	}
 	if settings.Version, err = buildVersion(); err != nil {
@@ -210,22 +223,3 @@ func newActivities(cfg config.Config, c *connections) (*activities.Activities, e
 		Reports:   c.reports,
 	}, settings), nil
 }
-
-// registerSearchAttributes makes sure that Temporal knows the exhausts' search attributes.
-func registerSearchAttributes(ctx context.Context, c *connections) error {
-	return waitForTemporal(ctx, func(ctx context.Context) error { return service.RegisterSearchAttributes(ctx, c.temporal, c.namespace) })
-}
-
-// waitForTemporal does something that goes on until Temporal answers, for a while.
-func waitForTemporal(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	err := do(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no answer from Temporal (TEMPORAL_ADDRESS): %w", err)
-	}
-	return err
-}
-
-// startTimeout bounds how long a service waits at its start for what it depends on.
-const startTimeout = time.Minute

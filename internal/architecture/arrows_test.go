@@ -42,7 +42,7 @@ var exact = map[string][]string{
 	"jobs":                       {"database", "exhaust", "receipt"},
 	"registry":                   {"database", "exhaust"},
 	"api/rest":                   {"exhaust", "jobs", "service"},
-	"service":                    {"activities", "blob", "exhaust", "jobs", "workflows"},
+	"service":                    {"activities", "blob", "database", "exhaust", "jobs", "workflows"},
 	"activities/segments":        {"blob"},
 	"workflows":                  {"activities", "activities/night", "activities/recurring", "exhaust", "receipt"},
 	"internal/devstack":          nil,

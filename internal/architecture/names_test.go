@@ -37,7 +37,7 @@ func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
 		{"activities of the night", methodNames[*night.Activities](), []string{
 			"DeleteExpired", "DeleteLeftStaging", "DeleteUnnamed", "ListDue", "Look", "Release", "RunDue", "SettleEnded",
 		}},
-		{"activities of a firing", methodNames[*recurring.Activities](), []string{"AwaitExhaust", "FindWindow", "SendWebhook", "SubmitWindow"}},
+		{"activities of a firing", methodNames[*recurring.Activities](), []string{"AwaitExhaust", "DeliverWebhook", "FindWindow", "SendWebhook", "SubmitWindow"}},
 		{"signal and query", []string{workflows.StartSignal, workflows.StateQuery}, []string{"run", "state"}},
 		{"task queues", workflows.LongQueues("exhaust"), []string{"exhaust-scan", "exhaust-build", "exhaust-night"}},
 		{"answers to the release of an exhaust", []string{string(night.IsReleased), string(night.HasMovedOn), string(night.IsBusy), string(night.IsUnknown)}, []string{"released", "moved on", "busy", "unknown"}},
@@ -66,10 +66,11 @@ func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
 			"uci-response-exhaust/1E2A/bot_response_20220406.csv", "uci-private-exhaust/1E2A/bot_userinfo_20220406.csv",
 			"a.csv.receipt.json",
 		}},
-		{"headers of webhooks", []string{recurring.DeliveryHeader, recurring.TimestampHeader, recurring.SignatureHeader}, []string{
-			"X-Exhaust-Delivery", "X-Exhaust-Timestamp", "X-Exhaust-Signature",
+		{"headers of webhooks", []string{recurring.IDHeader, recurring.TimestampHeader, recurring.SignatureHeader}, []string{
+			"webhook-id", "webhook-timestamp", "webhook-signature",
 		}},
-		{"tables", query(t, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`), []string{"data_exhaust_migrations", "job_request", "receipt_key"}},
+		{"tables", query(t, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`), []string{"data_exhaust_migrations", "job_request", "receipt_key", "webhook_salt"}},
+		{"columns of webhook_salt", query(t, `SELECT name FROM pragma_table_info('webhook_salt') ORDER BY name`), []string{"channel", "dt_ends", "dt_made", "key_id", "salt"}},
 		{"columns of job_request", query(t, `SELECT name FROM pragma_table_info('job_request') ORDER BY name`), []string{
 			"allow_empty", "conversation_id", "download_urls", "dt_job_completed", "dt_job_submitted", "dt_job_updated", "dt_urls_expire", "end_date",
 			"err_message", "execution_time", "iteration", "job_id", "may_heal", "output_format", "parked", "progress", "receipt", "receipt_url", "report", "request_data", "request_id",

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,7 +29,7 @@ func Main(m *testing.M) (code int) {
 		return 1
 	}
 	defer func() {
-		if err := Postgres.Stop(); err != nil {
+		if err := errors.Join(stopPooler(), Postgres.Stop()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
@@ -56,6 +57,17 @@ func URL(t testing.TB, dialect database.Dialect) string {
 		t.Fatal(err)
 	}
 	return Postgres.URL(name)
+}
+
+// URLOf is the URL of a PostgreSQL database for another user.
+func URLOf(t testing.TB, databaseURL, user, password string) string {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(user, password)
+	return u.String()
 }
 
 // Open opens a database until the test ends.

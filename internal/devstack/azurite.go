@@ -10,6 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 )
 
 // Azurite is an emulator of Azure Blob Storage that serves.
@@ -51,6 +55,30 @@ func StartAzurite(ctx context.Context, opts AzuriteOptions) (*Azurite, error) {
 	return a, nil
 }
 
+// AzuriteAPIVersion is the newest service version that the pinned Azurite knows, which the SDK's is not. Azurite says so in
+// the x-ms-version of its answers.
+const AzuriteAPIVersion = "2026-06-06"
+
+// Settings point the services at it.
+func (a *Azurite) Settings() []string {
+	return []string{"AZURE_STORAGE_CONNECTION_STRING=" + a.ConnectionString(), "EXHAUST_AZURE_API_VERSION=" + AzuriteAPIVersion}
+}
+
+// Client is a client of the SDK that speaks AzuriteAPIVersion.
+func (a *Azurite) Client() (*azblob.Client, error) {
+	return azblob.NewClientFromConnectionString(a.ConnectionString(), &azblob.ClientOptions{
+		ClientOptions: azcore.ClientOptions{PerCallPolicies: []policy.Policy{ownVersion{}}},
+	})
+}
+
+// ownVersion sends AzuriteAPIVersion in place of the SDK's version.
+type ownVersion struct{}
+
+func (ownVersion) Do(request *policy.Request) (*http.Response, error) {
+	request.Raw().Header["x-ms-version"] = []string{AzuriteAPIVersion} // as the SDK spells it
+	return request.Next()
+}
+
 // ConnectionString is what AZURE_STORAGE_CONNECTION_STRING takes. Its account and key are those
 // that Microsoft publishes for every Azurite; they are no secret.
 func (a *Azurite) ConnectionString() string {
@@ -71,8 +99,7 @@ func (a *Azurite) plan(node, program, dir string, opts AzuriteOptions) (daemon, 
 	}
 	a.Port = port
 	command := []string{node, program, "--blobHost", localhost, "--blobPort", strconv.Itoa(port),
-		// The SDK for Go may speak a newer API version than Azurite knows.
-		"--skipApiVersionCheck", "--loose", "--silent", "--disableTelemetry"}
+		"--loose", "--silent", "--disableTelemetry"}
 	if opts.DataDir == "" {
 		command = append(command, "--inMemoryPersistence")
 	} else {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 )
 
 func TestAzuriteKeepsBlobsInAFolderOverARestart(t *testing.T) {
@@ -42,6 +43,27 @@ func TestAzuriteServesBlobsFromMemoryUntilItStops(t *testing.T) {
 	}
 }
 
+// The SDK's own service version is a later one.
+func TestAzuriteKnowsTheVersionThatClientsSpeakAndNoLaterOne(t *testing.T) {
+	t.Parallel()
+	a, err := StartAzurite(t.Context(), AzuriteOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, a.Child)
+	answer, err := blobs(t, a).CreateContainer(t.Context(), "box", nil)
+	if err != nil || answer.Version == nil || *answer.Version != AzuriteAPIVersion {
+		t.Errorf("in version %s it answers %+v, %v: want the same version", AzuriteAPIVersion, answer, err)
+	}
+	sdks, err := azblob.NewClientFromConnectionString(a.ConnectionString(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sdks.CreateContainer(t.Context(), "box2", nil); !bloberror.HasCode(err, bloberror.InvalidHeaderValue) {
+		t.Errorf("in the SDK's version it answers %v, want InvalidHeaderValue", err)
+	}
+}
+
 func put(t *testing.T, a *Azurite, content string) {
 	t.Helper()
 	c := blobs(t, a)
@@ -69,7 +91,7 @@ func get(t *testing.T, a *Azurite) string {
 
 func blobs(t *testing.T, a *Azurite) *azblob.Client {
 	t.Helper()
-	c, err := azblob.NewClientFromConnectionString(a.ConnectionString(), nil)
+	c, err := a.Client()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,8 @@ func startEverything() {
 	must(temporal.child(), err)
 	postgres, err := StartPostgres(ctx, PostgresOptions{Dir: dir("postgres")})
 	must(postgres.child(), err)
+	pgBouncer, err := StartPgBouncer(ctx, PgBouncerOptions{Dir: dir("pgbouncer"), Postgres: postgres, PoolSize: 1})
+	must(pgBouncer.child(), err)
 	azurite, err := StartAzurite(ctx, AzuriteOptions{Dir: dir("azurite")})
 	must(azurite.child(), err)
 	server, err := StartTemporalServer(ctx, TemporalServerOptions{Dir: dir("temporal-server"), Postgres: postgres})
@@ -63,6 +65,13 @@ func (t *Temporal) child() *Child {
 }
 
 func (p *Postgres) child() *Child {
+	if p == nil {
+		return nil
+	}
+	return p.Child
+}
+
+func (p *PgBouncer) child() *Child {
 	if p == nil {
 		return nil
 	}

@@ -27,7 +27,7 @@ func TestNoServerOutlivesAParentThatIsKilled(t *testing.T) {
 	}
 	var pids []int
 	lines := bufio.NewScanner(output)
-	for len(pids) < 4 && lines.Scan() {
+	for len(pids) < 5 && lines.Scan() {
 		pid, err := strconv.Atoi(lines.Text())
 		if err != nil {
 			t.Fatalf("the parent says: %s", lines.Text())
@@ -37,8 +37,8 @@ func TestNoServerOutlivesAParentThatIsKilled(t *testing.T) {
 		}
 		pids = append(pids, pid)
 	}
-	if len(pids) != 4 {
-		t.Fatalf("the parent started %v, want 4 servers", pids)
+	if len(pids) != 5 {
+		t.Fatalf("the parent started %v, want 5 servers", pids)
 	}
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)

@@ -17,13 +17,15 @@ import (
 )
 
 // Tools are the names that [Tool] knows.
-var Tools = []string{"temporal", "temporal-server", "temporal-sql-tool", "workflowcheck", "staticcheck", "azurite-blob"}
+var Tools = []string{"temporal", "temporal-server", "temporal-sql-tool", "workflowcheck", "staticcheck", "azurite-blob", "pgbouncer"}
 
 // Tool returns the path of a program that tools/ pins; name is one of [Tools]. A temporal of at
 // least version 1.5 on PATH is taken as it is. Anything else is built or installed, once, into the
-// user's cache folder, with a line on log that says so; log may be nil.
+// user's cache folder, with a line on log that says so; log may be nil. pgbouncer is not pinned: it is Debian's, which is
+// installed where it is missing and we are root.
 //
-// tools/ is looked for in the module data-exhaust around the working directory.
+// tools/ is looked for in the module data-exhaust around the working directory. Where it is not there, what a checkout has
+// put into the cache is taken, the newest, with a line on log.
 func Tool(ctx context.Context, name string, log io.Writer) (string, error) {
 	if !slices.Contains(Tools, name) {
 		return "", fmt.Errorf("unknown tool %q: there are %s", name, strings.Join(Tools, ", "))
@@ -31,19 +33,34 @@ func Tool(ctx context.Context, name string, log io.Writer) (string, error) {
 	if log == nil {
 		log = io.Discard
 	}
+	var unfit *unfitError
 	if name == "temporal" {
-		if path := installedTemporal(ctx); path != "" {
+		path, err := installedTemporal(ctx)
+		if err == nil {
 			return path, nil
 		}
+		if errors.As(err, &unfit) {
+			fmt.Fprintf(log, "%v: another is taken\n", unfit)
+		}
 	}
-	dir, err := toolsFolder(name)
+	if name == "pgbouncer" {
+		return installedPgBouncer(ctx, debianPgBouncer, log)
+	}
+	dir, err := toolsFolder()
 	if err != nil {
 		return "", err
 	}
-	if name == "azurite-blob" {
-		return azuriteRecipe(dir).provide(ctx, log)
+	if dir == "" {
+		return takeFromCache(ctx, name, unfit, log)
 	}
-	return goRecipe(dir, name).provide(ctx, log)
+	return recipeOf(dir, name).provide(ctx, log)
+}
+
+func recipeOf(toolsDir, name string) recipe {
+	if name == "azurite-blob" {
+		return azuriteRecipe(toolsDir)
+	}
+	return goRecipe(toolsDir, name)
 }
 
 // recipe makes one tool from files of tools/.
@@ -158,7 +175,7 @@ func (r recipe) makeIn(ctx context.Context, cache string) error {
 }
 
 func (r recipe) cacheFolder() (string, error) {
-	user, err := os.UserCacheDir()
+	root, err := cacheRoot()
 	if err != nil {
 		return "", fmt.Errorf("find the cache folder for %s: %w", r.name, err)
 	}
@@ -171,12 +188,17 @@ func (r recipe) cacheFolder() (string, error) {
 		}
 		hash.Write(content)
 	}
-	key := r.kind + "-" + hex.EncodeToString(hash.Sum(nil)[:8])
-	dir := filepath.Join(user, "data-exhaust", key)
+	dir := filepath.Join(root, r.kind+"-"+hex.EncodeToString(hash.Sum(nil)[:8]))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("build %s: %w", r.name, err)
 	}
 	return dir, nil
+}
+
+// cacheRoot holds what all checkouts of a user have built.
+func cacheRoot() (string, error) {
+	user, err := os.UserCacheDir()
+	return filepath.Join(user, "data-exhaust"), err
 }
 
 func exists(path string) bool {
@@ -184,8 +206,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// toolsFolder finds tools/ of the module around the working directory.
-func toolsFolder(name string) (string, error) {
+// toolsFolder finds tools/ of the module around the working directory; "" is none.
+func toolsFolder() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {
 		return "", err
@@ -195,27 +217,92 @@ func toolsFolder(name string) (string, error) {
 		if err == nil && strings.HasPrefix(string(mod), "module data-exhaust\n") {
 			return filepath.Join(dir, "tools"), nil
 		}
-		if dir != filepath.Dir(dir) {
-			continue
+		if dir == filepath.Dir(dir) {
+			return "", nil
 		}
-		advice := "run this in a checkout of data-exhaust"
-		if name == "temporal" {
-			advice += ", or install the Temporal CLI 1.5 or newer on PATH (https://docs.temporal.io/cli)"
-		}
-		return "", fmt.Errorf("%s is built from the folder tools/ of data-exhaust, which is not above %s: %s", name, start, advice)
 	}
 }
 
-// installedTemporal is the temporal on PATH if it is at least version 1.5, else "".
-func installedTemporal(ctx context.Context) string {
-	cmd := exec.CommandContext(ctx, "temporal", "--version")
-	output, err := cmd.Output()
+// takeFromCache finds a tool that a checkout has built, for a binary outside of any. unfit is why the one on PATH was not
+// taken; nil where there is none.
+func takeFromCache(ctx context.Context, name string, unfit *unfitError, log io.Writer) (string, error) {
+	root, err := cacheRoot()
 	if err != nil {
-		return ""
+		return "", fmt.Errorf("find the cache folder for %s: %w", name, err)
 	}
+	if program := newestProgram(root, recipeOf("", name)); program != "" {
+		fmt.Fprintf(log, "taking %s that a checkout of data-exhaust has built: %s\n", name, program)
+		return program, nil
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	found, advice := "", "run this in a checkout of data-exhaust"
+	if unfit != nil {
+		found = unfit.Error() + "; "
+	}
+	if name == "temporal" {
+		advice += ", or install the Temporal CLI 1.5 or newer on PATH (https://docs.temporal.io/cli)"
+	}
+	return "", fmt.Errorf("%s%s is built from the folder tools/ of data-exhaust, which is not above %s, and no checkout has built it into %s: %s",
+		found, name, here, root, advice)
+}
+
+// newestProgram is the program of a recipe that was put into the cache last, by whatever release; "" is none.
+func newestProgram(root string, r recipe) (newest string) {
+	// What is only half made lies a folder deeper. The pattern is well-formed but for a cache folder with a bracket.
+	programs, _ := filepath.Glob(filepath.Join(root, r.kind+"-*", r.program))
+	var at time.Time
+	for _, program := range programs {
+		if info, err := os.Stat(program); err == nil && info.ModTime().After(at) {
+			newest, at = program, info.ModTime()
+		}
+	}
+	return newest
+}
+
+// unfitError says which temporal was found on PATH, and why it will not do.
+type unfitError struct{ path, why string }
+
+func (e *unfitError) Error() string {
+	return fmt.Sprintf("temporal on PATH (%s) will not do: %s; 1.5 or newer would", e.path, e.why)
+}
+
+// installedTemporal is the temporal on PATH. It is an *unfitError where that is not of a version that is known to be 1.5 or
+// newer.
+func installedTemporal(ctx context.Context) (string, error) {
+	path, err := exec.LookPath("temporal")
+	if err != nil {
+		return "", err
+	}
+	output, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+	if why := whyUnfit(string(output), err); why != "" {
+		return "", &unfitError{path, why}
+	}
+	return path, nil
+}
+
+// whyUnfit judges what `temporal --version` printed; "" is fit.
+func whyUnfit(printed string, err error) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(printed), "\n")
+	line = fmt.Sprintf("%.100q", line)
+	if err != nil {
+		return fmt.Sprintf("temporal --version failed (%v) and printed %s", err, line)
+	}
+	var version string
 	var major, minor int
-	if _, err := fmt.Sscanf(string(output), "temporal version %d.%d.", &major, &minor); err != nil || major < 1 || major == 1 && minor < 5 {
-		return ""
+	if _, err := fmt.Sscanf(printed, "temporal version %s", &version); err != nil {
+		return fmt.Sprintf("temporal --version printed %s, which names no version", line)
 	}
-	return cmd.Path
+	if version == "0.0.0-DEV" {
+		return "it says that it is version 0.0.0-DEV, as one that was built from source does, which may be any version"
+	}
+	if _, err := fmt.Sscanf(version, "%d.%d.", &major, &minor); err != nil {
+		return fmt.Sprintf("temporal --version printed %s, which names no version", line)
+	}
+	if major < 1 || major == 1 && minor < 5 {
+		return "it is version " + version
+	}
+	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestTwoProcessesBuildAToolOnce(t *testing.T) {
@@ -54,24 +55,103 @@ func TestTwoProcessesBuildAToolOnce(t *testing.T) {
 }
 
 func TestAToolThatCannotBeHadSaysWhatToDo(t *testing.T) {
-	elsewhere := t.TempDir()
-	for _, c := range []struct{ name, tool, want string }{
-		{"an unknown name", "temporel",
-			`unknown tool "temporel": there are temporal, temporal-server, temporal-sql-tool, workflowcheck, staticcheck, azurite-blob`},
-		{"outside of the project", "staticcheck",
-			"staticcheck is built from the folder tools/ of data-exhaust, which is not above " + elsewhere + ": run this in a checkout of data-exhaust"},
-		{"Temporal outside of the project", "temporal",
-			"temporal is built from the folder tools/ of data-exhaust, which is not above " + elsewhere + ": run this in a checkout of data-exhaust, " +
-				"or install the Temporal CLI 1.5 or newer on PATH (https://docs.temporal.io/cli)"},
+	const inTools, unlessCLI = " is built from the folder tools/ of data-exhaust, which is not above ELSEWHERE, and no checkout has built it into CACHE/data-exhaust: " +
+		"run this in a checkout of data-exhaust", ", or install the Temporal CLI 1.5 or newer on PATH (https://docs.temporal.io/cli)"
+	for _, c := range []struct{ name, tool, onPath, want string }{
+		{"an unknown name", "temporel", "",
+			`unknown tool "temporel": there are temporal, temporal-server, temporal-sql-tool, workflowcheck, staticcheck, azurite-blob, pgbouncer`},
+		{"outside of the project", "staticcheck", "", "staticcheck" + inTools},
+		{"Temporal outside of the project", "temporal", "", "temporal" + inTools + unlessCLI},
+		{"and one on PATH that was built from source", "temporal", "echo 'temporal version 0.0.0-DEV (Server 1.29.1, UI 2.42.1)'",
+			"temporal on PATH (PATH/temporal) will not do: it says that it is version 0.0.0-DEV, as one that was built from source does, which may be any version; " +
+				"1.5 or newer would; temporal" + inTools + unlessCLI},
+		{"and an old one on PATH", "temporal", "echo 'temporal version 1.4.9 (Server 1.28.0, UI 2.39.0)'",
+			"temporal on PATH (PATH/temporal) will not do: it is version 1.4.9; 1.5 or newer would; temporal" + inTools + unlessCLI},
+		{"and another program of that name", "temporal", "echo 'tctl version 1.18.0'; echo more",
+			`temporal on PATH (PATH/temporal) will not do: temporal --version printed "tctl version 1.18.0", which names no version; ` +
+				"1.5 or newer would; temporal" + inTools + unlessCLI},
+		{"and a version of another form", "temporal", "echo 'temporal version newest'",
+			`temporal on PATH (PATH/temporal) will not do: temporal --version printed "temporal version newest", which names no version; ` +
+				"1.5 or newer would; temporal" + inTools + unlessCLI},
+		{"and one on PATH that does not run", "temporal", "echo 'no such library' >&2; exit 127",
+			`temporal on PATH (PATH/temporal) will not do: temporal --version failed (exit status 127) and printed "no such library"; ` +
+				"1.5 or newer would; temporal" + inTools + unlessCLI},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Chdir(elsewhere)
-			t.Setenv("PATH", elsewhere)
+			m := outsideOfTheProject(t, c.onPath)
 			_, err := Tool(t.Context(), c.tool, nil)
-			if err == nil || err.Error() != c.want {
-				t.Errorf("got  %v\nwant %s", err, c.want)
+			want := strings.NewReplacer("ELSEWHERE", m.here, "CACHE", m.cache, "PATH/", m.path+"/").Replace(c.want)
+			if err == nil || err.Error() != want {
+				t.Errorf("got  %v\nwant %s", err, want)
 			}
 		})
+	}
+}
+
+// machine is the folders of a user: the working directory, the cache, and the one on PATH.
+type machine struct{ here, cache, path string }
+
+// outsideOfTheProject works in an empty folder, with an empty cache, and with a script as temporal on PATH, or none.
+func outsideOfTheProject(t *testing.T, temporal string) machine {
+	t.Helper()
+	m := machine{t.TempDir(), t.TempDir(), t.TempDir()}
+	t.Chdir(m.here)
+	t.Setenv("XDG_CACHE_HOME", m.cache)
+	t.Setenv("HOME", m.cache)
+	t.Setenv("PATH", m.path)
+	if temporal != "" {
+		writeProgram(t, filepath.Join(m.path, "temporal"), temporal)
+	}
+	return m
+}
+
+func writeProgram(t *testing.T, path, script string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestABinaryOutsideOfTheProjectTakesTheNewestThatACheckoutHasBuilt(t *testing.T) {
+	const dev = "echo 'temporal version 0.0.0-DEV (Server 1.29.1, UI 2.42.1)'"
+	m := outsideOfTheProject(t, dev)
+	built := filepath.Join(m.cache, "data-exhaust")
+	newest := filepath.Join(built, "tools-2222222222222222", "temporal")
+	now := time.Now()
+	for path, age := range map[string]time.Duration{
+		filepath.Join(built, "tools-1111111111111111", "temporal"): 2 * time.Hour,
+		newest: time.Hour,
+		filepath.Join(built, "tools-3333333333333333", "temporal"):                  3 * time.Hour,
+		filepath.Join(built, "tools-4444444444444444", ".unfinished-1", "temporal"): time.Minute,
+		filepath.Join(built, "tools-5555555555555555", "staticcheck"):               time.Minute,
+		filepath.Join(built, "azurite-666666666666666", "temporal"):                 time.Minute,
+	} {
+		writeProgram(t, path, dev)
+		if err := os.Chtimes(path, now, now.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log bytes.Buffer
+	got, err := Tool(t.Context(), "temporal", &log)
+	if err != nil || got != newest {
+		t.Errorf("got %s, %v; want %s", got, err, newest)
+	}
+	want := "temporal on PATH (" + m.path + "/temporal) will not do: it says that it is version 0.0.0-DEV, as one that was built from source does, " +
+		"which may be any version; 1.5 or newer would: another is taken\n" +
+		"taking temporal that a checkout of data-exhaust has built: " + newest + "\n"
+	if log.String() != want {
+		t.Errorf("the log says\n%swant\n%s", &log, want)
+	}
+
+	// One on PATH that is fit is preferred, without a word.
+	fit := filepath.Join(m.path, "temporal")
+	writeProgram(t, fit, "echo 'temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)'")
+	log.Reset()
+	if got, err := Tool(t.Context(), "temporal", &log); err != nil || got != fit || log.String() != "" {
+		t.Errorf("got %s, %v, and the log says %q; want %s", got, err, &log, fit)
 	}
 }
 
@@ -106,19 +186,27 @@ func TestATemporalOnPathIsTakenFromVersion1_5On(t *testing.T) {
 		"tctl version 1.18.0":                                   false,
 	} {
 		t.Run(output, func(t *testing.T) {
-			path := t.TempDir()
-			program := filepath.Join(path, "temporal")
-			if err := os.WriteFile(program, []byte("#!/bin/sh\necho '"+output+"'\n"), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			t.Setenv("PATH", path)
-			want := ""
-			if taken {
-				want = program
-			}
-			if got := installedTemporal(t.Context()); got != want {
-				t.Errorf("got %q, want %q", got, want)
+			m := outsideOfTheProject(t, "echo '"+output+"'")
+			got, err := Tool(t.Context(), "temporal", nil)
+			if want := filepath.Join(m.path, "temporal"); taken && got != want || !taken && err == nil {
+				t.Errorf("got %q, %v; is it to be taken: %v", got, err, taken)
 			}
 		})
+	}
+}
+
+// TestATemporalOnPathThatWillNotDoIsNamedWhereAnotherIsBuilt: in a checkout.
+func TestATemporalOnPathThatWillNotDoIsNamedWhereAnotherIsBuilt(t *testing.T) {
+	path := t.TempDir()
+	writeProgram(t, filepath.Join(path, "temporal"), "echo 'temporal version 1.4.9 (Server 1.28.0, UI 2.39.0)'")
+	t.Setenv("PATH", path+":"+os.Getenv("PATH"))
+	var log bytes.Buffer
+	got, err := Tool(t.Context(), "temporal", &log)
+	if err != nil || filepath.Dir(got) == path || !exists(got) {
+		t.Fatalf("got %s, %v", got, err)
+	}
+	want := "temporal on PATH (" + path + "/temporal) will not do: it is version 1.4.9; 1.5 or newer would: another is taken\n"
+	if line, _, _ := strings.Cut(log.String(), "\n"); line+"\n" != want {
+		t.Errorf("the log says\n%swant\n%s", &log, want)
 	}
 }

@@ -106,6 +106,9 @@ func launch(t testing.TB, binary string, env []string) *Process {
 	return p
 }
 
+// Identity begins the identities that Temporal's SDK gives to the process's workers.
+func (p *Process) Identity() string { return fmt.Sprintf("%d@", p.cmd.Process.Pid) }
+
 // IsEnded reports whether the process has ended.
 func (p *Process) IsEnded() bool {
 	select {

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
-
 	"data-exhaust/internal/devstack"
 )
 
@@ -28,11 +26,11 @@ const (
 		CREATE INDEX ON identities (users_id)`
 )
 
-// StartProduction starts the stack of production on a Temporal server, such as [TemporalServer]: PostgreSQL for
-// job_request and for UCI's tables as two of its releases have them, and Azure's stores. It lives until
-// the last test has ended.
+// StartProduction starts the stack of production on a Temporal server, such as [TemporalServer]: PostgreSQL behind
+// PgBouncer in transaction mode for job_request and for UCI's tables as two of its releases have them, and Azure's stores.
+// It lives until the last test has ended.
 func StartProduction(t testing.TB, temporal *devstack.Temporal) *Stack {
-	s := &Stack{Temporal: temporal, Postgres: Postgres(t)}
+	s := &Stack{Temporal: temporal, Postgres: Postgres(t), PgBouncer: pgBouncer(t)}
 	var err error
 	// With a folder its blobs outlive a crash.
 	s.Azurite, err = devstack.StartAzurite(context.Background(), devstack.AzuriteOptions{
@@ -40,13 +38,13 @@ func StartProduction(t testing.TB, temporal *devstack.Temporal) *Stack {
 	})
 	Must(t, err)
 	StopAtEnd(s.Azurite.Stop)
-	s.Blobs, err = azblob.NewClientFromConnectionString(s.Azurite.ConnectionString(), nil)
+	s.Blobs, err = s.Azurite.Client()
 	Must(t, err)
 	for _, container := range []string{"telemetry", "reports"} {
 		_, err := s.Blobs.CreateContainer(t.Context(), container, nil)
 		Must(t, err)
 	}
-	s.Env = append(s.Settings("exhaust", "uci", "fusionauth"), "AZURE_STORAGE_CONNECTION_STRING="+s.Azurite.ConnectionString())
+	s.Env = append(s.Settings("exhaust", "uci", "fusionauth"), s.Azurite.Settings()...)
 	s.Jobs = s.CreateDatabase(t, "exhaust", "")
 	s.Registry = &Registry{
 		Conversations:      s.CreateDatabase(t, "uci", botSchema),

@@ -22,6 +22,8 @@ type Stack struct {
 	Client client.Client
 	// Postgres is nil where the database is SQLite.
 	Postgres *devstack.Postgres
+	// PgBouncer is between the deployments and Postgres; nil where there is none.
+	PgBouncer *devstack.PgBouncer
 	// Azurite and Blobs, its client, are nil where stores are folders.
 	Azurite *devstack.Azurite
 	Blobs   *azblob.Client
@@ -70,10 +72,19 @@ func (r *Registry) Exec(t testing.TB, statement string, args ...any) {
 	Must(t, err)
 }
 
-// Postgres and TemporalServer are shared by all stacks; Temporal keeps its state in PostgreSQL.
+// Postgres and TemporalServer are shared by all stacks; Temporal keeps its state in PostgreSQL, without PgBouncer.
 var (
 	Postgres = Shared(func(t testing.TB) *devstack.Postgres {
 		server, err := devstack.StartPostgres(context.Background(), devstack.PostgresOptions{})
+		Must(t, err)
+		StopAtEnd(server.Stop)
+		return server
+	})
+	// pgBouncer has fewer connections to a database than an api has with a worker, which open ten each.
+	pgBouncer = Shared(func(t testing.TB) *devstack.PgBouncer {
+		server, err := devstack.StartPgBouncer(context.Background(), devstack.PgBouncerOptions{
+			Postgres: Postgres(t), PoolSize: 4, Log: os.Stderr,
+		})
 		Must(t, err)
 		StopAtEnd(server.Stop)
 		return server
@@ -90,10 +101,14 @@ var (
 
 // Settings are those that name the databases.
 func (s *Stack) Settings(jobs, conversations, users string) []string {
+	url := s.Postgres.URL
+	if s.PgBouncer != nil {
+		url = s.PgBouncer.URL
+	}
 	return []string{
-		"EXHAUST_DATABASE_URL=" + s.Postgres.URL(jobs),
-		"UCI_DATABASE_URL=" + s.Postgres.URL(conversations),
-		"FUSIONAUTH_DATABASE_URL=" + s.Postgres.URL(users),
+		"EXHAUST_DATABASE_URL=" + url(jobs),
+		"UCI_DATABASE_URL=" + url(conversations),
+		"FUSIONAUTH_DATABASE_URL=" + url(users),
 	}
 }
 

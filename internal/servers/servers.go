@@ -106,12 +106,11 @@ func (s *Stack) startProduction(ctx context.Context, o Options) (*devstack.Postg
 		return nil, err
 	}
 	s.stops = append(s.stops, azurite.Stop)
-	s.Settings = []string{
-		"EXHAUST_DATABASE_URL=" + postgres.URL("exhaust"),
+	s.Settings = append(azurite.Settings(),
+		"EXHAUST_DATABASE_URL="+postgres.URL("exhaust"),
 		"EXHAUST_TELEMETRY_STORE=azblob://telemetry",
 		"EXHAUST_REPORTS_STORE=azblob://reports",
-		"AZURE_STORAGE_CONNECTION_STRING=" + azurite.ConnectionString(),
-	}
+	)
 	return postgres, nil
 }
 

@@ -1,36 +1,13 @@
 package app
 
 import (
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime/debug"
-
-	"data-exhaust/blob"
-	"data-exhaust/config"
-	"data-exhaust/receipt"
 )
-
-// receiptKey is the key that receipts are signed with: the one that is set, else one in the data dir, which is made where
-// there is none.
-func receiptKey(cfg config.Config) (ed25519.PrivateKey, error) {
-	if cfg.ReceiptKey != "" {
-		key, err := receipt.ParseKey(cfg.ReceiptKey)
-		if err != nil {
-			return nil, fmt.Errorf("EXHAUST_RECEIPT_KEY: %w", err)
-		}
-		return key, nil
-	}
-	seed, err := blob.LoadOrCreateKey(filepath.Join(cfg.DataDir, "receipt.key"))
-	if err != nil {
-		return nil, fmt.Errorf("EXHAUST_RECEIPT_KEY is not set, and EXHAUST_DATA_DIR has no key: %w", err)
-	}
-	return ed25519.NewKeyFromSeed(seed), nil
-}
 
 // isModified ends the version of a program whose sources differ from those of its revision.
 const isModified = " (modified)"

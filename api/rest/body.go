@@ -1,0 +1,138 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"data-exhaust/exhaust"
+)
+
+// object is a JSON object of a body. Its members count by their exact names: encoding/json would fill the fields of a struct
+// from names in any letter case, and what inspects a request before us may look at another member than we take.
+type object struct {
+	// path names the object in errors; "" is the body itself.
+	path    string
+	members map[string]json.RawMessage
+	// raw is the whole body.
+	raw []byte
+	// fault is the first thing that is wrong with what was read of the whole body.
+	fault *error
+}
+
+// readObject reads a body that is one JSON object. Its errors say where, never what stands there. Of a name that stands
+// there twice the last counts.
+func readObject(r *http.Request) (object, error) {
+	body, err := readBody(r)
+	if err != nil {
+		return object{}, err
+	}
+	o := object{raw: body, fault: new(error)}
+	err = json.Unmarshal(body, &o.members)
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		line, column := place(body, syntax.Offset)
+		return object{}, exhaust.Invalid("the request body is not JSON: line %d, column %d", line, column)
+	case err != nil || o.members == nil:
+		return object{}, exhaust.Invalid("the request body is not a JSON object")
+	}
+	return o, nil
+}
+
+func readBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, err
+	case err != nil:
+		return nil, exhaust.Invalid("the request body could not be read whole")
+	case len(bytes.TrimSpace(body)) == 0:
+		return nil, exhaust.Invalid("the request body is empty: a JSON object is accepted")
+	case !utf8.Valid(body):
+		return nil, exhaust.Invalid("the request body is not UTF-8")
+	}
+	return body, nil
+}
+
+// place is the line and column (from 1, in bytes) of the byte that ends at an offset.
+func place(body []byte, offset int64) (line, column int) {
+	before := body[:min(max(offset-1, 0), int64(len(body)))]
+	return bytes.Count(before, []byte("\n")) + 1, len(before) - bytes.LastIndexByte(before, '\n')
+}
+
+// object, text and boolean are the member of a name. One that is missing or null is empty; one of another kind is a fault.
+func (o object) object(name string) object {
+	inner := object{path: o.pathOf(name), fault: o.fault}
+	o.read(name, &inner.members, "an object")
+	return inner
+}
+
+func (o object) text(name string) (text string) {
+	o.read(name, &text, "a string")
+	return text
+}
+
+func (o object) boolean(name string) (is bool) {
+	o.read(name, &is, "true or false")
+	return is
+}
+
+func (o object) read(name string, into any, kind string) {
+	raw, ok := o.members[name]
+	if ok && json.Unmarshal(raw, into) != nil && *o.fault == nil {
+		*o.fault = exhaust.Invalid("%s is not %s", o.pathOf(name), kind)
+	}
+}
+
+func (o object) pathOf(name string) string {
+	if o.path == "" {
+		return name
+	}
+	return o.path + "." + name
+}
+
+// hasValue reports whether a member has a value: one that is missing, null or empty has none.
+func (o object) hasValue(name string) bool {
+	switch string(o.members[name]) {
+	case "", "null", `""`:
+		return false
+	}
+	return true
+}
+
+// checkEncryption refuses a body or query that is meant to encrypt in another place or spelling than request.encryptionKey.
+func (o object) checkEncryption(r *http.Request) error {
+	if err := exhaust.CheckEncryption(o.raw); err != nil {
+		return err
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return exhaust.Invalid("the query cannot be read: it needs no parameters")
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if err := exhaust.CheckParameter(name, query[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkSpelling refuses a member that is one of these but for its letter case, where ignoring it would do more than was asked for.
+func (o object) checkSpelling(known ...string) {
+	for _, name := range slices.Sorted(maps.Keys(o.members)) {
+		for _, right := range known {
+			if name != right && strings.EqualFold(name, right) && *o.fault == nil {
+				*o.fault = exhaust.Invalid("%.100q is no field: %s is accepted, spelt exactly so", o.pathOf(name), right)
+			}
+		}
+	}
+}

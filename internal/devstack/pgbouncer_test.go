@@ -1,0 +1,66 @@
+package devstack
+
+import (
+	"database/sql"
+	"io"
+	"strings"
+	"testing"
+)
+
+func TestAPgBouncerThatIsMissingAndNotForUsToInstallIsAskedFor(t *testing.T) {
+	elsewhere := t.TempDir()
+	t.Setenv("PATH", elsewhere) // without apt-get
+	_, err := installedPgBouncer(t.Context(), elsewhere+"/pgbouncer", io.Discard)
+	want := "PgBouncer is not installed: there is no pgbouncer on PATH and none at " + elsewhere + "/pgbouncer; install it (Debian: apt-get install pgbouncer)"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestPgBouncerGivesEachTransactionTheConnectionThatWasFreeForTheLongest(t *testing.T) {
+	t.Parallel()
+	p, err := StartPostgres(t.Context(), PostgresOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, p.Child)
+	b, err := StartPgBouncer(t.Context(), PgBouncerOptions{Postgres: p, PoolSize: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, b.Child)
+	db, err := sql.Open("postgres", b.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(3)
+
+	// Two transactions at once take both of the server's connections.
+	var servers []string
+	var transactions []*sql.Tx
+	for range 2 {
+		tx, err := db.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var server string
+		if err := tx.QueryRow(`SELECT pg_backend_pid()`).Scan(&server); err != nil {
+			t.Fatal(err)
+		}
+		servers, transactions = append(servers, server), append(transactions, tx)
+	}
+	for _, tx := range transactions {
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db.SetMaxOpenConns(1)
+	var got []string
+	for range 4 {
+		got = append(got, query(t, b.URL("postgres"), `SELECT pg_backend_pid()::text`))
+	}
+	if servers[0] == servers[1] || strings.Join(got, " ") != strings.Join(append(servers, servers...), " ") {
+		t.Errorf("one client after the other had the connections %v, want those of %v in turn", got, servers)
+	}
+}

@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
@@ -84,9 +86,16 @@ func (h WorkerHooks) Worker(ctx context.Context, cfg config.Config, log *slog.Lo
 	var scheduler sync.WaitGroup
 	scheduler.Go(func() {
 		ensure := func(ctx context.Context) error { return service.EnsureNightly(ctx, c.temporal, nightlySettings(cfg)) }
-		if keepTrying(scheduling, "schedule of the night", withTimeout(temporal.where(), ensure), log) {
+		err := retryUntilDone(scheduling, "schedule of the night", withTimeout(temporal.where(), ensure), isMistake, log)
+		switch {
+		case err == nil:
 			log.Info("worker is running", "taskQueue", cfg.TaskQueue, "namespace", c.namespace,
 				"deployment", versioning.Version.DeploymentName, "buildID", versioning.Version.BuildID)
+		case isMistake(err):
+			select {
+			case fatal <- err:
+			default: // another was first
+			}
 		}
 	})
 	defer scheduler.Wait()
@@ -98,6 +107,13 @@ func (h WorkerHooks) Worker(ctx context.Context, cfg config.Config, log *slog.Lo
 	case err := <-fatal:
 		return fmt.Errorf("the worker cannot go on: %w", err)
 	}
+}
+
+// isMistake reports whether Temporal takes what it was asked for as wrong, as EXHAUST_NIGHTLY_CRON can be: a setting that no
+// waiting mends.
+func isMistake(err error) bool {
+	var wrong *serviceerror.InvalidArgument
+	return errors.As(err, &wrong)
 }
 
 // startWorkers starts the SDK's workers: one for workflows and short steps, and one for each queue of long steps.

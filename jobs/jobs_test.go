@@ -427,7 +427,7 @@ func TestManyPoolsMayMigrateAtOnce(t *testing.T) {
 			for i, url := 0, url(); i < len(pools); i++ {
 				pools[i] = dbtest.Open(t, url)
 			}
-			for range 5 {
+			for range 2 {
 				dbtest.AtOnce(t, len(pools), func(i int) error { return New(pools[i]).Migrate(context.Background()) })
 				wantMigrations(t, pools[0], 0, 1, 2, 3, 4)
 				undoMigrations(t, pools[0])

@@ -51,43 +51,21 @@ func readConfig(raw json.RawMessage) (canonical []byte, config map[string]any, e
 // canonically where it says something twice, of which the last counts, and where escapes make it larger than it may be.
 func keptConfig(raw json.RawMessage, canonical []byte) json.RawMessage {
 	var compact bytes.Buffer
-	if json.Compact(&compact, raw) != nil || compact.Len() > maxConfig || saysTwice(raw) {
+	if json.Compact(&compact, raw) != nil || compact.Len() > maxConfig || tokens(raw) != tokens(canonical) {
 		return canonical
 	}
 	return compact.Bytes()
 }
 
-// saysTwice tells whether an object in JSON has two members of one name.
-func saysTwice(raw json.RawMessage) bool {
-	type object map[string]bool
-	var (
-		around  []object // nil for an array
-		isValue bool
-	)
+// tokens counts those of JSON. JSON that says something twice has more of them than its canonical form.
+func tokens(raw []byte) (n int) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	for {
-		token, err := decoder.Token()
-		if err != nil {
-			return false
+		if _, err := decoder.Token(); err != nil {
+			return n
 		}
-		inObject := len(around) > 0 && around[len(around)-1] != nil
-		switch delim, _ := token.(json.Delim); {
-		case delim == '{':
-			around, isValue = append(around, object{}), false
-		case delim == '[':
-			around, isValue = append(around, nil), false
-		case delim == '}' || delim == ']':
-			around, isValue = around[:len(around)-1], false
-		case inObject && !isValue:
-			name := token.(string)
-			if around[len(around)-1][name] {
-				return true
-			}
-			around[len(around)-1][name], isValue = true, true
-		default:
-			isValue = false
-		}
+		n++
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// encryptionKeyField is the member of a submission's request that asks for an encrypted file. It counts in no other place and
+// EncryptionKeyField is the member of a submission's request that asks for an encrypted file. It counts in no other place and
 // no other spelling; but a file that was meant to be encrypted must not be written plain, nor its key kept and shown.
-const encryptionKeyField = "encryptionKey"
+const EncryptionKeyField = "encryptionKey"
 
 // CheckEncryption says in an *InvalidError that a submission's body, which is JSON, is meant to encrypt in another place or
 // spelling than request.encryptionKey: also where a later member of the same name has no value. It never shows a value.
@@ -86,7 +86,7 @@ func (w *walk) pass(token json.Token) {
 }
 
 func isMisplaced(names []string) bool {
-	isPlace := len(names) == 2 && names[0] == "request" && names[1] == encryptionKeyField
+	isPlace := len(names) == 2 && names[0] == "request" && names[1] == EncryptionKeyField
 	return !isPlace && meansEncryption(names[len(names)-1])
 }
 
@@ -100,7 +100,7 @@ func misplacedKey(names []string) error {
 		path = quote(path)
 	}
 	if inRequest && len(names) == 2 && names[0] == "request" {
-		return Invalid("%s is no field: %s is accepted, spelt exactly so", path, encryptionKeyField)
+		return Invalid("%s is no field: %s is accepted, spelt exactly so", path, EncryptionKeyField)
 	}
 	return Invalid("%s is in the wrong place: it belongs to request, where it is kept nowhere", path)
 }
@@ -129,6 +129,6 @@ func meansEncryption(name string) bool {
 			return true
 		}
 	}
-	return len(letters) <= len(encryptionKeyField)+typos &&
-		levenshtein.ComputeDistance(letters, strings.ToLower(encryptionKeyField)) <= typos
+	return len(letters) <= len(EncryptionKeyField)+typos &&
+		levenshtein.ComputeDistance(letters, strings.ToLower(EncryptionKeyField)) <= typos
 }

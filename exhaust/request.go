@@ -110,13 +110,14 @@ const (
 )
 
 func (s Submission) checkNames(r *Request) error {
+	channelErr := CheckChannel(r.Channel)
 	switch {
 	case !validName(r.Tag):
 		return Invalid("tag %s is not valid: %s", quote(r.Tag), nameRule)
 	case !slices.Contains(Datasets, r.Dataset):
 		return Invalid("dataset %s is unknown: %s or %s is accepted", quote(string(r.Dataset)), ResponseExhaust, PrivateExhaust)
-	case CheckChannel(r.Channel) != nil:
-		return CheckChannel(r.Channel)
+	case channelErr != nil:
+		return channelErr
 	case r.RequestedBy != "" && !printable(r.RequestedBy, maxRequestedBy):
 		return Invalid("requestedBy %s is not valid: at most %d printable characters are accepted", quote(r.RequestedBy), maxRequestedBy)
 	case s.RunAt != "" && s.RunAt != RunNow && s.RunAt != RunNightly:

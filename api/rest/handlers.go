@@ -36,7 +36,7 @@ func readSubmission(r *http.Request) (exhaust.Submission, error) {
 		return exhaust.Submission{}, err
 	}
 	request := body.object("request")
-	if request.hasValue(encryptionKey) {
+	if request.hasValue(exhaust.EncryptionKeyField) {
 		return exhaust.Submission{}, exhaust.Invalid("encryptionKey is not supported yet: leave it out, and the file is a CSV without encryption")
 	}
 	channel, err := callerChannel(r)
@@ -47,8 +47,6 @@ func readSubmission(r *http.Request) (exhaust.Submission, error) {
 	submission.RunAt = request.text("runAt")
 	return submission, cmp.Or(*body.fault, err)
 }
-
-const encryptionKey = "encryptionKey"
 
 // submissionOf is what a submit and a schedule are asked with alike.
 func submissionOf(request object, channel string) exhaust.Submission {
@@ -98,8 +96,8 @@ func (s *Server) one(call func(ctx context.Context, tag, channel, requestID stri
 // headerChannel is the header's channel, which has to be there.
 func headerChannel(r *http.Request) (string, error) {
 	channel, err := callerChannel(r)
-	if err == nil {
-		err = exhaust.CheckChannel(channel)
+	if err == nil && channel == "" {
+		err = exhaust.CheckChannel("")
 	}
 	return channel, err
 }

@@ -54,7 +54,7 @@ func readDraft(r *http.Request) (service.ScheduleDraft, error) {
 		return service.ScheduleDraft{}, err
 	}
 	request := body.object("request")
-	if request.hasValue(encryptionKey) {
+	if request.hasValue(exhaust.EncryptionKeyField) {
 		return service.ScheduleDraft{}, exhaust.Invalid("encryptionKey has no place in a schedule: it is kept nowhere, so a firing could not use it")
 	}
 	// Other than a submit it needs the header: its answer may hold the channel's webhook secret.

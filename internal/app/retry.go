@@ -21,8 +21,9 @@ const (
 	attemptTimeout = 10 * time.Second
 )
 
-// withTimeout gives an attempt attemptTimeout; where names whom it asks, by setting and address. One that does not heed its context, such as a statement to a PostgreSQL that
-// has gone away without a word, is left behind: it must not keep a process from stopping.
+// withTimeout gives an attempt attemptTimeout; where names whom it asks, by setting and address. One that does not heed its
+// context, such as a statement to a PostgreSQL that has gone away without a word, is left behind: it must not keep a process
+// from stopping.
 func withTimeout(where string, attempt func(ctx context.Context) error) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, attemptTimeout)

@@ -69,12 +69,7 @@ func (h WorkerHooks) Worker(ctx context.Context, cfg config.Config, log *slog.Lo
 	var fatal chan error
 	start := func(context.Context) (err error) {
 		failure := make(chan error, 1)
-		stop, err = startWorkers(cfg, c, steps, versioning, h.Interceptors, func(err error) {
-			select {
-			case failure <- err:
-			default: // another was first
-			}
-		})
+		stop, err = startWorkers(cfg, c, steps, versioning, h.Interceptors, func(err error) { keepFirst(failure, err) })
 		fatal = failure
 		return err
 	}
@@ -92,10 +87,7 @@ func (h WorkerHooks) Worker(ctx context.Context, cfg config.Config, log *slog.Lo
 			log.Info("worker is running", "taskQueue", cfg.TaskQueue, "namespace", c.namespace,
 				"deployment", versioning.Version.DeploymentName, "buildID", versioning.Version.BuildID)
 		case isMistake(err):
-			select {
-			case fatal <- err:
-			default: // another was first
-			}
+			keepFirst(fatal, err)
 		}
 	})
 	defer scheduler.Wait()
@@ -106,6 +98,14 @@ func (h WorkerHooks) Worker(ctx context.Context, cfg config.Config, log *slog.Lo
 		return nil
 	case err := <-fatal:
 		return fmt.Errorf("the worker cannot go on: %w", err)
+	}
+}
+
+// keepFirst puts an error into a channel that has room for one, unless another was first.
+func keepFirst(failure chan<- error, err error) {
+	select {
+	case failure <- err:
+	default:
 	}
 }
 

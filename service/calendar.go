@@ -124,9 +124,8 @@ func retryBusy[T any](ctx context.Context, ask func(ctx context.Context) (T, err
 		var (
 			early *serviceerror.WorkflowNotReady
 			much  *serviceerror.ResourceExhausted
-			late  *serviceerror.DeadlineExceeded
 		)
-		return !errors.As(err, &early) && !errors.As(err, &much) && !errors.As(err, &late) && !errors.Is(err, context.DeadlineExceeded)
+		return !errors.As(err, &early) && !errors.As(err, &much) && !isLate(err)
 	}
 	askOnce := func() (T, error) {
 		ctx, cancel := context.WithTimeout(ctx, scheduleTimeout)

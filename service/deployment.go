@@ -167,10 +167,11 @@ func (d *Deployment) change(ctx context.Context, id string, do func(routing clie
 	var lacking error
 	_, err := Retry(ctx, func() (any, error) {
 		err := d.changeOnce(ctx, id, do)
-		if err == nil || ctx.Err() == nil || lacking == nil {
+		if err == nil || lacking == nil || ctx.Err() == nil && !isLate(err) {
 			lacking = err
 		}
-		// A question that the end of the context cut off says nothing of what was waited for.
+		// A question that the end of the context cut off says nothing of what was waited for. Temporal's client may tell of
+		// that end a moment before it comes.
 		return nil, lacking
 	}, func(err error) bool { return IsRefusal(err) || errors.Is(err, errNotRamping) },
 		backoff.WithBackOff(backoff.NewConstantBackOff(500*time.Millisecond)), backoff.WithMaxElapsedTime(0))

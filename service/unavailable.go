@@ -47,6 +47,12 @@ func databaseFailure(err error) error {
 	return fmt.Errorf("asking the database: %w", err)
 }
 
+// isLate reports whether Temporal did not answer in time.
+func isLate(err error) bool {
+	_, isLate := errors.AsType[*serviceerror.DeadlineExceeded](err)
+	return isLate || errors.Is(err, context.DeadlineExceeded)
+}
+
 // isTemporalAway reports whether an error says something of how Temporal stands, or of the way to it.
 func isTemporalAway(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {

@@ -242,8 +242,8 @@ func TestWhatAnOperatorMistypesIsSaid(t *testing.T) {
 		stderr string
 	}{
 		{"set-current three --wait 5s", 5, "there is no version three of deployment exhaust: it has two, one"},
-		{"set-current two --wait 5s", 1, "no worker of version two has polled task queue " + d.Queue + " within 1m30s: start one first"},
-		{"set-current --unversioned --wait 5s", 1, "no worker without a version has polled task queue " + d.Queue + " within 1m30s: start one first"},
+		{"set-current two --wait 10s", 1, "no worker of version two has polled task queue " + d.Queue + " within 1m30s: start one first"},
+		{"set-current --unversioned --wait 10s", 1, "no worker without a version has polled task queue " + d.Queue + " within 1m30s: start one first"},
 		{"set-current", 2, "name a BUILD_ID, or --unversioned"},
 		{"set-current one --unversioned", 2, "name a BUILD_ID, or --unversioned"},
 		{"ramp one 0", 1, "version one of deployment exhaust is not ramping"},

@@ -159,7 +159,7 @@ func TestFaultsOfARequestAreNamed(t *testing.T) {
 				t.Errorf("%s without requestId answered %d: %s", name, none.Status, sentence)
 			}
 		}
-		if j := d.Get(t, known.Path("read", id), channel).Job(t); j.Status != "SUBMITTED" {
+		if j := d.Read(t, known, id); j.Status != "SUBMITTED" {
 			t.Errorf("after calls of others it is %s", j.Status)
 		}
 	})
@@ -512,13 +512,13 @@ func TestDownloadURLsOpenOneFileToBeReadUntilTheyExpire(t *testing.T) {
 		sameFile(t, "the download after all that", d.download(t, o, j), want)
 
 		// With most of its time left the URL stays, with less than half of it another is signed.
-		again := d.Get(t, o.Path("read", j.RequestID), channel).Job(t)
+		again := d.Read(t, o, j.RequestID)
 		if again.DownloadURLs[0] != j.DownloadURLs[0] || again.ExpiresAt != j.ExpiresAt {
 			t.Error("a URL that works for long was signed anew")
 		}
 		_, err = s.Jobs.Exec(`UPDATE job_request SET dt_urls_expire = dt_job_submitted WHERE request_id = $1`, j.RequestID)
 		e2etest.Must(t, err)
-		fresh := d.Get(t, o.Path("read", j.RequestID), channel).Job(t)
+		fresh := d.Read(t, o, j.RequestID)
 		if left := time.Until(time.UnixMilli(fresh.ExpiresAt)); left < 23*time.Hour || left > 24*time.Hour {
 			t.Errorf("the fresh URL works for another %s", left)
 		}

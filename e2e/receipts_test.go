@@ -135,7 +135,7 @@ func TestAReceiptSharesTheLifeOfItsReport(t *testing.T) {
 		if left := d.Reports.Names(t); len(left) != 0 {
 			t.Errorf("%q are left", left)
 		}
-		read := d.Get(t, o.Path("read", j.RequestID), channel).Job(t)
+		read := d.Read(t, o, j.RequestID)
 		if read.ReceiptURL != nil || len(read.DownloadURLs) != 0 || !strings.HasPrefix(read.StatusMessage, "report erased on ") {
 			t.Errorf("read: %+v", read)
 		}

@@ -123,7 +123,7 @@ func (c combination) test(t *testing.T) {
 	if c.activity == "RecordJob" {
 		o.RunAt = "now"
 		if c.outcome != "CANCELLED" {
-			d.submit(t, o)
+			d.Submit(t, o)
 		}
 	}
 	d.wantEnd(t, o, id, c.outcome, 0)
@@ -140,7 +140,7 @@ func (c combination) test(t *testing.T) {
 	}
 
 	d.heal(t)
-	if again := d.submit(t, o); again.RequestID != id || again.Attempts != 1 || again.Status != "SUBMITTED" {
+	if again := d.Submit(t, o); again.RequestID != id || again.Attempts != 1 || again.Status != "SUBMITTED" {
 		t.Fatalf("submitted again it is %+v", again)
 	}
 	d.wantEnd(t, o, id, "SUCCESS", 1)
@@ -176,7 +176,7 @@ func (c combination) submit(t *testing.T, d deployment) (o e2etest.Order, id str
 	if c.activity == "RecordJob" {
 		o.RunAt = "nightly"
 	}
-	id = d.submit(t, o).RequestID
+	id = d.Submit(t, o).RequestID
 	leftover := "staging/" + id + "/" + d.workflow(t, id).run + "/leftover"
 	if c.isOfEnd() && c.outcome != "SUCCESS" {
 		// What an attempt has left whose worker died: the exhaust's end has something to delete.
@@ -218,20 +218,9 @@ func (c combination) disturb(t *testing.T, d deployment, old *oldWorker, o e2ete
 
 func (d deployment) cancel(t *testing.T, o e2etest.Order, id string) {
 	t.Helper()
-	if a := d.Post(t, o.Path("cancel", id), o.Channel, ""); a.Status != http.StatusOK {
+	if a := e2etest.OnceAvailable(t, func() e2etest.Answer { return d.Post(t, o.Path("cancel", id), o.Channel, "") }); a.Status != http.StatusOK {
 		t.Fatalf("cancel answered %d: %s", a.Status, a.Body)
 	}
-}
-
-// submit submits an order until the api does not say that a server is too busy.
-func (d deployment) submit(t *testing.T, o e2etest.Order) e2etest.Job {
-	t.Helper()
-	var a e2etest.Answer
-	e2etest.Eventually(t, time.Minute, "the api takes the order", func() bool {
-		a = d.Post(t, "submit", o.Channel, o.Body())
-		return a.Status != http.StatusServiceUnavailable
-	})
-	return a.Job(t)
 }
 
 // wantEnd waits until the exhaust and its workflow have ended.
@@ -247,7 +236,7 @@ func (d deployment) wantEnd(t *testing.T, o e2etest.Order, id, outcome string, a
 		w := d.workflow(t, id)
 		return w.state.Attempts == attempts && w.status != "Running"
 	})
-	if j := d.Get(t, o.Path("read", id), o.Channel).Job(t); j.Status != outcome || j.Attempts != attempts {
+	if j := d.Read(t, o, id); j.Status != outcome || j.Attempts != attempts {
 		t.Fatalf("it has ended as %+v, want %s", j, outcome)
 	}
 }
@@ -259,9 +248,9 @@ func TestWhoAsksForAnotherAttemptWhileTheFormerIsWoundUpIsToldToTryAgain(t *test
 	d := deploy(t, "folder")
 	d.corrupt(t)
 	o := d.order()
-	id := d.submit(t, o).RequestID
+	id := d.Submit(t, o).RequestID
 	old := d.halt(t, "EndExhaust", "before", killed)
-	if j := d.Get(t, o.Path("read", id), o.Channel).Job(t); j.Status != "FAILED" || j.Attempts != 0 {
+	if j := d.Read(t, o, id); j.Status != "FAILED" || j.Attempts != 0 {
 		t.Fatalf("while its end is recorded it reads %+v", j)
 	}
 	for _, call := range []struct{ path, body string }{{"submit", o.Body()}, {o.Path("retry", id), ""}} {
@@ -273,7 +262,7 @@ func TestWhoAsksForAnotherAttemptWhileTheFormerIsWoundUpIsToldToTryAgain(t *test
 	}
 	d.heal(t)
 	e2etest.Must(t, os.Remove(old.marker))
-	if again := d.submit(t, o); again.Status != "SUBMITTED" || again.Attempts != 1 {
+	if again := d.Submit(t, o); again.Status != "SUBMITTED" || again.Attempts != 1 {
 		t.Errorf("once it is wound up it is %+v", again)
 	}
 	d.wantEnd(t, o, id, "SUCCESS", 1)

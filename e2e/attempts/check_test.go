@@ -130,7 +130,7 @@ func (d deployment) check(t *testing.T, when string, o e2etest.Order, id, outcom
 	if flow.state != want || flow.status != wantStatus {
 		fail("its workflow is %+v, want %s with %+v", flow, wantStatus, want)
 	}
-	shown := d.Get(t, o.Path("read", id), o.Channel).Job(t)
+	shown := d.Read(t, o, id)
 	if shown.Status != outcome || shown.Attempts != attempts {
 		fail("it reads %+v", shown)
 	}

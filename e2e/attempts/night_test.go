@@ -134,7 +134,7 @@ func (n night) submitAt(t *testing.T, runAt string) submitted {
 	t.Helper()
 	o := n.order()
 	o.RunAt = runAt
-	return submitted{o, n.submit(t, o).RequestID}
+	return submitted{o, n.Submit(t, o).RequestID}
 }
 
 func (n night) exec(t *testing.T, query string, args ...any) {
@@ -178,7 +178,7 @@ func (d disturbance) test(t *testing.T) {
 	if a := n.Post(t, n.expired.order.Path("retry", n.expired.id), n.expired.order.Channel, ""); a.Status != http.StatusOK {
 		t.Fatalf("retry answered %d: %s", a.Status, a.Body)
 	}
-	n.submit(t, n.ended.order)
+	n.Submit(t, n.ended.order)
 	again := []submitted{n.expired, n.ended}
 	for _, s := range again {
 		n.wantEnd(t, s.order, s.id, "SUCCESS", 1)

@@ -99,10 +99,32 @@ func (d *Deployment) Post(t testing.TB, path, channel, body string) Answer {
 	return Call(t, http.MethodPost, d.RequestURL(path), channel, body)
 }
 
+// OnceAvailable calls the api until it does not say that something is not available: on a machine that many tests share a
+// server may be too busy to answer in time, and a client is told to try again.
+func OnceAvailable(t testing.TB, call func() Answer) (a Answer) {
+	t.Helper()
+	defer func() {
+		if a.Status == http.StatusServiceUnavailable {
+			t.Logf("the last answer was %s", a.Body)
+		}
+	}()
+	Eventually(t, time.Minute, "all is available", func() bool {
+		a = call()
+		return a.Status != http.StatusServiceUnavailable
+	})
+	return a
+}
+
 // Submit submits an order and returns its exhaust.
 func (d *Deployment) Submit(t testing.TB, o Order) Job {
 	t.Helper()
-	return d.Post(t, "submit", o.Channel, o.Body()).Job(t)
+	return OnceAvailable(t, func() Answer { return d.Post(t, "submit", o.Channel, o.Body()) }).Job(t)
+}
+
+// Read reads the exhaust of an order.
+func (d *Deployment) Read(t testing.TB, o Order, requestID string) Job {
+	t.Helper()
+	return OnceAvailable(t, func() Answer { return d.Get(t, o.Path("read", requestID), o.Channel) }).Job(t)
 }
 
 // Watch reads an exhaust again and again. It checks that progress never goes backwards in an attempt.
@@ -123,7 +145,7 @@ func (d *Deployment) Watch(o Order, requestID string) *Watch {
 // Read reads the exhaust once.
 func (w *Watch) Read(t testing.TB) Job {
 	t.Helper()
-	next := w.deployment.Get(t, w.Order.Path("read", w.ID), w.Order.Channel).Job(t)
+	next := w.deployment.Read(t, w.Order, w.ID)
 	if next.Attempts == w.Last.Attempts && next.Progress.isBehind(w.Last.Progress) {
 		t.Errorf("progress went backwards:\nfrom %+v\nto   %+v", w.Last.Progress, next.Progress)
 	}

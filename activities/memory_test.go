@@ -6,16 +6,13 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"runtime"
-	"runtime/debug"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"data-exhaust/activities"
 	"data-exhaust/blob"
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/heaptest"
 )
 
 // matchingStore is telemetry without a disk: one object, every line of which matches.
@@ -74,7 +71,7 @@ func everythingMatches(t testing.TB, megabytes int, isOneStep bool) (peak int64)
 	events := megabytes * 1_000_000 / len(matchingLine)
 	r.deps.Telemetry = matchingStore{events: events}
 	acts := activities.New(r.deps, r.settings)
-	highest, stop := watchHeap()
+	stop := heaptest.Watch()
 	parts, err := runOf[[]activities.Part](r, acts, r.PlanFetch, exhaust.Day("2022-03-01"), exhaust.Day("2022-03-01"), staging)
 	if err != nil || len(parts) != 1 {
 		t.Fatal(parts, err)
@@ -90,7 +87,7 @@ func everythingMatches(t testing.TB, megabytes int, isOneStep bool) (peak int64)
 	}
 	in.Request.StartDate, in.Request.EndDate = "2022-03-01", "2022-03-01"
 	built, err := runOf[activities.Built](r, acts, step, in)
-	stop()
+	_, peak = stop()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +97,7 @@ func everythingMatches(t testing.TB, megabytes int, isOneStep bool) (peak int64)
 	if lines := bytes.Count([]byte(r.report(built.Report)), []byte("\n")); lines != events+1 {
 		t.Errorf("%d lines, want %d", lines, events+1)
 	}
-	return highest.Load()
+	return peak
 }
 
 func TestMemoryIsBoundedWhereEverythingMatches(t *testing.T) {
@@ -119,29 +116,4 @@ func BenchmarkAGigabyteWhereEverythingMatches(b *testing.B) {
 	for b.Loop() {
 		b.ReportMetric(float64(everythingMatches(b, 1000, false))/(1<<20), "peak-MiB")
 	}
-}
-
-// watchHeap tells by how much the heap grew at most until stop.
-func watchHeap() (peak *atomic.Int64, stop func()) {
-	debug.FreeOSMemory()
-	var before runtime.MemStats
-	runtime.ReadMemStats(&before)
-	peak = new(atomic.Int64)
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		ticker := time.NewTicker(5 * time.Millisecond)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ticker.C:
-				var now runtime.MemStats
-				runtime.ReadMemStats(&now)
-				peak.Store(max(peak.Load(), int64(now.HeapAlloc)-int64(before.HeapAlloc)))
-			}
-		}
-	}()
-	return peak, func() { close(done); <-ended }
 }

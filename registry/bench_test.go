@@ -8,16 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/metrics"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
 	"data-exhaust/database"
 	"data-exhaust/internal/dbtest"
+	"data-exhaust/internal/heaptest"
 	"data-exhaust/internal/sample"
 )
 
@@ -40,11 +38,12 @@ func BenchmarkDevicesOfAMillion(b *testing.B) {
 		rand.New(rand.NewSource(1)).Shuffle(len(wanted), func(i, j int) { wanted[i], wanted[j] = wanted[j], wanted[i] })
 		for _, size := range []int{50_000, aMillion} {
 			b.Run(fmt.Sprintf("%s/calls of %d", dialect, size), func(b *testing.B) {
-				peak := watchHeap()
+				stop := heaptest.Watch()
 				for b.Loop() {
 					lookUpAll(b, uci, wanted, size)
 				}
-				b.ReportMetric(float64(peak())/(1<<20), "peak-heap-MiB")
+				most, _ := stop()
+				b.ReportMetric(float64(most)/(1<<20), "peak-heap-MiB")
 				b.ReportMetric(float64(b.N)*aMillion/b.Elapsed().Seconds(), "devices/s")
 			})
 		}
@@ -121,28 +120,4 @@ type lineCounter int
 func (c *lineCounter) Write(p []byte) (int, error) {
 	*c += lineCounter(bytes.Count(p, []byte("\n")))
 	return len(p), nil
-}
-
-// watchHeap samples the heap, garbage included, until the peak is asked for.
-func watchHeap() (peak func() uint64) {
-	stop := make(chan struct{})
-	var most uint64
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-		for {
-			metrics.Read(sample)
-			most = max(most, sample[0].Value.Uint64())
-			select {
-			case <-stop:
-				return
-			case <-time.After(5 * time.Millisecond):
-			}
-		}
-	})
-	return func() uint64 {
-		close(stop)
-		watching.Wait()
-		return most
-	}
 }

@@ -19,6 +19,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
 
 	"data-exhaust/config"
 	"data-exhaust/database"
@@ -326,4 +327,16 @@ func closed(t *testing.T, id string) []string {
 		ids = append(ids, execution.Execution.WorkflowId)
 	}
 	return ids
+}
+
+// dial connects to Temporal, through interceptors where a test has some.
+func dial(t *testing.T, namespace string, through ...grpc.UnaryClientInterceptor) client.Client {
+	t.Helper()
+	c, err := client.Dial(client.Options{
+		HostPort: service.TemporalServer.Address, Namespace: namespace, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(through...)}},
+	})
+	e2etest.Must(t, err)
+	t.Cleanup(c.Close)
+	return c
 }

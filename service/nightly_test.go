@@ -3,7 +3,6 @@ package service_test
 import (
 	"bytes"
 	"context"
-	"log/slog"
 	"maps"
 	"path"
 	"reflect"
@@ -17,7 +16,6 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
-	sdklog "go.temporal.io/sdk/log"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -42,11 +40,7 @@ func newNightNamespace(t *testing.T) *nightNamespace {
 		Namespace: n.name, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
 	})
 	e2etest.Must(t, err)
-	n.Client, err = client.Dial(client.Options{
-		HostPort: service.TemporalServer.Address, Namespace: n.name, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
-	})
-	e2etest.Must(t, err)
-	t.Cleanup(n.Close)
+	n.Client = dial(t, n.name)
 	// The server takes notice of it a moment later.
 	e2etest.Eventually(t, time.Minute, "the namespace is there", func() bool {
 		list, err := n.ScheduleClient().List(t.Context(), client.ScheduleListOptions{})
@@ -240,22 +234,15 @@ func TestTheNightsScheduleIsMadeByAWorkerThatTemporalKeptWaiting(t *testing.T) {
 	t.Parallel()
 	n := newNightNamespace(t)
 	late := map[string]int{"CreateSchedule": 2, "UpdateSchedule": 1}
-	slow, err := client.Dial(client.Options{
-		HostPort: service.TemporalServer.Address, Namespace: n.name, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
-		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(
-			func(ctx context.Context, method string, request, answer any, conn *grpc.ClientConn, call grpc.UnaryInvoker, options ...grpc.CallOption) error {
-				name := path.Base(method)
-				err := call(ctx, method, request, answer, conn, options...)
-				if late[name] > 0 {
-					late[name]--
-					return status.Error(codes.DeadlineExceeded, "context deadline exceeded")
-				}
-				return err
-			},
-		)}},
+	slow := dial(t, n.name, func(ctx context.Context, method string, request, answer any, conn *grpc.ClientConn, call grpc.UnaryInvoker, options ...grpc.CallOption) error {
+		name := path.Base(method)
+		err := call(ctx, method, request, answer, conn, options...)
+		if late[name] > 0 {
+			late[name]--
+			return status.Error(codes.DeadlineExceeded, "context deadline exceeded")
+		}
+		return err
 	})
-	e2etest.Must(t, err)
-	t.Cleanup(slow.Close)
 	ensure := func(settings service.NightlySettings) {
 		t.Helper()
 		e2etest.Eventually(t, 30*time.Second, "the schedule is ensured", func() bool {

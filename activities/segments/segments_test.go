@@ -7,16 +7,14 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"data-exhaust/activities/segments"
 	"data-exhaust/blob"
+	"data-exhaust/internal/heaptest"
 )
 
 func newStore(t testing.TB) *blob.Local {
@@ -400,42 +398,17 @@ func TestMergingHoldsABoundedAmountOfMemory(t *testing.T) {
 		}
 		names = append(names, name)
 	}
-	peak, stop := watchHeap()
+	stop := heaptest.Watch()
 	var count int
 	if err := segments.Merge(context.Background(), store, names, "scratch-", func([]byte) error { count++; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	stop()
+	_, peak := stop()
 	if count != 120*2048 {
 		t.Errorf("%d records", count)
 	}
 	// 120 open segments at about 200 KiB, and what the garbage collector has not taken yet.
-	if got := peak.Load() >> 20; got > 96 {
-		t.Errorf("the heap grew by %d MiB, want at most 96", got)
+	if peak > 96<<20 {
+		t.Errorf("the heap grew by %d MiB, want at most 96", peak>>20)
 	}
-}
-
-// watchHeap tells by how much the heap grew at most until stop.
-func watchHeap() (peak *atomic.Int64, stop func()) {
-	debug.FreeOSMemory()
-	var before runtime.MemStats
-	runtime.ReadMemStats(&before)
-	peak = new(atomic.Int64)
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		ticker := time.NewTicker(5 * time.Millisecond)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ticker.C:
-				var now runtime.MemStats
-				runtime.ReadMemStats(&now)
-				peak.Store(max(peak.Load(), int64(now.HeapAlloc)-int64(before.HeapAlloc)))
-			}
-		}
-	}()
-	return peak, func() { close(done); <-ended }
 }

@@ -8,15 +8,14 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"runtime"
 	"runtime/debug"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"data-exhaust/api/rest"
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/heaptest"
 )
 
 // keepLarge puts n exhausts into job_request whose datasetConfigs have a mebibyte each, as releases took them that did not
@@ -47,8 +46,7 @@ func TestAListOfLargeDatasetConfigsTakesTheMemoryOfAPage(t *testing.T) {
 			t.Fatal(err)
 		}
 		request.Header.Set("X-Channel-ID", channel)
-		runtime.GC()
-		peak := watchHeap(t)
+		stop := heaptest.Watch()
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
 			t.Fatal(err)
@@ -58,37 +56,9 @@ func TestAListOfLargeDatasetConfigsTakesTheMemoryOfAPage(t *testing.T) {
 		if err != nil || bytes < jobs<<20 {
 			t.Errorf("%s answered %d bytes, %v", list.path, bytes, err)
 		}
-		if got := peak(); got > most {
+		if _, got := stop(); got > most {
 			t.Errorf("%s took %d MiB, want at most %d", list.path, got>>20, most>>20)
 		}
-	}
-}
-
-// watchHeap gives a function that ends the watching and says by how much the heap has grown at the most.
-func watchHeap(t *testing.T) (peak func() uint64) {
-	t.Helper()
-	var (
-		before, now runtime.MemStats
-		most        atomic.Uint64
-		stop, ended = make(chan struct{}), make(chan struct{})
-	)
-	runtime.ReadMemStats(&before)
-	go func() {
-		defer close(ended)
-		for {
-			runtime.ReadMemStats(&now)
-			most.Store(max(most.Load(), now.HeapAlloc))
-			select {
-			case <-stop:
-				return
-			case <-time.After(5 * time.Millisecond):
-			}
-		}
-	}()
-	return func() uint64 {
-		close(stop)
-		<-ended
-		return max(most.Load(), before.HeapAlloc) - before.HeapAlloc
 	}
 }
 

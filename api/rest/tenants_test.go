@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/heaptest"
 )
 
 // page is what a list, a search or a replay answers.
@@ -232,9 +233,9 @@ func TestADeepOrOddBodyIsReadInLittleMemory(t *testing.T) {
 	deep := strings.Repeat(`{"`+strings.Repeat("a", 95)+`":`, levels) + "1" + strings.Repeat("}", levels)
 	flat := `{"x":[` + strings.TrimSuffix(strings.Repeat(`{"":0},`, 140_000), ",") + `]}`
 	for _, body := range []string{deep, flat} {
-		peak := watchHeap(t)
+		stop := heaptest.Watch()
 		a.wants(a.call("POST", "/dataset/v1/request/submit", channel, body), 400, failure(prefix+".submit", "CLIENT_ERROR", "tag is empty"))
-		if got := peak(); got > 64<<20 {
+		if _, got := stop(); got > 64<<20 {
 			t.Errorf("a body of %d bytes took %d MiB", len(body), got>>20)
 		}
 	}

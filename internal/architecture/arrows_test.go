@@ -49,6 +49,7 @@ var exact = map[string][]string{
 	"internal/sample":            {"blob", "database", "exhaust"},
 	"internal/dbtest":            {"database", "internal/devstack"},
 	"internal/e2etest":           {"internal/devstack"},
+	"internal/heaptest":          nil,
 	"internal/devstack/cmd/tool": {"internal/devstack"},
 	"internal/servers":           {"internal/devstack", "service"},
 	"bench/load":                 {"config", "database", "exhaust", "internal/app", "internal/devstack", "internal/sample", "internal/servers", "service"},
@@ -67,6 +68,7 @@ var importers = map[string][]string{
 	"internal/servers":  {"starter", "bench/load"},
 	"internal/dbtest":   nil,
 	"internal/e2etest":  nil,
+	"internal/heaptest": nil,
 }
 
 // strangers are packages of others that some packages must not import: what their comments say they do not do.

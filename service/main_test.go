@@ -27,6 +27,7 @@ import (
 	"data-exhaust/internal/app"
 	"data-exhaust/internal/devstack"
 	"data-exhaust/internal/e2etest"
+	"data-exhaust/internal/logtest"
 	"data-exhaust/service"
 )
 
@@ -45,7 +46,7 @@ var (
 	// api is the URL of a whole service: API and worker, on a real Temporal.
 	api string
 	// service's own log.
-	serviceLog lockedBuffer
+	serviceLog logtest.Buffer
 )
 
 func TestMain(m *testing.M) {
@@ -233,7 +234,7 @@ func okay[T any](t *testing.T, channel, method, path, body string) T {
 		return got.Status != http.StatusServiceUnavailable || method != http.MethodGet
 	})
 	if got.Status != http.StatusOK {
-		t.Fatalf("%s %s: %d %s\nthe service's log:\n%s", method, path, got.Status, got.ErrMsg, serviceLog.about(path))
+		t.Fatalf("%s %s: %d %s\nthe service's log:\n%s", method, path, got.Status, got.ErrMsg, serviceLog.About(path))
 	}
 	var result T
 	if err := json.Unmarshal(got.Result, &result); err != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"data-exhaust/api/rest"
+	"data-exhaust/internal/logtest"
 )
 
 const health = "ekstep.analytics.health"
@@ -69,7 +70,7 @@ type probe struct {
 	t                                      *testing.T
 	temporal, database, reports, telemetry fakeDependency
 	handler                                http.Handler
-	log                                    lockedBuffer
+	log                                    logtest.Buffer
 }
 
 func newProbe(t *testing.T) *probe {

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 	"data-exhaust/blob"
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/logtest"
 	"data-exhaust/jobs"
 	"data-exhaust/service"
 )
@@ -42,43 +42,26 @@ type api struct {
 	jobs *jobs.Jobs
 	// reports is where what is kept has its report.
 	reports *blob.Local
-	log     *lockedBuffer
+	log     *logtest.Buffer
 
 	db      *database.DB
 	handler http.Handler
 	logger  *slog.Logger
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.String()
-}
-
-// await waits for a text in the log.
-func (b *lockedBuffer) await(t *testing.T, text string) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(b.String(), text); time.Sleep(5 * time.Millisecond) {
+// awaitLog waits for a text in the log.
+func (a *api) awaitLog(text string) {
+	a.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); a.log.About(text) == ""; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the log has no %s: %s", text, b.String())
+			a.t.Fatalf("the log has no %s: %s", text, a.log.String())
 		}
 	}
 }
 
 func newAPI(t *testing.T) *api {
 	t.Helper()
-	a := &api{t: t, log: new(lockedBuffer)}
+	a := &api{t: t, log: new(logtest.Buffer)}
 	db, err := database.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "registry.db"))
 	if err != nil {
 		t.Fatal(err)

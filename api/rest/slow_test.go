@@ -123,7 +123,7 @@ func TestOnlyDownloadsMayBeReadForHours(t *testing.T) {
 	addr := a.serve(func(server *http.Server) { server.WriteTimeout = 300 * time.Millisecond })
 	list, file := a.ask(addr, "/dataset/v1/request/list/tag"), a.ask(addr, "/files/reports/large")
 	// The server gives the list up while its client reads nothing.
-	a.log.await(t, `"path":"/dataset/v1/request/list/tag"`)
+	a.awaitLog(`"path":"/dataset/v1/request/list/tag"`)
 	if status, bytes, err := receive(list); err == nil {
 		t.Errorf("a client that read nothing in time got %d and the whole list of %d bytes", status, bytes)
 	}
@@ -148,5 +148,5 @@ func TestAListThatCannotBeReadToItsEndBreaksOff(t *testing.T) {
 	if err == nil && strings.HasSuffix(string(rest), "0\r\n\r\n") {
 		t.Errorf("the client got %d bytes that look whole", len(rest))
 	}
-	a.log.await(t, "an answer breaks off")
+	a.awaitLog("an answer breaks off")
 }

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,32 +19,16 @@ import (
 	"data-exhaust/database"
 	"data-exhaust/internal/dbtest"
 	"data-exhaust/internal/devstack"
+	"data-exhaust/internal/logtest"
 )
 
 // processes are an api and a worker as their binaries run them, in this process.
 type processes struct {
 	t     *testing.T
 	url   string
-	log   syncedBuffer
+	log   logtest.Buffer
 	stop  context.CancelFunc
 	ended chan error
-}
-
-type syncedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // startBoth starts an api and a worker and waits until the api listens, which it has to at once.

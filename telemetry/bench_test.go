@@ -13,6 +13,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/tidwall/gjson"
+
+	"data-exhaust/telemetry/gunzip"
 )
 
 const benchmarkBytes = 32 << 20
@@ -41,6 +43,28 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
+// BenchmarkConversations finds the answers of one conversation, and of one of many, in one pass over gzip.
+func BenchmarkConversations(b *testing.B) {
+	raw := sampleTelemetry(benchmarkBytes, 1)
+	object := compressGzip(raw)
+	for _, count := range []int{1, 100, 10_000} {
+		b.Run(fmt.Sprint(count), func(b *testing.B) {
+			f := sampleFilter
+			for i := range count - 1 {
+				f.ConversationIDs = append(f.ConversationIDs, fmt.Sprintf("%08x-0000-4000-8000-%012x", i*2654435761%(1<<32), i))
+			}
+			s := NewScanner(f)
+			b.SetBytes(int64(len(raw)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.Scan(context.Background(), "2022-03-01.json", bytes.NewReader(object), func(*Event) error { return nil }); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkGigabyte scans 1 GiB of raw telemetry in one object and reports the heap at its peak, garbage included.
 func BenchmarkGigabyte(b *testing.B) {
 	raw := sampleTelemetry(8<<20, 1)
@@ -57,13 +81,14 @@ func BenchmarkGigabyte(b *testing.B) {
 	}
 }
 
-// BenchmarkDecompress is what of BenchmarkScan is decompression alone, next to the standard library's gzip.
+// BenchmarkDecompress is what of BenchmarkScan is decompression alone, next to the peers that could do it.
 func BenchmarkDecompress(b *testing.B) {
 	raw := sampleTelemetry(benchmarkBytes, 1)
 	zipped, packed := compressGzip(raw), compressZstd(raw)
-	buffer := make([]byte, lineBuffer)
+	buffer := make([]byte, chunkSize)
 	drain := func(b *testing.B, open func() (io.Reader, error)) {
 		b.SetBytes(int64(len(raw)))
+		b.ReportAllocs()
 		for b.Loop() {
 			r, err := open()
 			if err != nil {
@@ -74,11 +99,29 @@ func BenchmarkDecompress(b *testing.B) {
 			}
 		}
 	}
-	b.Run("gzip", func(b *testing.B) {
-		drain(b, func() (io.Reader, error) { return gzip.NewReader(bytes.NewReader(zipped)) })
+	b.Run("gunzip", func(b *testing.B) {
+		var r gunzip.Reader
+		b.SetBytes(int64(len(raw)))
+		b.ReportAllocs()
+		for b.Loop() {
+			r.Reset(bytes.NewReader(zipped))
+			n := 0
+			chunk, err := r.Next(0)
+			for ; err == nil; chunk, err = r.Next(0) {
+				n += len(chunk)
+			}
+			if err != io.EOF || n != len(raw) {
+				b.Fatal(n, err)
+			}
+		}
+	})
+	b.Run("klauspost gzip", func(b *testing.B) {
+		var r gzip.Reader
+		drain(b, func() (io.Reader, error) { return &r, r.Reset(bytes.NewReader(zipped)) })
 	})
 	b.Run("standard gzip", func(b *testing.B) {
-		drain(b, func() (io.Reader, error) { return stdgzip.NewReader(bytes.NewReader(zipped)) })
+		var r stdgzip.Reader
+		drain(b, func() (io.Reader, error) { return &r, r.Reset(bytes.NewReader(zipped)) })
 	})
 	b.Run("zstd", func(b *testing.B) {
 		drain(b, func() (io.Reader, error) {
@@ -110,12 +153,13 @@ func BenchmarkLine(b *testing.B) {
 	}
 	b.Run("validate and test for the id", func(b *testing.B) {
 		var v validator
+		ids := newConversations(sampleFilter.ConversationIDs)
 		b.SetBytes(int64(len(raw)))
 		b.ReportAllocs()
 		for b.Loop() {
 			at := 0
 			for _, line := range lines {
-				if isValid, _ := v.check(newPaddedLine(buffer, at, at+len(line)), sampleConversation); !isValid {
+				if isValid, _ := v.check(newPaddedLine(buffer, at, at+len(line)), ids); !isValid {
 					b.Fatal("a valid line was refused")
 				}
 				at += len(line) + 1

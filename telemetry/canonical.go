@@ -47,8 +47,8 @@ func (c *canonicalizer) append(dst, value []byte) []byte {
 
 // release drops the buffers if a large value made them larger.
 func (c *canonicalizer) release() {
-	const most = lineBuffer / 32
-	if cap(c.objects) > most || cap(c.members) > most || cap(c.left)+cap(c.right) > lineBuffer {
+	const most = keptBuffer / 32
+	if cap(c.objects) > most || cap(c.members) > most || cap(c.left)+cap(c.right) > keptBuffer {
 		*c = canonicalizer{}
 	}
 }

@@ -9,9 +9,11 @@ import (
 
 // Event is one event that belongs to the exhaust. All of it is valid only during the call that it is given to.
 //
-// Its fields but the last are what events are ordered by, in this order, each compared with bytes.Compare; the event's
+// Its fields from Time to EData are what events are ordered by, in this order, each compared with bytes.Compare; the event's
 // own bytes decide what remains. Two events that have the same Identity are one event, delivered twice.
 type Event struct {
+	// ConversationID is that of the filter's conversations to which it belongs here.
+	ConversationID string
 	// Time is the sort key of the instant of @timestamp, else of ets. It is empty, and so sorts first, where neither
 	// can be read.
 	Time []byte

@@ -31,10 +31,12 @@ func ExampleScanner_Scan() {
 
 	var rows telemetry.RowReader
 	var row exhaust.ResponseRow
-	scanner := telemetry.NewScanner(telemetry.Filter{Channel: "acme", ConversationID: "weather"})
+	scanner := telemetry.NewScanner(telemetry.Filter{Channel: "acme", ConversationIDs: []string{"weather"}})
 	counts, err := scanner.Scan(context.Background(), "2022-03-01/part-0.json.gz", &compressed, func(event *telemetry.Event) error {
 		rows.Read(event.Line, &row)
-		fmt.Println(row.MessageID, row.DeviceID, row.Title, row.Duration, row.Response, row.Timestamp)
+		for _, column := range []int{exhaust.MessageIDColumn, exhaust.DeviceIDColumn, exhaust.TitleColumn, exhaust.ResponseColumn} {
+			fmt.Printf("%s: %s\n", exhaust.ResponseColumns[column], row.Cells[column])
+		}
 		return nil
 	})
 	if err != nil {
@@ -42,8 +44,14 @@ func ExampleScanner_Scan() {
 	}
 	fmt.Println("lines:", counts.Lines, "skipped:", counts.Skipped, "events:", counts.Matched)
 	// Output:
-	// m-1 d-1 Will it rain? 3 [{"1":{"text":"Yes"}}] 2022-03-01T00:00:00.123Z
-	// m-4 d-2 Will it rain? 4 [{"2":{"text":"No"}}] 2022-03-01T00:00:03.000Z
+	// Message ID: m-1
+	// Device ID: d-1
+	// Question Title: Will it rain?
+	// Question Response: [{"1":{"text":"Yes"}}]
+	// Message ID: m-4
+	// Device ID: d-2
+	// Question Title: Will it rain?
+	// Question Response: [{"2":{"text":"No"}}]
 	// lines: 4 skipped: 1 events: 2
 }
 

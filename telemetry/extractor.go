@@ -1,13 +1,17 @@
 package telemetry
 
+import "slices"
+
 // extractor takes an event out of a line of valid JSON. Its buffers serve one line after the other.
 type extractor struct {
-	walk      walker
-	fields    eventFields
-	instants  instants
-	canonical canonicalizer
-	text      []byte // what event holds, one behind the other
-	event     Event
+	filter        Filter
+	conversations *conversations
+	walk          walker
+	fields        eventFields
+	instants      instants
+	canonical     canonicalizer
+	text          []byte // what event holds, one behind the other
+	event         Event
 }
 
 // eventFields is what an event says that decides whether it belongs, where it comes and what it is the same as: the
@@ -20,17 +24,18 @@ type eventFields struct {
 }
 
 type contextFields struct {
-	hasChannel, hasProducer, hasConversation bool
-	did                                      []byte
+	hasChannel, hasProducer bool
+	conversations           []string // those of the filter to which the event belongs
+	did                     []byte
 }
 
-// extract fills event if the line's event belongs to f, and tells whether it does.
-func (x *extractor) extract(line []byte, f *Filter) bool {
+// extract gives those of the filter's conversations to which the line's event belongs. If there are any it fills event.
+func (x *extractor) extract(line []byte) (conversations []string) {
 	x.walk.line, x.walk.at = line, 0
-	x.fields.read(&x.walk, f)
+	x.readEvent()
 	e, context := &x.fields, &x.fields.context
-	if !e.isAssess || !context.hasChannel || !context.hasConversation || !context.hasProducer && f.PdataID != "" {
-		return false
+	if !e.isAssess || !context.hasChannel || !context.hasProducer && x.filter.PdataID != "" || len(context.conversations) == 0 {
+		return nil
 	}
 	text := x.instants.appendKey(x.text[:0], e.ets)
 	ets := len(text)
@@ -53,22 +58,27 @@ func (x *extractor) extract(line []byte, f *Filter) bool {
 	if len(x.event.Time) == 0 {
 		x.event.Time = x.event.ETS
 	}
-	return true
+	return context.conversations
 }
+
+// keptBuffer is how large a buffer may be to be kept from object to object.
+const keptBuffer = 256 << 10
 
 // release drops the line, and the buffers that a large event made larger.
 func (x *extractor) release() {
-	x.fields, x.event = eventFields{}, Event{}
+	x.fields = eventFields{context: contextFields{conversations: x.fields.context.conversations[:0]}}
+	x.event = Event{}
 	x.walk.release()
 	x.instants.release()
 	x.canonical.release()
-	if cap(x.text) > lineBuffer {
+	if cap(x.text) > keptBuffer {
 		x.text = nil
 	}
 }
 
-func (e *eventFields) read(w *walker, f *Filter) {
-	*e = eventFields{}
+func (x *extractor) readEvent() {
+	w, e := &x.walk, &x.fields
+	*e = eventFields{context: contextFields{conversations: e.context.conversations[:0]}}
 	for key := range w.fields {
 		switch string(key) {
 		case "eid":
@@ -80,23 +90,24 @@ func (e *eventFields) read(w *walker, f *Filter) {
 		case "ets":
 			e.ets = w.readValue()
 		case "context":
-			e.context.read(w, f)
+			x.readContext()
 		case "edata":
 			e.edata = w.readValue()
 		}
 	}
 }
 
-func (c *contextFields) read(w *walker, f *Filter) {
-	*c = contextFields{}
+func (x *extractor) readContext() {
+	w, c := &x.walk, &x.fields.context
+	*c = contextFields{conversations: c.conversations[:0]}
 	for key := range w.fields {
 		switch string(key) {
 		case "channel":
-			c.hasChannel = w.equals(f.Channel)
+			c.hasChannel = w.equals(x.filter.Channel)
 		case "pdata":
-			c.hasProducer = readProducer(w, f.PdataID)
+			c.hasProducer = readProducer(w, x.filter.PdataID)
 		case "cdata":
-			c.hasConversation = readConversation(w, f.ConversationID)
+			c.conversations = x.conversations.read(w, c.conversations[:0])
 		case "did":
 			c.did = w.readValue()
 		}
@@ -113,23 +124,30 @@ func readProducer(w *walker, producer string) (hasID bool) {
 	return hasID
 }
 
-// readConversation reads cdata and tells whether an entry of it is an object of type "Conversation" with the
-// conversation's id.
-func readConversation(w *walker, conversation string) (hasEntry bool) {
+// read reads cdata and adds to found, once each, the conversations that an entry of it names: an object of type
+// "Conversation" with the conversation's id.
+func (c *conversations) read(w *walker, found []string) []string {
 	if !w.enter('[') {
-		return false
+		return found
 	}
 	for w.more() {
+		var id string
 		var hasID, hasType bool
 		for key := range w.fields {
 			switch string(key) {
 			case "id":
-				hasID = w.equals(conversation)
+				if text, isText := w.readText(); isText {
+					id, hasID = c.find(text)
+				} else {
+					hasID = false
+				}
 			case "type":
 				hasType = w.equals("Conversation")
 			}
 		}
-		hasEntry = hasEntry || hasID && hasType
+		if hasID && hasType && !slices.Contains(found, id) {
+			found = append(found, id)
+		}
 	}
-	return hasEntry
+	return found
 }

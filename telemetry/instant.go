@@ -88,7 +88,7 @@ func roomFor(b []byte, size int) []byte {
 
 // release drops the buffers that a long text made larger.
 func (r *instants) release() {
-	if cap(r.text)+cap(r.digits) > lineBuffer {
+	if cap(r.text)+cap(r.digits) > keptBuffer {
 		r.text, r.digits = nil, nil
 	}
 }

@@ -18,7 +18,7 @@ type walker struct {
 // release drops the line, and the buffer that a long text made larger.
 func (w *walker) release() {
 	w.line = nil
-	if cap(w.scratch) > lineBuffer {
+	if cap(w.scratch) > keptBuffer {
 		w.scratch = nil
 	}
 }
@@ -66,6 +66,14 @@ func (w *walker) more() bool {
 // readKey gives the text of the key that the walker stands before. Only keys of well-formed text are of use to the caller.
 func (w *walker) readKey() []byte {
 	start := w.at + 1
+	if start+8 <= len(w.line) { // nearly every key is short and without escapes
+		if m := markStops(binary.LittleEndian.Uint64(w.line[start : start+8])); m != 0 {
+			if end := start + bits.TrailingZeros64(m)>>3; w.line[end] == '"' {
+				w.at = end + 1
+				return w.line[start:end]
+			}
+		}
+	}
 	w.at = skipString(w.line, w.at)
 	key := w.line[start : w.at-1]
 	for _, c := range key {
@@ -88,12 +96,18 @@ func (w *walker) skip() { w.at = skipValue(w.line, skipSeparator(w.line, w.at)) 
 
 // equals reads the next value and tells whether it is a string with the text want.
 func (w *walker) equals(want string) bool {
+	text, isText := w.readText()
+	return isText && string(text) == want
+}
+
+// readText reads the next value and gives its text, if that is a string; the text is valid until the walker moves on.
+func (w *walker) readText() (text []byte, isText bool) {
 	value := w.readValue()
 	if !isString(value) {
-		return false
+		return nil, false
 	}
 	w.scratch = appendExact(w.scratch[:0], value[1:len(value)-1])
-	return string(w.scratch) == want
+	return w.scratch, true
 }
 
 // skipSeparator is the first position from i on behind white space, commas and colons.

@@ -17,8 +17,9 @@ type paddedLine struct {
 
 const padding = 8
 
-// newPaddedLine makes a line of buffer[start:end]. It writes the line feed to buffer[end], where the line's own end
-// stands or nothing does. buffer reaches at least padding bytes beyond end.
+// newPaddedLine makes a line of buffer[start:end]. It writes the line feed to buffer[end], where the line's own end, other
+// white space or a NUL stands, or nothing does: lineReader puts back what stood there. buffer reaches at least padding
+// bytes beyond end.
 func newPaddedLine(buffer []byte, start, end int) paddedLine {
 	buffer[end] = '\n'
 	return paddedLine{bytes: buffer[start : end+padding], size: end - start}
@@ -26,61 +27,66 @@ func newPaddedLine(buffer []byte, start, end int) paddedLine {
 
 func (l paddedLine) text() []byte { return l.bytes[:l.size:l.size] }
 
-const (
-	lineBuffer = 256 << 10
-	// tailBuffer is the least room for what is read behind a line that NULs follow.
-	tailBuffer = 4 << 10
-	// maxBuffer holds the longest line with its CR, and what is read behind that.
-	maxBuffer = MaxLine + 2*tailBuffer + padding
-)
+// longLine is how long a line is at the least before what is nothing in it is dropped while it is read.
+const longLine = chunkSize
 
 // errLineTooLong stands for one line that is longer than MaxLine. Reading goes on behind it.
 var errLineTooLong = errors.New("the line is longer than 16 MiB")
 
-// lineReader cuts an object into lines within one buffer, which it enlarges up to maxBuffer where a line needs that.
+// lineReader cuts a text into lines within the chunks that it comes in.
 //
 // It drops what is nothing (docs/telemetry.md): white space, NULs and byte order marks before a line, white space and
 // NULs behind it, and lines that hold nothing else. However many they are, they take no memory. Only the white space
 // counts towards MaxLine.
 type lineReader struct {
-	r       io.Reader
-	buf     []byte
-	start   int   // buf[start:end] is what next has yet to give out
-	search  int   // buf[start:search] holds no line feed
-	end     int   // end <= len(buf)-padding
-	spaces  int   // how much white space the line at start had before it that has been dropped already
-	err     error // what r ended with
-	isFirst bool  // whether next has yet to reach the object's first line end
+	chunks  chunks
+	buf     []byte // the current chunk, with the padding behind it
+	start   int    // buf[start:end] is what next has yet to give out
+	search  int    // buf[start:search] holds no line feed
+	end     int    // of the chunk
+	spaces  int    // how much white space the line at start had before it that has been dropped already
+	isFirst bool   // whether next has yet to reach the text's first line end
 	last    lastLine
 }
 
 // lastLine is where the line that next gave out last stands, with what was dropped behind it.
 type lastLine struct {
+	buf        []byte
 	start, end int
 	feed       int  // where newPaddedLine wrote the line feed
 	replaced   byte // what stood there
 	isFirst    bool
 }
 
-// reset makes r the object to cut.
-func (l *lineReader) reset(r io.Reader) {
-	if l.buf == nil {
-		l.buf = make([]byte, lineBuffer)
+// restore puts back what stood in place of the line feed, for the chunks go on from what they have given.
+func (l *lastLine) restore() {
+	if l.buf != nil {
+		l.buf[l.feed] = l.replaced
 	}
-	*l = lineReader{r: r, buf: l.buf, isFirst: true}
 }
 
-// release drops the object, and the buffer if a long line made it larger.
-func (l *lineReader) release() {
-	l.r = nil
-	if len(l.buf) > lineBuffer {
-		l.buf = nil
+// reset makes text, of which first is the first chunk or nothing, what is cut.
+func (l *lineReader) reset(text chunks, first []byte) {
+	*l = lineReader{chunks: text, isFirst: true}
+	l.take(first)
+}
+
+// take goes on with a chunk, of which nothing is given out yet.
+func (l *lineReader) take(chunk []byte) {
+	l.start, l.end = 0, len(chunk)
+	if len(chunk) > 0 {
+		l.buf = chunk[:len(chunk)+chunkPadding]
 	}
 }
+
+// release drops the text.
+func (l *lineReader) release() { *l = lineReader{} }
 
 // next gives the next line that is not empty, valid until the next call; errLineTooLong in place of a line that is too
-// long; the object's error, which is io.EOF behind the last line.
+// long; the text's error, which is io.EOF behind the last line.
 func (l *lineReader) next(ctx context.Context) (paddedLine, error) {
+	l.last.restore()
+	l.last.buf = nil
 	for {
 		var line paddedLine
 		var err error
@@ -88,7 +94,6 @@ func (l *lineReader) next(ctx context.Context) (paddedLine, error) {
 			line, err = l.cut(l.search+i, l.search+i+1)
 			l.isFirst = false
 		} else {
-			l.search = l.end
 			line, err = l.extend(ctx)
 		}
 		if err != nil || line.size > 0 {
@@ -97,26 +102,23 @@ func (l *lineReader) next(ctx context.Context) (paddedLine, error) {
 	}
 }
 
-// extend reads more of a line whose end is not in the buffer yet. It gives that line where it finds out what next has to
+// extend reads more of a line whose end is not in the chunk yet. It gives that line where it finds out what next has to
 // give, and otherwise an empty one.
 func (l *lineReader) extend(ctx context.Context) (paddedLine, error) {
-	l.moveToFront()
-	if l.isFull() {
-		start, spaces := skipNothing(l.buf, 0, l.end)
+	if l.end-l.start >= longLine {
+		start, spaces := skipNothing(l.buf, l.start, l.end)
 		l.start = start
 		l.spaces += spaces
-		l.moveToFront()
 	}
-	if l.isFull() {
-		if i := bytes.IndexByte(l.buf[:l.end], 0); i >= 0 && i <= MaxLine+1 {
-			return l.finish(ctx, i)
+	if l.end-l.start >= longLine {
+		if i := bytes.IndexByte(l.buf[l.start:l.end], 0); i >= 0 && i <= MaxLine+1 {
+			return l.finish(ctx, l.start+i)
 		}
-		if l.spaces+l.end > MaxLine+1 {
+		if l.spaces+l.end-l.start > MaxLine+1 {
 			return paddedLine{}, l.skipLine(ctx)
 		}
-		l.grow()
 	}
-	err := l.read(ctx)
+	err := l.read(ctx, l.end-l.start)
 	if err == io.EOF && l.start < l.end {
 		return l.cut(l.end, l.end)
 	}
@@ -148,54 +150,52 @@ func (l *lineReader) give(start, end, spaces, whole int) (paddedLine, error) {
 	if end-start+spaces > MaxLine {
 		return paddedLine{}, errLineTooLong
 	}
-	l.last = lastLine{start: start, end: whole, feed: end, replaced: l.buf[end], isFirst: l.isFirst}
+	l.last = lastLine{buf: l.buf, start: start, end: whole, feed: end, replaced: l.buf[end], isFirst: l.isFirst}
 	return newPaddedLine(l.buf, start, end), nil
 }
 
-// finish gives the line whose first NUL is at end, in a full buffer that begins with the line. All that may follow there
-// is nothing; anything else makes the line no JSON. Either way finish need not keep what follows, so NULs by the
-// gigabyte take no memory.
+// finish gives the long line whose first NUL is at end. All that may follow there is nothing; anything else makes the
+// line no JSON. Either way finish need not keep what follows, so NULs by the gigabyte take no memory. What it keeps of
+// the line moves to a buffer of its own.
 func (l *lineReader) finish(ctx context.Context, end int) (paddedLine, error) {
 	var behind tail
 	behind.add(l.buf[end:l.end])
-	// What is kept shows whether the line is UTF-16.
-	kept := min(end+4, l.end)
-	if len(l.buf)-padding-kept < tailBuffer {
-		l.grow()
-	}
+	// What is kept behind the line shows whether that is UTF-16.
+	own := make([]byte, min(end+4, l.end)-l.start, min(end+4, l.end)-l.start+chunkPadding)
+	copy(own, l.buf[l.start:])
+	end -= l.start
 	for isOpen := true; isOpen; {
-		l.end = kept
-		switch err := l.read(ctx); {
+		switch err := l.read(ctx, 0); {
 		case err == io.EOF:
-			l.start, isOpen = l.end, false
+			isOpen = false
 		case err != nil:
 			return paddedLine{}, err
 		default:
-			size := bytes.IndexByte(l.buf[kept:l.end], '\n')
+			size := bytes.IndexByte(l.buf[:l.end], '\n')
 			if isOpen = size < 0; isOpen {
-				size = l.end - kept
+				size = l.end
 			}
-			behind.add(l.buf[kept : kept+size])
-			l.start = kept + size + 1
+			behind.add(l.buf[:size])
+			l.start = min(size+1, l.end)
+			l.search = l.start
 		}
 	}
-	isFirst, spaces := l.isFirst, l.spaces
-	l.search, l.spaces = l.start, 0
-	defer func() { l.isFirst = false }()
+	chunk, isFirst, spaces := l.buf, l.isFirst, l.spaces
+	l.spaces = 0
+	defer func() { l.buf, l.isFirst = chunk, false }()
+	l.buf = own[:cap(own)]
 	if behind.isMore {
-		l.last = lastLine{end: kept, feed: kept, replaced: l.buf[kept], isFirst: isFirst}
-		return newPaddedLine(l.buf, 0, kept), nil
+		l.last = lastLine{buf: l.buf, end: len(own), feed: len(own), isFirst: isFirst}
+		return newPaddedLine(l.buf, 0, len(own)), nil
 	}
-	end = behind.trim(l.buf, 0, end)
-	return l.give(0, end, spaces+behind.countSpaces(), kept)
+	return l.give(0, behind.trim(l.buf, 0, end), spaces+behind.countSpaces(), len(own))
 }
 
 // skipLine drops what remains of a line that is too long.
 func (l *lineReader) skipLine(ctx context.Context) error {
 	l.spaces, l.isFirst = 0, false
 	for {
-		l.start, l.search, l.end = 0, 0, 0
-		err := l.read(ctx)
+		err := l.read(ctx, 0)
 		if err == io.EOF {
 			return errLineTooLong
 		}
@@ -209,38 +209,15 @@ func (l *lineReader) skipLine(ctx context.Context) error {
 	}
 }
 
-func (l *lineReader) moveToFront() {
-	if l.start > 0 {
-		copy(l.buf, l.buf[l.start:l.end])
-		l.search -= l.start
-		l.end -= l.start
-		l.start = 0
-	}
-}
-
-func (l *lineReader) isFull() bool { return l.end == len(l.buf)-padding }
-
-func (l *lineReader) grow() {
-	larger := make([]byte, min(2*len(l.buf), maxBuffer))
-	copy(larger, l.buf[:l.end])
-	l.buf = larger
-}
-
-// read reads more behind buf[:end], where there is room, or gives the error that r ended with. It asks the context as
-// the source does: a few bytes of an object can decompress to very many.
-func (l *lineReader) read(ctx context.Context) error {
-	if l.err != nil {
-		return l.err
-	}
+// read goes on with the next chunk, which begins with the last keep bytes of this one, or gives the text's error. It asks
+// the context as the source does: a few bytes of an object can decompress to very many.
+func (l *lineReader) read(ctx context.Context, keep int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	n, err := l.r.Read(l.buf[l.end : len(l.buf)-padding])
-	l.end += n
-	l.err = err
-	if n > 0 {
-		return nil
-	}
+	chunk, err := l.chunks.Next(keep)
+	l.take(chunk)
+	l.search = keep
 	return err
 }
 
@@ -322,8 +299,8 @@ func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 // mark, NULs stand on both sides of what follows the opening brace: one of either neighbour belongs to it, whatever the
 // byte order.
 func (l *lineReader) isUTF16() bool {
-	l.buf[l.last.feed] = l.last.replaced
-	line := l.buf[l.last.start:l.last.end]
+	l.last.restore()
+	line := l.last.buf[l.last.start:l.last.end]
 	isASCII := func(i int) bool { return line[i]-1 < 0x7f }
 	if bytes.HasPrefix(line, []byte("\xff\xfe")) {
 		if l.last.isFirst || len(line) >= 4 && isASCII(2) && line[3] == 0 {

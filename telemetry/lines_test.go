@@ -12,18 +12,18 @@ import (
 	"testing"
 )
 
-// chunks gives its text in pieces of random sizes.
-type chunks struct {
+// pieces gives its text in pieces of random sizes.
+type pieces struct {
 	text   string
 	random *rand.Rand
 }
 
-func (c *chunks) Read(p []byte) (int, error) {
-	if c.text == "" {
+func (p *pieces) Read(b []byte) (int, error) {
+	if p.text == "" {
 		return 0, io.EOF
 	}
-	n := copy(p, c.text[:1+c.random.IntN(min(len(c.text), 1<<c.random.IntN(20)))])
-	c.text = c.text[n:]
+	n := copy(b, p.text[:1+p.random.IntN(min(len(p.text), 1<<p.random.IntN(20)))])
+	p.text = p.text[n:]
 	return n, nil
 }
 
@@ -70,7 +70,7 @@ func TestObjectsAreCutIntoLinesWhateverStandsAroundThem(t *testing.T) {
 			}
 		}
 		var got []string
-		counts, err := s.Scan(t.Context(), "2022-03-01.log", &chunks{object.String(), random}, func(e *Event) error {
+		counts, err := s.Scan(t.Context(), "2022-03-01.log", &pieces{object.String(), random}, func(e *Event) error {
 			got = append(got, string(e.Line))
 			return nil
 		})
@@ -84,9 +84,9 @@ func TestNULsMayBeginWhereTheBufferEnds(t *testing.T) {
 	s := NewScanner(filter)
 	head := strings.TrimSuffix(belonging, "}") + `,"pad":"`
 	nuls := strings.Repeat("\x00", 1<<20)
-	for _, buffer := range []int{lineBuffer, 2 * lineBuffer, maxBuffer} {
+	for _, buffer := range []int{chunkSize, longLine, 2 * chunkSize, MaxLine + 1} {
 		for before := range 8 {
-			size := buffer - padding - before
+			size := buffer + 4 - before
 			line := head + strings.Repeat("x", size-len(head)-2) + `"}`
 			want := Counts{Lines: 2, Matched: 2}
 			if size > MaxLine {

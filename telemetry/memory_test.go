@@ -81,6 +81,11 @@ func TestALargeObjectTakesNoMoreMemoryThanASmallOne(t *testing.T) {
 	}
 }
 
+func (s *Scanner) setFilter(f Filter) {
+	s.conversations = newConversations(f.ConversationIDs)
+	s.extractor.filter, s.extractor.conversations = f, s.conversations
+}
+
 func TestAScannerKeepsLittleMemory(t *testing.T) {
 	raw := sampleTelemetry(4<<20, 1)
 	// The largest events make the buffers larger, but not for good.
@@ -89,9 +94,9 @@ func TestAScannerKeepsLittleMemory(t *testing.T) {
 	before := liveHeap()
 	s := NewScanner(sampleFilter)
 	for _, object := range objects {
-		s.filter = sampleFilter
+		s.setFilter(sampleFilter)
 		if bytes.HasPrefix(object, []byte(large[:20])) {
-			s.filter = filter
+			s.setFilter(filter)
 		}
 		if _, _, err := scanWith(s, bytes.NewReader(object)); err != nil {
 			t.Fatal(err)

@@ -8,8 +8,9 @@ import (
 	"io"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"data-exhaust/telemetry/gunzip"
 )
 
 // CorruptError says that a telemetry object ends early, fails its checksum, is damaged, or is in a form that is not read.
@@ -27,72 +28,60 @@ const (
 
 // opener decompresses one object after the other with the same decoders.
 type opener struct {
+	source *bufio.Reader
 	layers [maxLayers]layer
-	text   *bufio.Reader // what the last layer holds, when it is looked at for another one
+	plain  readerChunks
 }
 
 // maxLayers is how often an object may be compressed. Some pipelines compress what is compressed already.
 const maxLayers = 2
 
-// layer is one compression of an object.
-type layer struct {
-	in   *bufio.Reader
-	gzip gzipReader
-	zstd zstdReader
-	err  error // what reading the layer ended with, but io.EOF
-}
+func newOpener() opener { return opener{source: bufio.NewReaderSize(nil, peekBuffer)} }
 
-const sourceBuffer = 64 << 10
+// peekBuffer is as small as bufio takes it: what reads more at a time reads past the buffer.
+const peekBuffer = 16
 
-func newOpener() opener {
-	o := opener{text: bufio.NewReaderSize(nil, len(zstdMark))}
-	for i := range o.layers {
-		o.layers[i].in = bufio.NewReaderSize(nil, sourceBuffer)
-	}
-	return o
-}
-
-// open tells gzip, zstd and plain apart by the first bytes, of the object and of what it holds unpacked. It takes what
-// holds no more than the beginning of gzip's or zstd's mark for gzip or zstd that was cut there, and what holds nothing
-// at all for an empty object, unless its name says that it is compressed.
-func (o *opener) open(name string, source io.Reader) (io.Reader, error) {
-	for i := range o.layers {
-		o.layers[i].err = nil
-	}
-	for i := range o.layers {
-		l := &o.layers[i]
-		l.in.Reset(source)
-		first, err := l.in.Peek(len(zstdMark))
-		if err != nil && err != io.EOF {
-			return nil, err
-		}
-		if i == 0 && len(first) == 0 {
-			return l.in, explainEmpty(name)
-		}
-		compression := tellCompression(first)
-		if compression == nil {
-			return l.in, nil
-		}
-		if source, err = compression(l); err != nil {
-			return nil, err
-		}
-	}
-	o.text.Reset(source)
-	first, err := o.text.Peek(len(zstdMark))
+// open tells gzip, zstd and plain apart by the first bytes, of the object and of what it holds unpacked, and gives the
+// object's text and the first chunk of it. It takes what holds no more than the beginning of gzip's or zstd's mark for
+// gzip or zstd that was cut there, and what holds nothing at all for an empty object, unless its name says that it is
+// compressed.
+func (o *opener) open(name string, source io.Reader) (text chunks, first []byte, err error) {
+	o.source.Reset(source)
+	mark, err := o.source.Peek(len(zstdMark))
 	if err != nil && err != io.EOF {
-		return nil, err
+		return nil, nil, err
 	}
-	if tellCompression(first) != nil {
-		return nil, &CorruptError{"it is compressed more than twice; what is compressed once or twice is accepted"}
+	o.plain.reset(o.source)
+	text = &o.plain
+	if len(mark) == 0 {
+		return text, nil, explainEmpty(name)
 	}
-	return o.text, nil
+	packed := io.Reader(o.source)
+	for i := range o.layers {
+		compression := tellCompression(mark)
+		if compression == uncompressed {
+			return text, first, nil
+		}
+		l := &o.layers[i]
+		if err := l.reset(compression, packed); err != nil {
+			return nil, nil, err
+		}
+		if first, err = l.peek(len(zstdMark)); err != nil {
+			return nil, nil, err
+		}
+		text, packed, mark = l, l, first[:min(len(first), len(zstdMark))]
+	}
+	if tellCompression(mark) != uncompressed {
+		return nil, nil, &CorruptError{"it is compressed more than twice; what is compressed once or twice is accepted"}
+	}
+	return text, first, nil
 }
 
 // explainEmpty gives the problem of an object of no bytes: an upload that was broken off at once leaves one behind.
 func explainEmpty(name string) error {
 	switch {
 	case strings.HasSuffix(name, ".gz"):
-		return explainGzip(io.ErrUnexpectedEOF)
+		return explainGzip(gunzip.ErrTruncated)
 	case strings.HasSuffix(name, ".zst"):
 		return explainZstd(io.ErrUnexpectedEOF)
 	}
@@ -112,49 +101,97 @@ func (o *opener) damage() error {
 
 // release drops the object.
 func (o *opener) release() {
+	o.source.Reset(nil)
+	o.plain.release()
 	for i := range o.layers {
-		o.layers[i].in.Reset(nil)
-		o.layers[i].zstd.release()
+		o.layers[i].release()
 	}
-	o.text.Reset(nil)
 }
 
-// tellCompression gives what opens a layer that begins with first, nil for plain text.
-func tellCompression(first []byte) func(*layer) (io.Reader, error) {
+type compression int
+
+const (
+	uncompressed compression = iota
+	inGzip
+	inZstd
+)
+
+// tellCompression tells how that is compressed which begins with first.
+func tellCompression(first []byte) compression {
 	switch {
 	case len(first) == 0:
-		return nil
 	case beginsWith(first, gzipMark):
-		return (*layer).openGzip
+		return inGzip
 	case beginsWith(first, zstdMark), isSkippableFrame(first):
-		return (*layer).openZstd
+		return inZstd
 	}
-	return nil
+	return uncompressed
 }
 
-func (l *layer) openGzip() (io.Reader, error) {
-	l.gzip.reset(l.in)
-	return layerReader{l, &l.gzip}, nil
+// layer is one compression of an object.
+type layer struct {
+	compression compression
+	gzip        gunzip.Reader
+	zstd        zstdReader
+	unpacked    readerChunks // what zstd gives
+	unread      []byte       // what Read has yet to give of the last chunk
+	err         error        // what reading the layer ended with, but io.EOF
 }
 
-func (l *layer) openZstd() (io.Reader, error) {
-	err := l.zstd.reset(l.in)
-	l.err = err
-	return layerReader{l, &l.zstd}, err
+func (l *layer) reset(compression compression, packed io.Reader) error {
+	l.compression, l.unread, l.err = compression, nil, nil
+	if compression == inGzip {
+		l.gzip.Reset(packed)
+		return nil
+	}
+	l.unpacked.reset(&l.zstd)
+	l.err = l.zstd.reset(packed)
+	return l.err
 }
 
-// layerReader keeps the error of a layer's decoder.
-type layerReader struct {
-	layer   *layer
-	decoder io.Reader
+func (l *layer) release() {
+	l.gzip.Release()
+	l.zstd.release()
+	l.unpacked.release()
+	l.unread, l.err = nil, nil
 }
 
-func (r layerReader) Read(p []byte) (int, error) {
-	n, err := r.decoder.Read(p)
+func (l *layer) Next(keep int) (chunk []byte, err error) {
+	if l.compression == inGzip {
+		chunk, err = l.gzip.Next(keep)
+		err = explainGzip(err)
+	} else {
+		chunk, err = l.unpacked.Next(keep)
+	}
 	if err != nil && err != io.EOF {
-		r.layer.err = err
+		l.err = err
 	}
-	return n, err
+	return chunk, err
+}
+
+// peek gives the first chunk, of at least so many bytes unless the layer holds less. Read will give them, too.
+func (l *layer) peek(size int) ([]byte, error) {
+	chunk, err := l.Next(0)
+	for err == nil && len(chunk) < size {
+		chunk, err = l.Next(len(chunk))
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	l.unread = chunk
+	return chunk, err
+}
+
+// Read gives the layer's text to a layer within.
+func (l *layer) Read(p []byte) (n int, err error) {
+	if len(l.unread) == 0 {
+		if l.unread, err = l.Next(0); err != nil {
+			return 0, err
+		}
+	}
+	n = copy(p, l.unread)
+	l.unread = l.unread[n:]
+	return n, nil
 }
 
 var (
@@ -173,99 +210,34 @@ func isSkippableFrame(first []byte) bool {
 	return len(first) == 4 && first[0]&0xf0 == 0x50 && first[1] == 0x2a && first[2] == 0x4d && first[3] == 0x18
 }
 
-// gzipReader reads all members of a gzip object. Zero bytes behind the last member are padding, as for gzip(1);
-// anything else there is damage.
-type gzipReader struct {
-	in       *bufio.Reader
-	decoder  gzip.Reader
-	isInside bool // between a member's header and its end
-	members  int
-	err      error
-}
-
-func (g *gzipReader) reset(in *bufio.Reader) {
-	g.in, g.isInside, g.members, g.err = in, false, 0, nil
-}
-
-func (g *gzipReader) Read(p []byte) (int, error) {
-	for g.err == nil {
-		if !g.isInside {
-			g.err = g.nextMember()
-			continue
-		}
-		n, err := g.decoder.Read(p)
-		switch {
-		case err == io.EOF:
-			g.isInside = false
-		case err != nil:
-			g.err = explainGzip(err)
-		}
-		if n > 0 {
-			return n, nil
-		}
-	}
-	return 0, g.err
-}
-
-// nextMember reads the header of the member that follows, io.EOF if none does.
-func (g *gzipReader) nextMember() error {
-	first, err := g.in.Peek(len(gzipMark))
-	if err != nil && err != io.EOF {
-		return err
-	}
-	switch {
-	case len(first) == 0:
-		return io.EOF
-	case g.members > 0 && first[0] == 0:
-		return g.skipPadding()
-	case g.members > 0 && !beginsWith(first, gzipMark):
-		return errAfterGzip
-	}
-	g.members++
-	g.isInside = true
-	err = g.decoder.Reset(g.in)
-	if err == io.EOF {
-		// The decoder says so of a header that is cut within the file's name.
-		err = io.ErrUnexpectedEOF
-	}
-	g.decoder.Multistream(false)
-	return explainGzip(err)
-}
-
-func (g *gzipReader) skipPadding() error {
-	for {
-		c, err := g.in.ReadByte()
-		if err != nil {
-			return err
-		}
-		if c != 0 {
-			return errAfterGzip
-		}
-	}
-}
-
-var errAfterGzip = &CorruptError{"bytes that are neither gzip nor zero padding follow its last gzip member"}
-
-// explainGzip turns a decoder's error into the problem that the object has, should the error not be the source's own.
+// explainGzip turns a decoder's error into the problem that the object has. The source's own error stays as it is.
 func explainGzip(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	switch err {
+	case gunzip.ErrTruncated:
 		return &CorruptError{"its gzip data ends early"}
-	case errors.Is(err, gzip.ErrChecksum):
+	case gunzip.ErrChecksum:
 		return &CorruptError{"its gzip data does not match its checksum"}
-	case errors.Is(err, gzip.ErrHeader):
+	case gunzip.ErrHeader:
 		return &CorruptError{"the header of a gzip member is damaged"}
+	case gunzip.ErrTrailing:
+		return &CorruptError{"bytes that are neither gzip nor zero padding follow its last gzip member"}
+	case gunzip.ErrData:
+		return &CorruptError{"its gzip data is damaged"}
 	}
-	return &CorruptError{"its gzip data is damaged"}
+	return err
 }
 
 // zstdReader reads all frames of a zstd object.
-type zstdReader struct{ decoder *zstd.Decoder }
+type zstdReader struct {
+	decoder *zstd.Decoder
+	in      *bufio.Reader // of which the decoder reads the head of each block by itself
+}
 
-func (z *zstdReader) reset(in *bufio.Reader) error {
+const zstdBuffer = 64 << 10
+
+func (z *zstdReader) reset(in io.Reader) error {
 	if z.decoder == nil {
+		z.in = bufio.NewReaderSize(nil, zstdBuffer)
 		decoder, err := zstd.NewReader(nil,
 			zstd.WithDecoderConcurrency(1),
 			zstd.WithDecoderLowmem(true),
@@ -275,7 +247,8 @@ func (z *zstdReader) reset(in *bufio.Reader) error {
 		}
 		z.decoder = decoder
 	}
-	return explainZstd(z.decoder.Reset(in))
+	z.in.Reset(in)
+	return explainZstd(z.decoder.Reset(z.in))
 }
 
 func (z *zstdReader) release() {

@@ -258,7 +258,7 @@ func referenceEvent(f Filter, line string) (event scanned, at, ets *moment, belo
 	}
 	entries, _ := get(decoded, "context", "cdata").value.([]value)
 	for _, entry := range entries {
-		belongs = belongs || is(get(entry, "type"), "Conversation") && is(get(entry, "id"), f.ConversationID)
+		belongs = belongs || is(get(entry, "type"), "Conversation") && is(get(entry, "id"), f.ConversationIDs[0])
 	}
 	if !belongs {
 		return event, nil, nil, false
@@ -779,7 +779,7 @@ func TestEventsAreWhatTheReferenceMakesOfThem(t *testing.T) {
 	const lines = 5_000
 	belong := 0
 	var times timeline
-	for _, f := range []Filter{filter, {Channel: "tenant", ConversationID: "bot-1", PdataID: "prod.uci"}} {
+	for _, f := range []Filter{filter, {Channel: "tenant", ConversationIDs: []string{"bot-1"}, PdataID: "prod.uci"}} {
 		s := NewScanner(f)
 		for range lines {
 			var b strings.Builder

@@ -1,14 +1,20 @@
 package telemetry
 
-import "data-exhaust/exhaust"
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"data-exhaust/exhaust"
+)
 
 // RowReader reads the row out of an event. It keeps its buffers from event to event and is not for concurrent use: each
 // goroutine has its own.
 type RowReader struct {
 	walk     walker
 	fields   rowFields
+	items    itemCache
 	instants instants
-	text     []byte // the cells of one row, one behind the other
+	text     []byte // the cells of one row that are not parts of its line, one behind the other
 }
 
 // rowFields is what an event says for its row: the source of each value, nil where it is missing. Where a key stands
@@ -28,98 +34,117 @@ type rowRollup struct{ l3, l4, l5 []byte }
 
 type rowData struct {
 	duration, score, resvalues []byte
-	item                       rowItem
+	// known is the item if an earlier event had the same; else it is read.
+	known      *knownItem
+	item       rowItem
+	itemSource []byte
 }
 
 type rowItem struct{ id, kind, title, desc, maxscore, params []byte }
 
-// Read fills row from line, which is an event's own bytes as Event.Line has them. The row's cells share one block of
-// memory, and may be kept.
+// Read fills row from line, which is an event's own bytes as Event.Line has them, but for the cells that the registry
+// gives. The cells are parts of line or of the reader's memory, valid until either changes.
 func (r *RowReader) Read(line []byte, row *exhaust.ResponseRow) {
+	r.release()
 	r.walk.line, r.walk.at = line, 0
-	r.fields.read(&r.walk)
-	e, context, item := &r.fields, &r.fields.context, &r.fields.edata.item
+	r.fields.read(&r.walk, &r.items)
+	e, context := &r.fields, &r.fields.context
 	session := context.sid
 	if isNull(session) || isEmptyString(session) {
 		session = context.rollup.l5
 	}
-	cells := [...]struct {
-		index  int // of ResponseColumns
-		column *string
-		append func(dst, value []byte) (cell []byte, isText bool)
-		value  []byte
-	}{
-		{0, &row.MessageID, appendTextCell, e.mid},
-		{3, &row.DeviceID, appendTextCell, context.did},
-		{4, &row.SessionID, appendTextCell, session},
-		{5, &row.QuestionID, appendTextCell, item.id},
-		{6, &row.Type, appendTextCell, item.kind},
-		{7, &row.Title, appendTextCell, item.title},
-		{8, &row.Description, appendTextCell, item.desc},
-		{9, &row.Duration, appendDuration, e.edata.duration},
-		{10, &row.Score, appendTextCell, e.edata.score},
-		{11, &row.MaxScore, appendTextCell, item.maxscore},
-		{12, &row.Options, appendJSONCell, item.params},
-		{13, &row.Response, appendJSONCell, e.edata.resvalues},
-		{14, &row.XPath, appendTextCell, context.rollup.l3},
-		{15, &row.Eof, appendTextCell, context.rollup.l4},
-	}
-	const timestamp = 16
 	row.Texts = exhaust.RegistryTexts
-	var ends [len(cells)]int
-	r.text = r.text[:0]
-	for i := range cells {
-		var isText bool
-		r.text, isText = cells[i].append(r.text, cells[i].value)
-		ends[i] = len(r.text)
-		if isText {
-			row.Texts |= 1 << cells[i].index
+	r.readText(row, exhaust.MessageIDColumn, e.mid)
+	r.readText(row, exhaust.DeviceIDColumn, context.did)
+	r.readText(row, exhaust.SessionIDColumn, session)
+	r.readDuration(row, e.edata.duration)
+	r.readText(row, exhaust.ScoreColumn, e.edata.score)
+	r.readItem(row, &e.edata)
+	r.readJSON(row, exhaust.ResponseColumn, e.edata.resvalues)
+	r.readText(row, exhaust.XPathColumn, context.rollup.l3)
+	r.readText(row, exhaust.EofColumn, context.rollup.l4)
+	if isNull(e.timestamp) || isEmptyString(e.timestamp) {
+		row.Cells[exhaust.TimestampColumn] = r.keep(r.instants.appendUTC(r.text, e.ets))
+	} else {
+		r.readText(row, exhaust.TimestampColumn, e.timestamp)
+	}
+}
+
+// readItem reads the cells of edata.item, or takes those that an earlier event with the same item had.
+func (r *RowReader) readItem(row *exhaust.ResponseRow, edata *rowData) {
+	if edata.known != nil {
+		edata.known.fill(row)
+		return
+	}
+	item := &edata.item
+	r.readText(row, exhaust.QuestionIDColumn, item.id)
+	r.readText(row, exhaust.TypeColumn, item.kind)
+	r.readText(row, exhaust.TitleColumn, item.title)
+	r.readText(row, exhaust.DescriptionColumn, item.desc)
+	r.readText(row, exhaust.MaxScoreColumn, item.maxscore)
+	r.readJSON(row, exhaust.OptionsColumn, item.params)
+	r.items.add(edata.itemSource, row)
+}
+
+// readText reads a cell that is text, if value is a string.
+func (r *RowReader) readText(row *exhaust.ResponseRow, column int, value []byte) {
+	if !isString(value) {
+		if isPlainInteger(value) {
+			row.Cells[column] = value
+			return
 		}
+		row.Cells[column] = r.keep(appendCell(r.text, value))
+		return
 	}
-	var isText bool
-	if r.text, isText = r.appendTimestamp(r.text); isText {
-		row.Texts |= 1 << timestamp
+	row.Texts |= 1 << column
+	text := value[1 : len(value)-1]
+	if !standsForItself(text) {
+		text = r.keep(appendText(r.text, text))
 	}
-	text, start := string(r.text), 0
-	for i, end := range ends {
-		*cells[i].column = text[start:end]
-		start = end
-	}
-	row.Timestamp = text[start:]
-	r.release()
+	row.Cells[column] = text
 }
 
-// appendTextCell appends the cell of a value, and tells whether it is text.
-func appendTextCell(dst, value []byte) (cell []byte, isText bool) {
-	return appendCell(dst, value), isString(value)
-}
-
-func appendJSONCell(dst, value []byte) (cell []byte, isText bool) {
-	return appendJSON(dst, value), false
-}
-
-// appendTimestamp appends @timestamp, else ets.
-func (r *RowReader) appendTimestamp(dst []byte) (cell []byte, isText bool) {
-	timestamp := r.fields.timestamp
-	if isNull(timestamp) || isEmptyString(timestamp) {
-		return r.instants.appendUTC(dst, r.fields.ets), false
+func (r *RowReader) readDuration(row *exhaust.ResponseRow, value []byte) {
+	if isPlainInteger(value) {
+		row.Cells[exhaust.DurationColumn] = value
+		return
 	}
-	return appendTextCell(dst, timestamp)
+	text, isText := appendDuration(r.text, value)
+	row.Cells[exhaust.DurationColumn] = r.keep(text)
+	if isText {
+		row.Texts |= 1 << exhaust.DurationColumn
+	}
+}
+
+func (r *RowReader) readJSON(row *exhaust.ResponseRow, column int, value []byte) {
+	row.Cells[column] = r.keep(appendJSON(r.text, value))
+}
+
+// keep gives what was appended to r.text, which from now on is part of it.
+func (r *RowReader) keep(text []byte) (appended []byte) {
+	appended = text[len(r.text):len(text):len(text)]
+	r.text = text
+	return appended
+}
+
+// standsForItself tells whether the bytes between the quotes of a string are its text.
+func standsForItself(text []byte) bool {
+	return skipASCII(text, 0) == len(text) || bytes.IndexByte(text, '\\') < 0 && utf8.Valid(text)
 }
 
 func isEmptyString(value []byte) bool { return string(value) == `""` }
 
-// release drops the line, and the buffers that a large event made larger.
+// release empties the buffers, and drops those that a large event made larger.
 func (r *RowReader) release() {
-	r.fields = rowFields{}
 	r.walk.release()
 	r.instants.release()
-	if cap(r.text) > lineBuffer {
+	r.text = r.text[:0]
+	if cap(r.text) > keptBuffer {
 		r.text = nil
 	}
 }
 
-func (e *rowFields) read(w *walker) {
+func (e *rowFields) read(w *walker, items *itemCache) {
 	*e = rowFields{}
 	for key := range w.fields {
 		switch string(key) {
@@ -132,7 +157,7 @@ func (e *rowFields) read(w *walker) {
 		case "context":
 			e.context.read(w)
 		case "edata":
-			e.edata.read(w)
+			e.edata.read(w, items)
 		}
 	}
 }
@@ -165,12 +190,18 @@ func (r *rowRollup) read(w *walker) {
 	}
 }
 
-func (e *rowData) read(w *walker) {
+func (e *rowData) read(w *walker, items *itemCache) {
 	*e = rowData{}
 	for key := range w.fields {
 		switch string(key) {
 		case "item":
+			start := skipSeparator(w.line, w.at)
+			if e.known = items.find(w.line[start:]); e.known != nil {
+				w.at = start + len(e.known.source)
+				continue
+			}
 			e.item.read(w)
+			e.itemSource = w.line[start:w.at]
 		case "duration":
 			e.duration = w.readValue()
 		case "score":

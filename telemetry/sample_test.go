@@ -15,7 +15,7 @@ const (
 	samplePdata        = "prod.uci.diksha"
 )
 
-var sampleFilter = Filter{Channel: sampleChannel, ConversationID: sampleConversation}
+var sampleFilter = Filter{Channel: sampleChannel, ConversationIDs: []string{sampleConversation}}
 
 // sampleTelemetry makes size bytes and a bit more of Sunbird v3 events as the pipeline writes them, one to a line.
 // Of every hundred events, matching are the sample conversation's answers.

@@ -7,9 +7,11 @@ import (
 
 // Filter says which events belong to an exhaust (docs/telemetry.md).
 type Filter struct {
-	Channel        string
-	ConversationID string
-	PdataID        string // "" takes the events of any producer
+	Channel string
+	// ConversationIDs are one exhaust's conversation, or those of several exhausts, for all of which telemetry is read in one
+	// pass.
+	ConversationIDs []string
+	PdataID         string // "" takes the events of any producer
 }
 
 // Counts is what a scan saw, also when it ended with an error.
@@ -23,25 +25,25 @@ type Counts struct {
 // it. A longer one is skipped and counted.
 const MaxLine = 16 << 20
 
-// Scanner finds the events of one exhaust in telemetry objects. It keeps its buffers from object to object and is
+// Scanner finds the events of an exhaust, or of several, in telemetry objects. It keeps its buffers from object to object and is
 // not for concurrent use: each goroutine has its own.
 type Scanner struct {
-	filter     Filter
-	hasPlainID bool // whether a line without the conversation's id, as the validator looks for it, cannot belong
-	opener     opener
-	lines      lineReader
-	validator  validator
-	extractor  extractor
+	conversations *conversations
+	opener        opener
+	lines         lineReader
+	validator     validator
+	extractor     extractor
 }
 
 // NewScanner returns a scanner for the events that f names.
 func NewScanner(f Filter) *Scanner {
-	return &Scanner{filter: f, hasPlainID: isPlainID(f.ConversationID), opener: newOpener()}
+	c := newConversations(f.ConversationIDs)
+	return &Scanner{conversations: c, opener: newOpener(), extractor: extractor{filter: f, conversations: c}}
 }
 
 // Scan reads one object, plain or compressed once or twice with gzip (several members) or zstd (several frames), and
-// calls emit with each event that belongs, in the object's order. name is the object's: one of no bytes has ended early
-// if its name says that it is compressed.
+// calls emit with each event that belongs, in the object's order, once for each of the filter's conversations that it
+// belongs to. name is the object's: one of no bytes has ended early if its name says that it is compressed.
 //
 // An object that ends early, fails its checksum, is damaged or is UTF-16 gives a *CorruptError; events that stood before
 // the damage have been emitted by then. An error of r or of emit is returned as it is, and ctx's own once it is done.
@@ -52,11 +54,11 @@ func (s *Scanner) Scan(ctx context.Context, name string, r io.Reader, emit func(
 	defer s.extractor.release()
 
 	var counts Counts
-	object, err := s.opener.open(name, source)
+	text, first, err := s.opener.open(name, source)
 	if err != nil {
 		return counts, s.explain(source, err)
 	}
-	s.lines.reset(object)
+	s.lines.reset(text, first)
 	for {
 		line, err := s.lines.next(ctx)
 		if err == errLineTooLong {
@@ -73,7 +75,7 @@ func (s *Scanner) Scan(ctx context.Context, name string, r io.Reader, emit func(
 		}
 		isValid, mayHoldID := false, false
 		if line.bytes[0] == '{' {
-			isValid, mayHoldID = s.validator.check(line, s.filter.ConversationID)
+			isValid, mayHoldID = s.validator.check(line, s.conversations)
 		}
 		if !isValid && s.lines.isUTF16() {
 			return counts, errUTF16
@@ -83,12 +85,15 @@ func (s *Scanner) Scan(ctx context.Context, name string, r io.Reader, emit func(
 			counts.Skipped++
 			continue
 		}
-		if s.hasPlainID && !mayHoldID || !s.extractor.extract(line.text(), &s.filter) {
+		if s.conversations.isPlain && !mayHoldID {
 			continue
 		}
-		counts.Matched++
-		if err := emit(&s.extractor.event); err != nil {
-			return counts, err
+		for _, id := range s.extractor.extract(line.text()) {
+			counts.Matched++
+			s.extractor.event.ConversationID = id
+			if err := emit(&s.extractor.event); err != nil {
+				return counts, err
+			}
 		}
 	}
 }
@@ -107,16 +112,4 @@ func (s *Scanner) explain(source *sourceReader, err error) error {
 		return damage
 	}
 	return err
-}
-
-// isPlainID tells whether a JSON string that equals id can spell it in two ways only: byte for byte, or with at
-// least one \u00XX. That holds for every id that the API accepts.
-func isPlainID(id string) bool {
-	for i := range len(id) {
-		c := id[i]
-		if c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '/' {
-			return false
-		}
-	}
-	return id != ""
 }

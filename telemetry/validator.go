@@ -14,8 +14,8 @@ type validator struct {
 	open [maxDepth + 1]byte
 }
 
-// check tells whether line is one JSON value, and whether a string in it may be id: one stands there byte for byte, or
-// some string is written with \u00XX. Only behind white space does check ask whether the line has ended: anywhere else
+// check tells whether line is one JSON value, and whether a string in it may be one of ids: one stands there byte for byte,
+// or some string is written with \u00XX. Only behind white space does check ask whether the line has ended: anywhere else
 // the line feed at the line's end is a byte that does not fit.
 //
 // The labels of check are the states of an automaton:
@@ -35,7 +35,7 @@ type validator struct {
 //
 // An empty object or array leads from value to close; quote is key at its opening quote. A line that ends in after is
 // valid if nothing is open there.
-func (v *validator) check(line paddedLine, id string) (isValid, mayHoldID bool) {
+func (v *validator) check(line paddedLine, ids *conversations) (isValid, mayHoldID bool) {
 	var (
 		b, n            = line.bytes, line.size
 		i, start, depth int
@@ -62,8 +62,9 @@ value:
 			}
 			mayHoldID = mayHoldID || isLatin1
 		}
-		if i-start == len(id) && string(b[start:i]) == id {
-			mayHoldID = true
+		if ids.hasLength(i - start) {
+			_, isThere := ids.find(b[start:i])
+			mayHoldID = mayHoldID || isThere
 		}
 		i++
 		goto after

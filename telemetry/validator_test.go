@@ -7,9 +7,11 @@ import (
 	"testing"
 )
 
+var noConversations = newConversations(nil)
+
 // isValid asks the validator as a scan does, with other bytes behind the line.
 func isValid(v *validator, data []byte) bool {
-	isValid, _ := v.check(newPaddedLine(append(slices.Clone(data), "\n\"}]1234567"...), 0, len(data)), "")
+	isValid, _ := v.check(newPaddedLine(append(slices.Clone(data), "\n\"}]1234567"...), 0, len(data)), noConversations)
 	return isValid
 }
 

@@ -122,6 +122,36 @@ func TestWritingSurvivesBrokenConnections(t *testing.T) {
 	}
 }
 
+// What is written next does not wait for the blocks that are on their way, up to as many as may be.
+func TestWritingGoesOnWhileBlocksAreOnTheirWay(t *testing.T) {
+	t.Parallel()
+	store, requests := recordedAzure(t, azurite(t).host, limits{})
+	isFilled := make(chan struct{}) // the block behind those that are on their way
+	requests.answer = func(response *http.Response) (*http.Response, error) {
+		if response.Request.URL.Query().Get("comp") != "block" {
+			return response, nil
+		}
+		select {
+		case <-isFilled:
+		case <-time.After(20 * time.Second):
+			t.Error("writing waits for a block that is on its way")
+		}
+		return response, nil
+	}
+	content := randomBytes(parallelBlocks*firstBlock + firstBlock - 1)
+	writer, err := written(t.Context(), store, "report.csv", content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(isFilled)
+	if err := writer.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, store, "report.csv"); !bytes.Equal(got, content) {
+		t.Errorf("%d bytes are stored, not the %d that were written", len(got), len(content))
+	}
+}
+
 func TestACommitWhoseAnswerIsLostIsCommitted(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{1000, 9 << 20} {

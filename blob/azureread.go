@@ -34,20 +34,24 @@ func (a *Azure) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	return r, nil
 }
 
-// OpenVersion streams the object in ranges, each on the condition that the object has the ETag that was listed.
+// OpenVersion streams the object in ranges, each on the condition that the object has the ETag that was listed, and reads
+// ahead. Open does not: a merge opens many staged objects at a time.
 func (a *Azure) OpenVersion(ctx context.Context, object Object) (io.ReadCloser, error) {
 	if err := checkListed(object.Name); err != nil {
 		return nil, a.wrap("open", object.Name, err)
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	r := a.newReader(ctx, object.Name)
 	r.isKnown, r.etag, r.size = true, object.ETag, object.Size
 	if err := r.request(); err != nil {
-		return nil, a.wrap("open", object.Name, r.versionCause(err))
+		err = a.wrap("open", object.Name, r.versionCause(err))
+		cancel()
+		return nil, err
 	}
 	if r.size == 0 {
 		r.finish()
 	}
-	return r, nil
+	return readAhead(ctx, cancel, r), nil
 }
 
 func (a *Azure) newReader(ctx context.Context, name string) *azureReader {

@@ -132,11 +132,11 @@ func (d Device) UUID() string {
 
 // ParseDeviceID reads a device id in the registry's only form, 8-4-4-4-12 hexadecimal digits of
 // either case. Any other id belongs to no device that the registry could know.
-func ParseDeviceID(s string) (uuid.UUID, bool) {
+func ParseDeviceID[T string | []byte](s T) (uuid.UUID, bool) {
 	if len(s) != 36 {
 		return uuid.UUID{}, false
 	}
-	id, err := uuid.Parse(s)
+	id, err := uuid.ParseBytes([]byte(s))
 	return id, err == nil
 }
 

@@ -2,12 +2,35 @@ package exhaust
 
 import "strings"
 
-// ResponseColumns heads a response exhaust (contract section 4).
+// The columns of a response exhaust (contract section 4), in their order.
+const (
+	MessageIDColumn        = iota // mid
+	ConversationIDColumn          // of the registry
+	ConversationNameColumn        // of the registry
+	DeviceIDColumn                // context.did
+	SessionIDColumn               // context.sid, else context.rollup.l5
+	QuestionIDColumn              // edata.item.id
+	TypeColumn                    // edata.item.type
+	TitleColumn                   // edata.item.title
+	DescriptionColumn             // edata.item.desc
+	DurationColumn                // edata.duration, rounded half up
+	ScoreColumn                   // edata.score
+	MaxScoreColumn                // edata.item.maxscore
+	OptionsColumn                 // edata.item.params, JSON without white space between tokens
+	ResponseColumn                // edata.resvalues, likewise
+	XPathColumn                   // context.rollup.l3
+	EofColumn                     // context.rollup.l4
+	TimestampColumn               // @timestamp, else ets as UTC with milliseconds and Z
+	countResponseColumns
+)
+
+// ResponseColumns heads a response exhaust.
 var ResponseColumns = []string{
-	"Message ID", "Conversation ID", "Conversation Name", "Device ID", "Session ID",
-	"Question Id", "Question Type", "Question Title", "Question Description",
-	"Question Duration", "Question Score", "Question Max Score", "Question Options",
-	"Question Response", "X Path", "Eof", "Timestamp",
+	MessageIDColumn: "Message ID", ConversationIDColumn: "Conversation ID", ConversationNameColumn: "Conversation Name",
+	DeviceIDColumn: "Device ID", SessionIDColumn: "Session ID",
+	QuestionIDColumn: "Question Id", TypeColumn: "Question Type", TitleColumn: "Question Title", DescriptionColumn: "Question Description",
+	DurationColumn: "Question Duration", ScoreColumn: "Question Score", MaxScoreColumn: "Question Max Score", OptionsColumn: "Question Options",
+	ResponseColumn: "Question Response", XPathColumn: "X Path", EofColumn: "Eof", TimestampColumn: "Timestamp",
 }
 
 // PrivateColumns heads a private exhaust (contract section 5).
@@ -21,46 +44,17 @@ type ColumnSet uint32
 // Has tells whether the column with index i is in the set.
 func (s ColumnSet) Has(i int) bool { return s>>i&1 != 0 }
 
-// RegistryTexts are the ResponseColumns that the registry gives, Conversation ID and Conversation Name. Both are text.
-const RegistryTexts ColumnSet = 1<<1 | 1<<2
+// RegistryTexts are the ResponseColumns that the registry gives. Both are text.
+const RegistryTexts ColumnSet = 1<<ConversationIDColumn | 1<<ConversationNameColumn
 
-// ResponseRow is what one event says of an answer, each cell as contract section 4 spells it.
-// The conversation's name and the device's consent come from the registry when the CSV is built.
+// ResponseRow is what one event says of an answer, each cell as contract section 4 spells it. The cells that the registry
+// gives, and whether an answer is shown, are up to who builds the report.
 type ResponseRow struct {
-	MessageID   string // mid
-	DeviceID    string // context.did
-	SessionID   string // context.sid, else context.rollup.l5
-	QuestionID  string // edata.item.id
-	Type        string // edata.item.type
-	Title       string // edata.item.title
-	Description string // edata.item.desc
-	Duration    string // edata.duration, rounded half up
-	Score       string // edata.score
-	MaxScore    string // edata.item.maxscore
-	Options     string // edata.item.params, JSON without white space between tokens
-	Response    string // edata.resvalues, likewise
-	XPath       string // context.rollup.l3
-	Eof         string // context.rollup.l4
-	Timestamp   string // @timestamp, else ets as UTC with milliseconds and Z
-
-	// Texts are the ResponseColumns that hold text, whose source is a JSON string or the registry. The others hold
-	// numbers, true or false, JSON, or a time that was written from ets.
+	// Cells are those of the columns.
+	Cells [countResponseColumns][]byte
+	// Texts are the columns that hold text, whose source is a JSON string or the registry. The others hold numbers, true
+	// or false, JSON, or a time that was written from ets.
 	Texts ColumnSet
-}
-
-// Cells is the row in the order of ResponseColumns. hideResponse empties the answer of a device
-// that refused consent.
-func (r *ResponseRow) Cells(conversationID, conversationName string, hideResponse bool) []string {
-	response := r.Response
-	if hideResponse {
-		response = ""
-	}
-	return []string{
-		r.MessageID, conversationID, conversationName, r.DeviceID, r.SessionID,
-		r.QuestionID, r.Type, r.Title, r.Description,
-		r.Duration, r.Score, r.MaxScore, r.Options,
-		response, r.XPath, r.Eof, r.Timestamp,
-	}
 }
 
 // PrivateTexts are the PrivateColumns that hold text, for a row with that Decrypted Device ID: a phone number, a plus and

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+	"github.com/lib/pq/oid"
 	"golang.org/x/sync/errgroup"
 
 	"data-exhaust/database"
@@ -357,8 +359,13 @@ func (u *UCI) lookUp(ctx context.Context, t *uciTables, ids []uuid.UUID, withUse
 
 // lookUpBatch fills in the devices of these ids from one snapshot.
 func (u *UCI) lookUpBatch(ctx context.Context, t *uciTables, ids []uuid.UUID, devices []exhaust.Device, known []bool, withUsername bool) error {
+	next := 0
 	at := func(id uuid.UUID) int {
-		i, _ := slices.BinarySearchFunc(ids, id, compareIDs)
+		i := next // where it is, but for rows that are missing or in another order
+		if i == len(ids) || ids[i] != id {
+			i, _ = slices.BinarySearchFunc(ids, id, compareIDs)
+		}
+		next = i + 1
 		return i
 	}
 	reading := t.users
@@ -379,7 +386,7 @@ func (u *UCI) lookUpBatch(ctx context.Context, t *uciTables, ids []uuid.UUID, de
 		if err != nil || !withUsername {
 			return err
 		}
-		reading = t.identities
+		reading, next = t.identities, 0
 		if list, err = t.identities.columns["users_id"].list(u.fusionAuth.Dialect(), ids); err != nil {
 			return err
 		}
@@ -398,14 +405,22 @@ func (u *UCI) lookUpBatch(ctx context.Context, t *uciTables, ids []uuid.UUID, de
 
 func (t *uciTables) usersQuery(d database.Dialect) string {
 	c := t.users.columns
-	return fmt.Sprintf(`SELECT %s, CAST(%s AS text) FROM %s WHERE %s`,
-		c["id"].name, c["data"].name, t.users.name, c["id"].amongIDs(d))
+	return fmt.Sprintf(`SELECT %s, %s FROM %s WHERE %s`,
+		c["id"].name, c["data"].text(d), t.users.name, c["id"].amongIDs(d))
 }
 
 func (t *uciTables) identitiesQuery(d database.Dialect) string {
 	c := t.identities.columns
 	return fmt.Sprintf(`SELECT %s, CAST(%s AS text) FROM %s WHERE %s`,
 		c["users_id"].name, c["username"].name, t.identities.name, c["users_id"].amongIDs(d))
+}
+
+// text is the column's value as text. The driver hands out JSON as the bytes that arrive, and copies each text.
+func (c column) text(d database.Dialect) string {
+	if d == database.PostgreSQL && (c.kind == "json" || c.kind == "jsonb") {
+		return c.name
+	}
+	return "CAST(" + c.name + " AS text)"
 }
 
 // isUUID reports whether the database knows the column's values as uuids. SQLite has no such type: it would make a
@@ -452,6 +467,9 @@ func (c column) spellings(d database.Dialect, id string) []string {
 
 // list is any number of ids as one parameter, in all spellings.
 func (c column) list(d database.Dialect, ids []uuid.UUID) (any, error) {
+	if c.isUUID(d) {
+		return binaryArray(ids), nil
+	}
 	texts := make([]string, 0, 2*len(ids))
 	for _, id := range ids {
 		texts = append(texts, c.spellings(d, id.String())...)
@@ -461,6 +479,22 @@ func (c column) list(d database.Dialect, ids []uuid.UUID) (any, error) {
 		return string(list), err
 	}
 	return pq.Array(texts), nil
+}
+
+// binaryArray is a uuid[] in PostgreSQL's binary form, as which the driver sends bytes: one dimension, no NULLs, the
+// type's number, the length and the first index; then each element, its length before it. It is half as long as the text,
+// and the server need not parse it.
+func binaryArray(ids []uuid.UUID) []byte {
+	const header, element = 20, 4 + len(uuid.UUID{})
+	array := make([]byte, 0, header+element*len(ids))
+	for _, n := range []uint32{1, 0, uint32(oid.T_uuid), uint32(len(ids)), 1} {
+		array = binary.BigEndian.AppendUint32(array, n)
+	}
+	for _, id := range ids {
+		array = binary.BigEndian.AppendUint32(array, uint32(len(id)))
+		array = append(array, id[:]...)
+	}
+	return array
 }
 
 // eachRow runs a query for an id and a text. The text, and how the id is spelled, are only valid until do returns.

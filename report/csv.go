@@ -3,10 +3,12 @@
 package report
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
-	"strings"
+	"math/bits"
+	"slices"
 
 	"data-exhaust/exhaust"
 )
@@ -51,8 +53,12 @@ type CSVWriter struct {
 	err     error
 }
 
-// csvBuffer is how many bytes gather before they are written out.
-const csvBuffer = 64 << 10
+const (
+	// csvBuffer is how many bytes gather before they are written out.
+	csvBuffer = 64 << 10
+	// maxBuffer is the memory that is kept after a record that took more.
+	maxBuffer = 1 << 20
+)
 
 // NewCSVWriter writes records to w.
 func NewCSVWriter(w io.Writer, o Options) *CSVWriter {
@@ -66,70 +72,105 @@ func NewCSVWriter(w io.Writer, o Options) *CSVWriter {
 // Records counts the records that were written, a header among them.
 func (w *CSVWriter) Records() int64 { return w.records }
 
+// WriteHeader adds the record of the columns' names.
+func (w *CSVWriter) WriteHeader(columns []string) error {
+	cells := make([][]byte, len(columns))
+	for i, column := range columns {
+		cells[i] = []byte(column)
+	}
+	return w.Write(cells, 0)
+}
+
 // Write adds a record; texts are the columns that hold text, rather than numbers or JSON. The first error of the
 // underlying writer is returned by this and by every later call.
-func (w *CSVWriter) Write(cells []string, texts exhaust.ColumnSet) error {
+func (w *CSVWriter) Write(cells [][]byte, texts exhaust.ColumnSet) error {
 	if w.err != nil {
 		return w.err
 	}
 	w.records++
+	if !w.options.FormulaGuard {
+		texts = 0
+	}
+	buf := w.buf
 	for i, cell := range cells {
 		if i > 0 {
-			w.buf = append(w.buf, ',')
+			buf = append(buf, ',')
 		}
-		if w.options.FormulaGuard && texts.Has(i) && isFormula(cell) {
-			cell = "'" + cell
+		isGuarded := texts.Has(i) && isFormula(cell)
+		if needsQuotes(cell) {
+			buf = w.appendQuoted(buf, cell, isGuarded)
+			continue
 		}
-		w.cell(cell)
+		if isGuarded {
+			buf = append(buf, guard)
+		}
+		buf = append(buf, cell...)
 	}
-	if len(cells) == 1 && cells[0] == "" {
-		w.buf = append(w.buf, '"', '"')
+	if len(cells) == 1 && len(cells[0]) == 0 {
+		buf = append(buf, '"', '"')
 	}
-	w.buf = append(w.buf, '\n')
+	w.buf = append(buf, '\n')
 	if len(w.buf) >= csvBuffer {
 		return w.Flush()
 	}
 	return nil
 }
 
+// guard stands before a cell that a spreadsheet would run otherwise.
+const guard = '\''
+
 // Flush writes what is buffered to the underlying writer.
 func (w *CSVWriter) Flush() error {
 	if w.err == nil && len(w.buf) > 0 {
 		_, w.err = w.w.Write(w.buf)
 		w.buf = w.buf[:0]
+		if cap(w.buf) > maxBuffer {
+			w.buf = make([]byte, 0, csvBuffer)
+		}
 	}
 	return w.err
 }
 
-// cell copies the cell first and looks at the copy: most need no quotes, and eight bytes at a time
-// is how both are fast.
-func (w *CSVWriter) cell(cell string) {
-	start := len(w.buf)
-	w.buf = append(w.buf, cell...)
-	if !needsQuotes(w.buf[start:]) {
-		return
+func (w *CSVWriter) appendQuoted(buf, cell []byte, isGuarded bool) []byte {
+	buf = append(buf, '"')
+	if isGuarded {
+		buf = append(buf, guard)
 	}
-	w.buf = append(w.buf[:start], '"')
-	special, escape := `"`, byte('"')
+	escape, other := byte('"'), byte('"') // what is escaped, beside a quote
+	escapes := bytes.Count(cell, []byte{'"'})
 	if w.options.Dialect == Spark {
-		special, escape = `"\`, '\\'
+		escape, other = '\\', '\\'
+		escapes += bytes.Count(cell, []byte{other})
 	}
-	for {
-		i := strings.IndexAny(cell, special)
-		if i < 0 {
-			break
+	buf = slices.Grow(buf, len(cell)+escapes+8) // a word is written whole before it is known how much of it counts
+	at, buf := len(buf), buf[:cap(buf)]
+	for len(cell) >= 8 {
+		word := binary.LittleEndian.Uint64(cell)
+		binary.LittleEndian.PutUint64(buf[at:], word)
+		special := markByte(word, '"') | markByte(word, other)
+		if special == 0 {
+			at, cell = at+8, cell[8:]
+			continue
 		}
-		w.buf = append(w.buf, cell[:i]...)
-		w.buf = append(w.buf, escape, cell[i])
-		cell = cell[i+1:]
+		plain := bits.TrailingZeros64(special) / 8
+		buf[at+plain], buf[at+plain+1] = escape, cell[plain]
+		at, cell = at+plain+2, cell[plain+1:]
 	}
-	w.buf = append(w.buf, cell...)
-	w.buf = append(w.buf, '"')
+	for _, b := range cell {
+		if b == '"' || b == other {
+			buf[at] = escape
+			at++
+		}
+		buf[at] = b
+		at++
+	}
+	buf[at] = '"'
+	return buf[:at+1]
 }
 
 // isFormula tells whether a spreadsheet takes a text for something to run, by its first character.
-func isFormula(cell string) bool {
-	if cell == "" {
+func isFormula(cell []byte) bool {
+	if len(cell) == 0 {
 		return false
 	}
 	switch cell[0] {
@@ -139,26 +180,30 @@ func isFormula(cell string) bool {
 	return false
 }
 
+// needsQuotes looks at eight bytes at a time, and only at those that hold a byte up to the comma more closely: most hold
+// none.
 func needsQuotes(cell []byte) bool {
 	for len(cell) >= 8 {
 		word := binary.LittleEndian.Uint64(cell)
-		if hasByte(word, ',')|hasByte(word, '"')|hasByte(word, '\n')|hasByte(word, '\r') != 0 {
+		if (word-(','+1)*ones)&^word&highs != 0 &&
+			markByte(word, ',')|markByte(word, '"')|markByte(word, '\n')|markByte(word, '\r') != 0 {
 			return true
 		}
 		cell = cell[8:]
 	}
 	for _, b := range cell {
-		if b == ',' || b == '"' || b == '\n' || b == '\r' {
+		if b <= ',' && (b == ',' || b == '"' || b == '\n' || b == '\r') {
 			return true
 		}
 	}
 	return false
 }
 
-// hasByte is not zero where one of the word's bytes is b: the well-known test for a zero byte, of
-// the word's difference from b everywhere.
-func hasByte(word uint64, b byte) uint64 {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
+const ones, highs = 0x0101010101010101, 0x8080808080808080
+
+// markByte marks, by its lowest set bit, the first of the word's bytes that is b: the well-known test for a zero byte, of
+// the word's difference from b everywhere. Bytes above the first may be marked wrongly.
+func markByte(word uint64, b byte) uint64 {
 	word ^= ones * uint64(b)
 	return (word - ones) &^ word & highs
 }

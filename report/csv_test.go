@@ -59,7 +59,7 @@ func TestATextThatASpreadsheetWouldRunIsGuarded(t *testing.T) {
 			var got bytes.Buffer
 			w := NewCSVWriter(&got, Options{Dialect: RFC4180, FormulaGuard: guard})
 			// The last cell is a number or JSON, whatever it begins with.
-			if err := errors.Join(w.Write([]string{"a", c.cell, "b", c.cell}, texts), w.Flush()); err != nil {
+			if err := errors.Join(w.Write(record("a", c.cell, "b", c.cell), texts), w.Flush()); err != nil {
 				t.Fatal(err)
 			}
 			plain := strings.TrimSuffix(writeCSV(t, RFC4180, []string{c.cell, ""}), ",\n")
@@ -77,7 +77,7 @@ func TestATextThatASpreadsheetWouldRunIsGuarded(t *testing.T) {
 func TestAByteOrderMarkBeginsTheFileOnce(t *testing.T) {
 	var got bytes.Buffer
 	w := NewCSVWriter(&got, Options{Dialect: RFC4180, ByteOrderMark: true})
-	if err := errors.Join(w.Write([]string{"a", "b"}, 0), w.Flush(), w.Write([]string{"c", "d"}, 0), w.Flush()); err != nil {
+	if err := errors.Join(w.WriteHeader([]string{"a", "b"}), w.Flush(), w.Write(record("c", "d"), 0), w.Flush()); err != nil {
 		t.Fatal(err)
 	}
 	if want := "\xef\xbb\xbfa,b\nc,d\n"; got.String() != want || w.Records() != 2 {
@@ -99,6 +99,36 @@ func TestCSVFindsASpecialByteWhereverItStands(t *testing.T) {
 	}
 }
 
+func TestCSVEscapesSpecialBytesWhereverTheyStand(t *testing.T) {
+	for length := 1; length <= 20; length++ {
+		for first := range length {
+			for second := first; second < length; second++ {
+				for _, special := range []byte("\"\\,\n\xa2\x23\x21\x5d") {
+					cell := bytes.Repeat([]byte{'x'}, length)
+					cell[first], cell[second] = special, '"'
+					text := string(cell)
+					if got, want := writeCSV(t, RFC4180, []string{text}), `"`+strings.ReplaceAll(text, `"`, `""`)+"\"\n"; got != want {
+						t.Fatalf("%q: got %q, want %q", text, got, want)
+					}
+					if got, want := writeCSV(t, Spark, []string{text}), `"`+strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(text)+"\"\n"; got != want {
+						t.Fatalf("%q in spark: got %q, want %q", text, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestCSVKeepsNoMoreMemoryThanUsualRecordsTake(t *testing.T) {
+	w := NewCSVWriter(io.Discard, Options{Dialect: RFC4180})
+	if err := w.Write(record(strings.Repeat(`"`, 3<<20)), 0); err != nil {
+		t.Fatal(err)
+	}
+	if cap(w.buf) > maxBuffer {
+		t.Errorf("%d bytes are kept after a record of 6 MiB, want at most %d", cap(w.buf), maxBuffer)
+	}
+}
+
 func TestCSVQuotesNoOtherByte(t *testing.T) {
 	for b := range 256 {
 		if strings.IndexByte(",\"\n\r", byte(b)) >= 0 {
@@ -115,7 +145,7 @@ func TestCSVWritesManyRecordsInOrderAndOnce(t *testing.T) {
 	var want strings.Builder
 	w := NewCSVWriter(&got, Options{Dialect: RFC4180})
 	for i := range 20_000 {
-		if err := w.Write([]string{fmt.Sprint(i), "a record of the file"}, 0); err != nil {
+		if err := w.Write(record(fmt.Sprint(i), "a record of the file"), 0); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(&want, "%d,a record of the file\n", i)
@@ -131,13 +161,13 @@ func TestCSVWritesManyRecordsInOrderAndOnce(t *testing.T) {
 func TestCSVReturnsTheWritersErrorFromThenOn(t *testing.T) {
 	full := errors.New("no space left")
 	w := NewCSVWriter(writerFunc(func(p []byte) (int, error) { return 0, full }), Options{Dialect: RFC4180})
-	if err := w.Write([]string{"small"}, 0); err != nil {
+	if err := w.Write(record("small"), 0); err != nil {
 		t.Errorf("before the buffer is full: %v", err)
 	}
-	if err := w.Write([]string{strings.Repeat("x", csvBuffer)}, 0); err != full {
+	if err := w.Write(record(strings.Repeat("x", csvBuffer)), 0); err != full {
 		t.Errorf("Write: got %v, want %v", err, full)
 	}
-	if err := w.Write([]string{"small"}, 0); err != full {
+	if err := w.Write(record("small"), 0); err != full {
 		t.Errorf("the next Write: got %v, want %v", err, full)
 	}
 	if err := w.Flush(); err != full {
@@ -216,12 +246,13 @@ func BenchmarkCSV(b *testing.B) {
 		"question./data/intro_group[1]/preferences[1]", "false", "2020-06-24T07:03:45.289Z",
 	}
 	size := int64(len(strings.Join(row, ",")))
+	cells := record(row...)
 	b.Run("exhaust", func(b *testing.B) {
 		w := NewCSVWriter(io.Discard, Options{Dialect: RFC4180, FormulaGuard: true})
 		b.SetBytes(size)
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := w.Write(row, 1<<17-1); err != nil {
+			if err := w.Write(cells, 1<<17-1); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -242,10 +273,18 @@ func writeCSV(t *testing.T, d Dialect, cells []string) string {
 	t.Helper()
 	var out bytes.Buffer
 	w := NewCSVWriter(&out, Options{Dialect: d})
-	if err := errors.Join(w.Write(cells, 0), w.Flush()); err != nil {
+	if err := errors.Join(w.Write(record(cells...), 0), w.Flush()); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
+}
+
+func record(texts ...string) [][]byte {
+	cells := make([][]byte, len(texts))
+	for i, text := range texts {
+		cells[i] = []byte(text)
+	}
+	return cells
 }
 
 type writerFunc func(p []byte) (int, error)

@@ -11,16 +11,21 @@ import (
 )
 
 // answers are three made-up rows: a cell with a comma, one with quotes, one with a line break and one with nothing in it.
-var answers = [][]string{
-	{"Device ID", "Question Response", "Eof"},
-	{"d-1", "yes, please", "false"},
-	{"d-2", `the sign says "closed"`, ""},
-	{"d-3", "first line\nsecond line", "true"},
-}
+var (
+	columns = []string{"Device ID", "Question Response", "Eof"}
+	answers = [][][]byte{
+		{[]byte("d-1"), []byte("yes, please"), []byte("false")},
+		{[]byte("d-2"), []byte(`the sign says "closed"`), nil},
+		{[]byte("d-3"), []byte("first line\nsecond line"), []byte("true")},
+	}
+)
 
 // By RFC 4180 a quote inside a cell is doubled. A cell without a special character has no quotes around it.
 func ExampleCSVWriter() {
 	writer := report.NewCSVWriter(os.Stdout, report.Options{Dialect: report.RFC4180})
+	if err := writer.WriteHeader(columns); err != nil {
+		log.Fatal(err)
+	}
 	for _, row := range answers {
 		if err := writer.Write(row, 0); err != nil {
 			log.Fatal(err)
@@ -44,6 +49,9 @@ func ExampleCSVWriter_spark() {
 		log.Fatal(err)
 	}
 	writer := report.NewCSVWriter(os.Stdout, report.Options{Dialect: dialect})
+	if err := writer.WriteHeader(columns); err != nil {
+		log.Fatal(err)
+	}
 	for _, row := range answers {
 		if err := writer.Write(row, 0); err != nil {
 			log.Fatal(err)
@@ -66,8 +74,11 @@ func ExampleOptions() {
 	var file bytes.Buffer
 	writer := report.NewCSVWriter(&file, report.Options{Dialect: report.RFC4180, ByteOrderMark: true, FormulaGuard: true})
 	const texts exhaust.ColumnSet = 1 << 0 // the first column
-	for _, row := range [][]string{{"Question Title", "Question Score"}, {"=1+1", "-1"}, {"आपका नाम?", "0.5"}} {
-		if err := writer.Write(row, texts); err != nil {
+	if err := writer.WriteHeader([]string{"Question Title", "Question Score"}); err != nil {
+		log.Fatal(err)
+	}
+	for _, row := range [][2]string{{"=1+1", "-1"}, {"आपका नाम?", "0.5"}} {
+		if err := writer.Write([][]byte{[]byte(row[0]), []byte(row[1])}, texts); err != nil {
 			log.Fatal(err)
 		}
 	}

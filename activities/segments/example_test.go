@@ -68,11 +68,11 @@ func ExampleAppendText() {
 	}
 
 	err := segments.Read(ctx, store, "segment", func(record []byte) error {
-		device, rest, err := segments.Text(record, nil)
+		device, rest, err := segments.Text(record)
 		if err != nil {
 			return err
 		}
-		question, rest, err := segments.Text(rest, nil)
+		question, rest, err := segments.Text(rest)
 		if err != nil {
 			return err
 		}

@@ -30,22 +30,25 @@ func AppendCell(record []byte, text string) []byte {
 
 var errRecord = errors.New("a staged record is damaged")
 
-// Text reads what AppendText wrote, appending it to scratch, whose memory it uses, and returns the rest of the record.
-func Text(record, scratch []byte) (text, rest []byte, err error) {
-	text = scratch
+// Text reads what AppendText wrote and gives the rest of the record, both of them parts of it; a text that holds a zero
+// byte is a copy.
+func Text(record []byte) (text, rest []byte, err error) {
+	var copied []byte
 	for {
 		zero := bytes.IndexByte(record, 0)
 		if zero < 0 || zero+1 >= len(record) {
 			return nil, nil, errRecord
 		}
-		text = append(text, record[:zero]...)
-		mark := record[zero+1]
-		record = record[zero+2:]
-		switch mark {
+		text, rest = record[:zero], record[zero+2:]
+		switch record[zero+1] {
 		case 1:
-			return text, record, nil
+			if copied != nil {
+				text = append(copied, text...)
+			}
+			return text, rest, nil
 		case 0xff:
-			text = append(text, 0)
+			copied = append(append(copied, text...), 0)
+			record = rest
 		default:
 			return nil, nil, errRecord
 		}

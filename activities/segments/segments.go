@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"sync"
 
 	"github.com/klauspost/compress/s2"
 
@@ -26,8 +28,10 @@ type Store interface {
 
 const (
 	contentType = "application/octet-stream"
-	blockSize   = 64 << 10 // of s2: what each open segment costs in memory, twice
-	// fanIn is how many segments one merge reads at a time, at about 200 KiB each.
+	blockSize   = 64 << 10 // of s2: what each open segment costs in memory, three times
+	// sourceBuffer is what is read of a segment at a time, before it is unpacked.
+	sourceBuffer = 32 << 10
+	// fanIn is how many segments one merge reads at a time, at about 230 KiB each.
 	fanIn = 128
 	// maxRecord is far above a line of telemetry (16 MiB): anything longer is a damaged segment.
 	maxRecord = 64 << 20
@@ -35,30 +39,73 @@ const (
 
 // Buffer gathers records until they are stored as a segment. The zero value is ready for use.
 type Buffer struct {
-	slab []byte
-	refs []ref
+	blocks [][]byte
+	refs   []ref
+	size   int
 }
 
+// ref is where a record lies.
 type ref struct {
 	prefix     uint64 // the record's first 8 bytes: most comparisons end there
-	start, end int
+	block      uint32
+	start, end uint32
 }
+
+// bufferBlock is how much memory a buffer takes at a time. It never moves what it holds.
+const bufferBlock = 256 << 10
+
+var bufferBlocks = sync.Pool{New: func() any { return new([bufferBlock]byte) }}
 
 // Add copies a record into the buffer. Store refuses records that are empty or longer than 64 MiB.
 func (b *Buffer) Add(record []byte) {
-	start := len(b.slab)
-	b.slab = append(b.slab, record...)
-	b.refs = append(b.refs, ref{prefix: prefixOf(record), start: start, end: len(b.slab)})
+	last := len(b.blocks) - 1
+	if last < 0 || len(b.blocks[last])+len(record) > cap(b.blocks[last]) {
+		b.blocks = append(b.blocks, newBlock(len(record)))
+		last++
+	}
+	start := len(b.blocks[last])
+	b.blocks[last] = append(b.blocks[last], record...)
+	b.refs = append(b.refs, ref{prefix: prefixOf(record), block: uint32(last), start: uint32(start), end: uint32(start + len(record))})
+	b.size += len(record)
+}
+
+func newBlock(size int) []byte {
+	if size > bufferBlock {
+		return make([]byte, 0, size)
+	}
+	return bufferBlocks.Get().(*[bufferBlock]byte)[:0]
+}
+
+// Append moves the records of another buffer behind those of this one.
+func (b *Buffer) Append(other *Buffer) {
+	offset := uint32(len(b.blocks))
+	b.blocks = append(b.blocks, other.blocks...)
+	for _, r := range other.refs {
+		r.block += offset
+		b.refs = append(b.refs, r)
+	}
+	b.size += other.size
+	*other = Buffer{refs: other.refs[:0]}
 }
 
 // Size is about how many bytes of memory the records take.
-func (b *Buffer) Size() int { return len(b.slab) + 24*len(b.refs) }
+func (b *Buffer) Size() int { return b.size + 24*len(b.refs) }
 
 // Len counts the records.
 func (b *Buffer) Len() int { return len(b.refs) }
 
-// Reset empties the buffer and keeps its memory.
-func (b *Buffer) Reset() { b.slab, b.refs = b.slab[:0], b.refs[:0] }
+// Reset empties the buffer.
+func (b *Buffer) Reset() {
+	for _, block := range b.blocks {
+		if cap(block) == bufferBlock {
+			bufferBlocks.Put((*[bufferBlock]byte)(block[:bufferBlock]))
+		}
+	}
+	clear(b.blocks)
+	b.blocks, b.refs, b.size = b.blocks[:0], b.refs[:0], 0
+}
+
+func (b *Buffer) record(r ref) []byte { return b.blocks[r.block][r.start:r.end] }
 
 // Store writes the records in ascending order as the segment of that name. The segment appears whole or
 // not at all. The buffer keeps the records until Reset.
@@ -70,11 +117,11 @@ func (b *Buffer) Store(ctx context.Context, store Store, name string) error {
 			}
 			return 1
 		}
-		return bytes.Compare(b.slab[x.start:x.end], b.slab[y.start:y.end])
+		return bytes.Compare(b.record(x), b.record(y))
 	})
 	return Write(ctx, store, name, func(add func([]byte) error) error {
 		for _, r := range b.refs {
-			if err := add(b.slab[r.start:r.end]); err != nil {
+			if err := add(b.record(r)); err != nil {
 				return err
 			}
 		}
@@ -136,8 +183,7 @@ func Read(ctx context.Context, store Store, name string, each func(record []byte
 	}
 	defer r.close()
 	for {
-		more, err := r.next()
-		if err != nil || !more {
+		if err := r.next(); err != nil || r.isAtEnd {
 			return err
 		}
 		if err := each(r.record); err != nil {
@@ -168,9 +214,9 @@ func Merge(ctx context.Context, store Store, names []string, scratch string, eac
 }
 
 func mergeOnce(ctx context.Context, store Store, names []string, each func(record []byte) error) error {
-	var queue heap
+	readers := make([]*reader, 0, len(names))
 	defer func() {
-		for _, r := range queue {
+		for _, r := range readers {
 			r.close()
 		}
 	}()
@@ -179,60 +225,28 @@ func mergeOnce(ctx context.Context, store Store, names []string, each func(recor
 		if err != nil {
 			return err
 		}
-		more, err := r.next()
-		if err != nil || !more {
-			r.close()
-			if err != nil {
-				return err
-			}
-			continue
+		readers = append(readers, r)
+		if err := r.next(); err != nil {
+			return err
 		}
-		queue = append(queue, r)
 	}
-	queue.order()
-	for len(queue) > 0 {
-		first := queue[0]
+	if len(readers) == 0 {
+		return nil
+	}
+	for losers := newLoserTree(readers); ; losers.replay() {
+		first := losers.winner()
+		if first.isAtEnd {
+			return nil
+		}
 		if err := each(first.record); err != nil {
 			return err
 		}
-		more, err := first.next()
-		if err != nil {
+		if err := first.next(); err != nil {
 			return err
 		}
-		if !more {
+		if first.isAtEnd {
 			first.close()
-			last := len(queue) - 1
-			queue[0] = queue[last]
-			queue = queue[:last]
 		}
-		queue.sink(0)
-	}
-	return nil
-}
-
-// heap holds the open segments, the one with the smallest record first.
-type heap []*reader
-
-func (h heap) order() {
-	for i := len(h)/2 - 1; i >= 0; i-- {
-		h.sink(i)
-	}
-}
-
-func (h heap) sink(i int) {
-	for {
-		child := 2*i + 1
-		if child >= len(h) {
-			return
-		}
-		if right := child + 1; right < len(h) && bytes.Compare(h[right].record, h[child].record) < 0 {
-			child = right
-		}
-		if bytes.Compare(h[i].record, h[child].record) <= 0 {
-			return
-		}
-		h[i], h[child] = h[child], h[i]
-		i = child
 	}
 }
 
@@ -240,8 +254,12 @@ type reader struct {
 	name   string
 	source io.Closer
 	in     *bufio.Reader
-	record []byte
-	count  uint64
+	// record is the present one, valid until next, and prefix that of it. There is none where the reader isAtEnd.
+	record  []byte
+	prefix  uint64
+	isAtEnd bool
+	count   uint64
+	long    []byte // the memory of a record that in's buffer cannot hold
 }
 
 func open(ctx context.Context, store Store, name string) (*reader, error) {
@@ -249,35 +267,52 @@ func open(ctx context.Context, store Store, name string) (*reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading staged %s: %w", name, err)
 	}
-	packed := s2.NewReader(source, s2.ReaderMaxBlockSize(blockSize), s2.ReaderAllocBlock(blockSize))
-	return &reader{name: name, source: source, in: bufio.NewReaderSize(packed, 16<<10)}, nil
+	// s2 reads the head of each block by itself, which is to be no call of the system's.
+	packed := s2.NewReader(bufio.NewReaderSize(source, sourceBuffer), s2.ReaderMaxBlockSize(blockSize), s2.ReaderAllocBlock(blockSize))
+	return &reader{name: name, source: source, in: bufio.NewReaderSize(packed, blockSize)}, nil
 }
 
-// next reads the next record; it is false after the last.
-func (r *reader) next() (bool, error) {
+// next goes to the next record, or to the end.
+func (r *reader) next() error {
 	length, err := binary.ReadUvarint(r.in)
 	if err != nil {
-		return false, r.failed(err)
+		return r.failed(err)
 	}
 	if length == 0 {
 		count, err := binary.ReadUvarint(r.in)
 		if err != nil {
-			return false, r.failed(err)
+			return r.failed(err)
 		}
 		if count != r.count {
-			return false, r.failed(fmt.Errorf("%d records of %d", r.count, count))
+			return r.failed(fmt.Errorf("%d records of %d", r.count, count))
 		}
-		return false, nil
+		r.record, r.prefix, r.isAtEnd = nil, math.MaxUint64, true
+		return nil
 	}
 	if length > maxRecord {
-		return false, r.failed(fmt.Errorf("a record of %d bytes", length))
+		return r.failed(fmt.Errorf("a record of %d bytes", length))
 	}
-	r.record = slices.Grow(r.record[:0], int(length))[:length]
-	if _, err := io.ReadFull(r.in, r.record); err != nil {
-		return false, r.failed(err)
+	if err := r.read(int(length)); err != nil {
+		return r.failed(err)
 	}
+	r.prefix = prefixOf(r.record)
 	r.count++
-	return true, nil
+	return nil
+}
+
+// read reads a record of that length, where it can without a copy: what is in the buffer stays there until next reads on.
+func (r *reader) read(length int) (err error) {
+	if length > r.in.Size() {
+		r.long = slices.Grow(r.long[:0], length)[:length]
+		r.record = r.long
+		_, err = io.ReadFull(r.in, r.record)
+		return err
+	}
+	if r.record, err = r.in.Peek(length); err != nil {
+		return err
+	}
+	_, err = r.in.Discard(length)
+	return err
 }
 
 func (r *reader) failed(err error) error {
@@ -287,4 +322,10 @@ func (r *reader) failed(err error) error {
 	return fmt.Errorf("reading staged %s: %w", r.name, err)
 }
 
-func (r *reader) close() { _ = r.source.Close() }
+// close may be called again.
+func (r *reader) close() {
+	if r.source != nil {
+		_ = r.source.Close()
+		r.source, r.in, r.long = nil, nil, nil
+	}
+}

@@ -4,6 +4,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"runtime"
@@ -26,6 +27,8 @@ type Activities struct {
 	settings Settings
 	// earlier bounds the long steps that a release before the queues of long steps has put into that of short ones.
 	earlier chan struct{}
+	// cores are those of the process, which the long steps share.
+	cores *cores
 	// isKeySaved is set once the public key of receipts is kept.
 	isKeySaved *atomic.Bool
 }
@@ -72,6 +75,8 @@ type Settings struct {
 	// InlineObjects is how many telemetry objects an exhaust has at the most whose names travel through Temporal and are not
 	// staged: about 150 bytes each.
 	InlineObjects int
+	// Cores is how many cores the long steps share; 0 is as many as GOMAXPROCS.
+	Cores int
 	// DevicesInMemory is how many devices BuildReport keeps in memory, at about 200 bytes each, rather than to stage them.
 	DevicesInMemory int
 	// Cipher reveals phone numbers; nil keeps them hidden.
@@ -87,7 +92,10 @@ func New(deps Dependencies, settings Settings) *Activities {
 		deps.Confirm, deps.ConfirmedFor = AskTemporal, confirmedFor
 	}
 	deps.UCI, deps.Jobs = registryOf{deps.UCI}, jobsOf{deps.Jobs}
-	return &Activities{deps: deps, settings: settings, earlier: make(chan struct{}, runtime.GOMAXPROCS(0)), isKeySaved: new(atomic.Bool)}
+	settings.Cores = cmp.Or(settings.Cores, runtime.GOMAXPROCS(0))
+	return &Activities{
+		deps: deps, settings: settings, earlier: make(chan struct{}, settings.Cores), cores: &cores{total: settings.Cores}, isKeySaved: new(atomic.Bool),
+	}
 }
 
 // stagingIn are the activities with another store for what they stage.

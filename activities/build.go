@@ -2,7 +2,9 @@ package activities
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -72,6 +74,8 @@ func (a *Activities) BuildReport(ctx context.Context, in BuildInput) (Built, err
 		return Built{}, err
 	}
 	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Built, error) {
+		a.cores.take()
+		defer a.cores.giveBack()
 		built, err := a.joinAndBuild(ctx, in, h)
 		return built, stagingError(err)
 	})
@@ -81,6 +85,8 @@ func (a *Activities) BuildReport(ctx context.Context, in BuildInput) (Built, err
 // far as there is room. Another attempt begins anew.
 func (a *Activities) MakeReport(ctx context.Context, in BuildInput) (Built, error) {
 	return withHeartbeats(ctx, func(ctx context.Context, h *heartbeater) (Built, error) {
+		a.cores.take()
+		defer a.cores.giveBack()
 		built, err := a.readAndBuild(ctx, in, h)
 		return built, stagingError(err)
 	})
@@ -165,6 +171,8 @@ func (a *Activities) BuildCSV(ctx context.Context, in BuildInput) (Built, error)
 			return Built{}, err
 		}
 		defer free()
+		a.cores.take()
+		defer a.cores.giveBack()
 		built, err := a.build(ctx, in, &joinedDevices{Joined: *in.Joined}, h)
 		return built, stagingError(err)
 	})
@@ -181,9 +189,11 @@ func (a *Activities) build(ctx context.Context, in BuildInput, devices *joinedDe
 	}
 	defer func() { _ = file.Abort() }() // after a commit it does nothing
 	hashed := receipt.NewFileWriter(file)
+	rows := newWriteBehind(ctx, hashed)
+	defer func() { _ = rows.Close() }() // before the file is aborted
 	b := &builder{
 		in: in, devices: devices, joined: &devices.Joined, settings: a.settings, store: a.deps.Reports,
-		csv: report.NewCSVWriter(hashed, a.settings.CSV), beats: h, built: &built,
+		csv: report.NewCSVWriter(rows, a.settings.CSV), beats: h, built: &built,
 	}
 	if in.Request.Dataset == exhaust.PrivateExhaust {
 		err = b.writePrivate(ctx)
@@ -192,6 +202,9 @@ func (a *Activities) build(ctx context.Context, in BuildInput, devices *joinedDe
 	}
 	if err == nil {
 		err = b.csv.Flush()
+	}
+	if err == nil {
+		err = rows.Close()
 	}
 	if err != nil {
 		return Built{}, stagingError(err)
@@ -294,7 +307,7 @@ type builder struct {
 }
 
 // write writes one row and counts it.
-func (b *builder) write(cells []string, texts exhaust.ColumnSet) error {
+func (b *builder) write(cells [][]byte, texts exhaust.ColumnSet) error {
 	b.built.RowsWritten++
 	if b.built.RowsWritten%1024 == 0 {
 		b.beats.update(func(h *Heartbeat) { h.RowsWritten = b.built.RowsWritten })
@@ -303,9 +316,10 @@ func (b *builder) write(cells []string, texts exhaust.ColumnSet) error {
 }
 
 func (b *builder) writePrivate(ctx context.Context) error {
-	if err := b.csv.Write(exhaust.PrivateColumns, 0); err != nil {
+	if err := b.csv.WriteHeader(exhaust.PrivateColumns); err != nil {
 		return err
 	}
+	conversationID, conversationName := []byte(b.in.Conversation.ID), []byte(b.in.Conversation.Name)
 	return b.devices.each(ctx, b.store, b.in.Staging, func(record []byte) error {
 		device, err := readDevice(record)
 		if err != nil {
@@ -318,14 +332,15 @@ func (b *builder) writePrivate(ctx context.Context) error {
 		case device.Username != "" && visibleID == device.UUID():
 			b.hidden++
 		}
-		return b.write([]string{
-			b.in.Conversation.ID, b.in.Conversation.Name, visibleID, telemetry.CleanText(device.Username), device.UUID(),
-		}, exhaust.PrivateTexts(visibleID))
+		cells := [][]byte{
+			conversationID, conversationName, []byte(visibleID), []byte(telemetry.CleanText(device.Username)), []byte(device.UUID()),
+		}
+		return b.write(cells, exhaust.PrivateTexts(visibleID))
 	})
 }
 
 func (b *builder) writeResponse(ctx context.Context) error {
-	if err := b.csv.Write(exhaust.ResponseColumns, 0); err != nil {
+	if err := b.csv.WriteHeader(exhaust.ResponseColumns); err != nil {
 		return err
 	}
 	known, err := b.readConsents(ctx)
@@ -339,26 +354,35 @@ func (b *builder) writeResponse(ctx context.Context) error {
 		reader telemetry.RowReader
 		row    exhaust.ResponseRow
 	)
-	b.built.Repeats, err = mergeEvents(ctx, b.store, b.in.Staging, b.in.Segments, b.joined, func(event *telemetry.Event) error {
-		reader.Read(event.Line, &row)
-		consent, ok := known.of(row.DeviceID)
+	row.Cells[exhaust.ConversationIDColumn] = []byte(b.in.Conversation.ID)
+	row.Cells[exhaust.ConversationNameColumn] = []byte(b.in.Conversation.Name)
+	merge := func(ctx context.Context, each func(line []byte) error) (err error) {
+		b.built.Repeats, err = mergeEvents(ctx, b.store, b.in.Staging, b.in.Segments, b.joined, each)
+		return err
+	}
+	return mergeAhead(ctx, merge, func(line []byte) error {
+		reader.Read(line, &row)
+		consent, ok := known.of(row.Cells[exhaust.DeviceIDColumn])
 		if !ok {
 			b.built.RowsUnknownDevice++
 			return nil
 		}
-		isWithheld := consent == exhaust.ConsentRefused
-		if isWithheld && row.Response != "" {
+		if consent == exhaust.ConsentRefused && len(row.Cells[exhaust.ResponseColumn]) > 0 {
+			row.Cells[exhaust.ResponseColumn] = nil
 			b.withheld++
 		}
-		return b.write(row.Cells(b.in.Conversation.ID, b.in.Conversation.Name, isWithheld), row.Texts)
+		return b.write(row.Cells[:], row.Texts)
 	})
-	return err
 }
 
-// consents is what is known of devices, in 17 bytes each.
+// consents is what is known of devices, in 17 bytes each, and 1 to 2 bytes for finding them.
 type consents struct {
-	ids      []uuid.UUID
+	ids      []uuid.UUID // ascending
 	consents []exhaust.Consent
+	// starts has, for each value of the first bits of an id, where the ids begin that start with it or a greater one.
+	// Most ids are random, so few have any of them in common.
+	starts []uint32
+	shift  int // of the first 32 bits of an id, to those that starts goes by
 }
 
 func (b *builder) readConsents(ctx context.Context) (*consents, error) {
@@ -372,18 +396,40 @@ func (b *builder) readConsents(ctx context.Context) (*consents, error) {
 		c.consents = append(c.consents, device.Consent)
 		return nil
 	})
+	c.index()
 	return &c, err
 }
 
+func (c *consents) index() {
+	const idsPerStart = 4
+	width := bits.Len(uint(len(c.ids) / idsPerStart))
+	c.shift = 32 - width
+	c.starts = make([]uint32, 1<<width+1)
+	next := 0
+	for i, id := range c.ids {
+		for ; next <= c.start(id); next++ {
+			c.starts[next] = uint32(i)
+		}
+	}
+	for ; next < len(c.starts); next++ {
+		c.starts[next] = uint32(len(c.ids))
+	}
+}
+
+func (c *consents) start(id uuid.UUID) int {
+	return int(uint64(binary.BigEndian.Uint32(id[:4])) >> c.shift)
+}
+
 // of is the consent of a device; false where the registry does not know it.
-func (c *consents) of(deviceID string) (exhaust.Consent, bool) {
+func (c *consents) of(deviceID []byte) (exhaust.Consent, bool) {
 	id, ok := exhaust.ParseDeviceID(deviceID)
 	if !ok {
 		return exhaust.ConsentUnrecorded, false
 	}
-	i, ok := slices.BinarySearchFunc(c.ids, id, compareIDs)
+	first, end := c.starts[c.start(id)], c.starts[c.start(id)+1]
+	i, ok := slices.BinarySearchFunc(c.ids[first:end], id, compareIDs)
 	if !ok {
 		return exhaust.ConsentUnrecorded, false
 	}
-	return c.consents[i], true
+	return c.consents[int(first)+i], true
 }

@@ -36,7 +36,7 @@ type indexed struct {
 // findRepeats merges the index, calls each with the device of each event, and stages the repeats.
 func findRepeats(ctx context.Context, store segments.Store, staging, attempt string, index []SegmentRange, each func(device []byte)) (found indexed, err error) {
 	var (
-		event         eventReader
+		event         telemetry.Event
 		identity, key []byte // of the event that is kept
 		repeats       segments.Buffer
 		repeat        []byte
@@ -54,7 +54,7 @@ func findRepeats(ctx context.Context, store segments.Store, staging, attempt str
 		if len(record) < identitySize {
 			return errDamaged
 		}
-		if _, err := event.readKey(record[identitySize:]); err != nil {
+		if _, err := readKey(record[identitySize:], &event); err != nil {
 			return err
 		}
 		found.events++
@@ -85,37 +85,39 @@ func repeatsName(staging, attempt string, segment int) string {
 	return fmt.Sprintf("%srepeats.2-%s-%05d", staging, attempt, segment)
 }
 
-// mergeEvents calls each with the events that are kept, in output order, and counts the others.
-func mergeEvents(ctx context.Context, store segments.Store, staging string, events []SegmentRange, joined *Joined, each func(*telemetry.Event) error) (repeats int64, err error) {
+// mergeEvents calls each with the bytes of the events that are kept, in output order, and counts the others.
+func mergeEvents(ctx context.Context, store segments.Store, staging string, events []SegmentRange, joined *Joined, each func(line []byte) error) (repeats int64, err error) {
 	names := segmentNames(staging, events, eventsKind)
 	for i := range joined.RepeatSegments {
 		names = append(names, repeatsName(staging, joined.Attempt, i))
 	}
 	var (
-		event   eventReader
-		key     []byte // of the last record
-		last    []byte // key and edata of the last event
+		event   telemetry.Event
+		last    []byte // key and edata of the last event, or the key of the last repeat
+		lastKey int    // the length of its key
 		dropped = map[telemetry.Identity]struct{}{}
 	)
 	err = segments.Merge(ctx, store, names, scratchName(staging, keptKind, newAttempt()), func(record []byte) error {
-		rest, err := event.readKey(record)
+		rest, err := readKey(record, &event)
 		if err != nil {
 			return err
 		}
-		if thisKey := record[:len(record)-len(rest)]; !bytes.Equal(thisKey, key) {
-			key = append(key[:0], thisKey...)
+		key := record[:len(record)-len(rest)]
+		isSameKey := bytes.Equal(key, last[:lastKey])
+		if !isSameKey && len(dropped) > 0 {
 			clear(dropped)
 		}
 		if identity, ok := asRepeat(rest); ok {
+			last, lastKey = append(last[:0], key...), len(key)
 			dropped[identity] = struct{}{}
 			return nil
 		}
-		if err := event.readEvent(rest); err != nil {
+		if err := readEvent(rest, &event); err != nil {
 			return err
 		}
 		compared := record[:len(record)-len(event.Line)]
-		isRepeat := bytes.Equal(compared, last)
-		last = append(last[:0], compared...)
+		isRepeat := isSameKey && bytes.Equal(compared, last)
+		last, lastKey = append(last[:0], compared...), len(key)
 		if !isRepeat && len(dropped) > 0 {
 			_, isRepeat = dropped[event.Identity()]
 		}
@@ -123,7 +125,7 @@ func mergeEvents(ctx context.Context, store segments.Store, staging string, even
 			repeats++
 			return nil
 		}
-		return each(&event.Event)
+		return each(event.Line)
 	})
 	return repeats, err
 }

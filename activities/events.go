@@ -23,16 +23,11 @@ func appendKey(record []byte, event *telemetry.Event) []byte {
 	return segments.AppendText(record, event.ETS)
 }
 
-// eventReader reads one staged event after another with the same memory.
-type eventReader struct {
-	telemetry.Event
-}
-
-// readKey reads the key that begins a record, and gives the rest of the record.
-func (r *eventReader) readKey(record []byte) (rest []byte, err error) {
+// readKey reads the key that begins a record, which event's fields become parts of, and gives the rest of the record.
+func readKey(record []byte, event *telemetry.Event) (rest []byte, err error) {
 	rest = record
-	for _, text := range []*[]byte{&r.Time, &r.MessageID, &r.DeviceID, &r.ETS} {
-		if *text, rest, err = segments.Text(rest, (*text)[:0]); err != nil {
+	for _, text := range []*[]byte{&event.Time, &event.MessageID, &event.DeviceID, &event.ETS} {
+		if *text, rest, err = segments.Text(rest); err != nil {
 			return nil, err
 		}
 	}
@@ -40,8 +35,8 @@ func (r *eventReader) readKey(record []byte) (rest []byte, err error) {
 }
 
 // readEvent reads what follows an event's key.
-func (r *eventReader) readEvent(rest []byte) (err error) {
-	r.EData, r.Line, err = segments.Text(rest, r.EData[:0])
+func readEvent(rest []byte, event *telemetry.Event) (err error) {
+	event.EData, event.Line, err = segments.Text(rest)
 	return err
 }
 

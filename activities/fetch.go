@@ -2,10 +2,9 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"data-exhaust/activities/segments"
@@ -77,13 +76,6 @@ func (r FetchResume) clone() FetchResume {
 	return r
 }
 
-const (
-	// bufferBytes is how much of matched events a scan holds before it stages a segment.
-	bufferBytes = 12 << 20
-	// resumeBytes is how much telemetry is read, at the most, between two places to resume at.
-	resumeBytes = 64 << 20
-)
-
 // FetchTelemetry reads the objects of a part once, keeps the conversation's events, and stages them in sorted segments:
 // an index, from which JoinDevices learns the devices and the repeats, and for a response exhaust the events, in output
 // order. It reads the objects that PlanFetch has listed, and no others.
@@ -97,6 +89,8 @@ func (a *Activities) FetchTelemetry(ctx context.Context, in FetchInput) (Fetched
 			return Fetched{}, err
 		}
 		defer free()
+		a.cores.take()
+		defer a.cores.giveBack()
 		fetched, err := a.fetch(ctx, in, h, true)
 		return fetched, stagingError(err)
 	})
@@ -110,12 +104,12 @@ func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater, c
 		telemetry: a.deps.Telemetry,
 		store:     a.deps.Reports,
 		settle:    a.settings.SettleTime,
+		cores:     a.cores,
 		beats:     h,
 		attempt:   newAttempt(),
-		scanner: telemetry.NewScanner(telemetry.Filter{
-			Channel: in.Channel, ConversationID: in.ConversationID, PdataID: a.settings.PdataID,
-		}),
+		filter:    telemetry.Filter{Channel: in.Channel, ConversationIDs: []string{in.ConversationID}, PdataID: a.settings.PdataID},
 	}
+	f.own = newCollector(f)
 	if h.current.Fetch != nil {
 		f.resume = h.current.Fetch.clone()
 		f.total = f.resume.Fetched.clone()
@@ -123,16 +117,35 @@ func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater, c
 			return Fetched{}, err
 		}
 	}
-	err := eachListed(ctx, f.store, in.Staging, in.Part, f.resume.Next, func(index int, listed blob.Object) error {
-		return f.object(ctx, index, listed)
+	h.update(func(h *Heartbeat) {
+		h.BytesRead, h.EventsMatched, h.LinesSkipped = f.total.BytesRead, f.total.EventsMatched, f.total.LinesSkipped
+	})
+	batch := f.newBatch(f.resume.Next)
+	readOn := func() error {
+		full := batch
+		batch = f.newBatch(full.end())
+		return f.readToResume(ctx, full)
+	}
+	err := eachListed(ctx, f.store, in.Staging, in.Part, f.resume.Next, func(listed blob.Object) error {
+		// What may still be being written is looked at several times, and what is before it is to be read once.
+		if f.watch(batch.end()) != nil && len(batch.objects) > 0 {
+			if err := readOn(); err != nil {
+				return err
+			}
+		}
+		batch.add(listed)
+		if !batch.isFull() {
+			return nil
+		}
+		return readOn()
 	})
 	if err != nil {
 		return Fetched{}, err
 	}
-	if err := f.stage(ctx); err != nil {
+	if err := batch.read(ctx); err != nil {
 		return Fetched{}, err
 	}
-	err = f.stageRead(ctx)
+	err = f.stage(ctx)
 	return f.total, err
 }
 
@@ -143,74 +156,51 @@ type fetch struct {
 	telemetry blob.Store
 	store     blob.Store
 	settle    time.Duration
+	cores     *cores
 	beats     *heartbeater
 	attempt   string
-	scanner   *telemetry.Scanner
-	events    segments.Buffer
-	index     segments.Buffer
-	read      []objectRead
-	record    []byte
-	total     Fetched
+	filter    telemetry.Filter
+	// own is the collector of the activity's goroutine. It holds, between two batches, all that is not staged.
+	own   *collector
+	read  []objectRead
+	total Fetched
 	// resume is the last place at which another attempt could go on.
 	resume FetchResume
-	// stages counts the segments of each kind that this attempt has stored, readStages the lists of what was read.
-	stages, readStages int
+	// helpers counts the cores that work on a batch beside the activity's own.
+	helpers atomic.Int32
+	// stages counts the segments of each kind that this attempt has begun to store, all of which are there unless it has
+	// failed, and readStages the lists of what was read.
+	stages     atomic.Int32
+	readStages int
 }
 
-// object scans one object. It heals nothing: an error ends the attempt.
-func (f *fetch) object(ctx context.Context, index int, listed blob.Object) error {
-	object, err := f.version(ctx, index, listed)
-	if err != nil {
-		return err
+// bufferLimit is how much a collector holds before it stages a segment.
+func (f *fetch) bufferLimit() int {
+	if f.helpers.Load() > 0 {
+		return sharedBufferBytes
 	}
-	source, err := f.telemetry.OpenVersion(ctx, object)
-	if errors.Is(err, blob.ErrChanged) || errors.Is(err, blob.ErrNotFound) {
-		return f.changed(ctx, index, object)
-	}
-	if err != nil {
-		return failedOf(telemetryStore, err, fmt.Sprintf("telemetry object %q cannot be read", object.Name))
-	}
-	defer func() { _ = source.Close() }()
-	counter := &countingReader{source: source, report: func(read int64) {
-		f.beats.update(func(h *Heartbeat) { h.BytesRead = f.total.BytesRead + read })
-	}}
-	var notKept error
-	counts, err := f.scanner.Scan(ctx, object.Name, counter, func(event *telemetry.Event) error {
-		notKept = f.keep(ctx, event)
-		return notKept
-	})
-	if notKept != nil {
-		return notKept // the object is not to blame
-	}
-	switch corrupt := (*telemetry.CorruptError)(nil); {
-	case errors.As(err, &corrupt):
-		return f.damaged(ctx, index, object, corrupt.Problem)
-	case errors.Is(err, blob.ErrChanged):
-		return f.changed(ctx, index, object)
-	case err != nil:
-		return failedOf(telemetryStore, err, fmt.Sprintf("telemetry object %q cannot be read", object.Name))
-	}
-	f.total.BytesRead += counter.read
+	return bufferBytes
+}
+
+// count adds an object that was read.
+func (f *fetch) count(object blob.Object, read objectRead) {
+	f.total.BytesRead += read.bytes
 	f.total.BytesListed += object.Size
-	f.total.EventsMatched += counts.Matched
-	f.total.LinesSkipped += counts.Skipped
+	f.total.EventsMatched += read.matched
+	f.total.LinesSkipped += read.skipped
 	f.total.Objects++
-	f.read = append(f.read, objectRead{
-		name: object.Name, etag: object.ETag, bytes: counter.read, lines: counts.Lines, skipped: counts.Skipped, matched: counts.Matched,
-	})
-	f.beats.update(func(h *Heartbeat) {
-		h.BytesRead, h.EventsMatched, h.LinesSkipped = f.total.BytesRead, f.total.EventsMatched, f.total.LinesSkipped
-	})
-	if !f.canResume || f.total.BytesRead-f.resume.Fetched.BytesRead < resumeBytes {
-		return nil
+	f.read = append(f.read, read)
+}
+
+// readToResume reads a batch, behind which another attempt can go on.
+func (f *fetch) readToResume(ctx context.Context, b *batch) error {
+	if err := b.read(ctx); err != nil || !f.canResume {
+		return err
 	}
 	if err := f.stage(ctx); err != nil {
 		return err
 	}
-	if err := f.stageRead(ctx); err != nil {
-		return err
-	}
-	f.resume.Next, f.resume.Fetched = index+1, f.total.clone()
+	f.resume.Next, f.resume.Fetched = b.end(), f.total.clone()
 	f.reportResume()
 	return nil
 }
@@ -221,39 +211,13 @@ func (f *fetch) reportResume() {
 	f.beats.update(func(h *Heartbeat) { h.Fetch = &resume })
 }
 
-func (f *fetch) keep(ctx context.Context, event *telemetry.Event) error {
-	f.record = appendIndex(f.record[:0], event)
-	f.index.Add(f.record)
-	if f.in.Dataset == exhaust.ResponseExhaust {
-		f.record = appendEvent(f.record[:0], event)
-		f.events.Add(f.record)
-	}
-	if f.events.Size()+f.index.Size() < bufferBytes {
-		return nil
-	}
-	return f.stage(ctx)
-}
-
-// stage stores what is buffered. The names are this attempt's own, so an attempt that was given up
-// for dead cannot disturb it.
+// stage stores all that is not staged yet of what was read.
 func (f *fetch) stage(ctx context.Context) error {
-	if f.index.Len() == 0 {
-		return nil
-	}
-	segment := f.segment()
-	if f.in.Dataset == exhaust.ResponseExhaust {
-		if err := f.events.Store(ctx, f.store, segment.name(f.in.Staging, f.stages, eventsKind)); err != nil {
-			return err
-		}
-	}
-	if err := f.index.Store(ctx, f.store, segment.name(f.in.Staging, f.stages, indexKind)); err != nil {
+	if err := f.own.stage(ctx); err != nil {
 		return err
 	}
-	f.events.Reset()
-	f.index.Reset()
-	f.stages++
-	f.total.Segments = addSegment(f.total.Segments, segment)
-	return nil
+	f.total.Segments = withSegments(f.total.Segments, f.segments(int(f.stages.Load())))
+	return f.stageRead(ctx)
 }
 
 // stageRead stores the list of the objects that were read since the last one.
@@ -268,11 +232,12 @@ func (f *fetch) stageRead(ctx context.Context) error {
 		f.read = f.read[:0]
 		return nil
 	}
-	segment := f.segment()
-	err := segments.Write(ctx, f.store, segment.name(f.in.Staging, f.readStages, readKind), func(add func([]byte) error) error {
+	name := f.segments(1).name(f.in.Staging, f.readStages, readKind)
+	err := segments.Write(ctx, f.store, name, func(add func([]byte) error) error {
+		var record []byte
 		for _, object := range f.read {
-			f.record = object.append(f.record[:0])
-			if err := add(f.record); err != nil {
+			record = object.append(record[:0])
+			if err := add(record); err != nil {
 				return err
 			}
 		}
@@ -283,21 +248,25 @@ func (f *fetch) stageRead(ctx context.Context) error {
 	}
 	f.read = f.read[:0]
 	f.readStages++
-	f.total.Read = addSegment(f.total.Read, segment)
+	f.total.Read = withSegments(f.total.Read, f.segments(f.readStages))
 	return nil
 }
 
-func (f *fetch) segment() SegmentRange {
-	return SegmentRange{Part: f.in.Part.Number, Attempt: f.attempt, Count: 1, Format: segmentFormat}
+// segments names so many segments of this attempt.
+func (f *fetch) segments(count int) SegmentRange {
+	return SegmentRange{Part: f.in.Part.Number, Attempt: f.attempt, Count: count, Format: segmentFormat}
 }
 
-// addSegment adds one segment to a list, in which the segments of an attempt are one range.
-func addSegment(list []SegmentRange, segment SegmentRange) []SegmentRange {
-	if last := len(list) - 1; last >= 0 && list[last].Attempt == segment.Attempt {
-		list[last].Count++
+// withSegments is a list with all segments that an attempt has staged so far, which are one range.
+func withSegments(list []SegmentRange, staged SegmentRange) []SegmentRange {
+	if staged.Count == 0 {
 		return list
 	}
-	return append(list, segment)
+	if last := len(list) - 1; last >= 0 && list[last].Attempt == staged.Attempt {
+		list[last] = staged
+		return list
+	}
+	return append(list, staged)
 }
 
 // The kinds of staged segments.
@@ -327,18 +296,4 @@ func segmentNames(staging string, ranges []SegmentRange, kind string) []string {
 // scratchName begins the names of what a merge of more segments than can be open at a time stages.
 func scratchName(staging, kind, attempt string) string {
 	return fmt.Sprintf("%smerge-%s-%s-", staging, kind, attempt)
-}
-
-// countingReader counts what is read from a telemetry object.
-type countingReader struct {
-	source io.Reader
-	read   int64
-	report func(read int64)
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.source.Read(p)
-	c.read += int64(n)
-	c.report(c.read)
-	return n, err
 }

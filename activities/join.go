@@ -1,11 +1,13 @@
 package activities
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,8 +47,14 @@ type Joined struct {
 	ListedAt time.Time `json:"listedAt,omitzero"`
 }
 
-// lookupBatch is how many devices are asked for at a time. The registry looks up parts of them side by side.
-const lookupBatch = 20_000
+const (
+	// lookupBatch is how many devices one look-up asks for, lookupsAhead how many look-ups are under way while what is known
+	// of the devices before is staged: as many connections, so that others find some free.
+	lookupBatch  = 5000
+	lookupsAhead = 4
+	// registeredBatch is how many registered devices are asked for at a time.
+	registeredBatch = 20_000
+)
 
 // JoinDevices finds the exhaust's devices and stages what the registry knows of them, ascending by id, as well as the
 // repeats, which are dropped when the report is built. Only exhausts that began before BuildReport was there call it.
@@ -60,6 +68,8 @@ func (a *Activities) JoinDevices(ctx context.Context, in JoinInput) (Joined, err
 			return Joined{}, err
 		}
 		defer free()
+		a.cores.take()
+		defer a.cores.giveBack()
 		devices, err := a.joinDevices(ctx, in, 0)
 		return devices.Joined, stagingError(err)
 	})
@@ -105,7 +115,7 @@ func devicesName(staging string, joined *Joined) string { return staging + "devi
 func (a *Activities) findRegistered(ctx context.Context, in JoinInput, found *deviceSet, joined *Joined) error {
 	joined.ListedAt = time.Now().UTC()
 	for after := ""; ; {
-		ids, next, err := a.deps.UCI.Registered(ctx, in.ConversationID, after, lookupBatch)
+		ids, next, err := a.deps.UCI.Registered(ctx, in.ConversationID, after, registeredBatch)
 		if err != nil {
 			return err
 		}
@@ -134,17 +144,10 @@ func (a *Activities) lookUp(ctx context.Context, in JoinInput, found *deviceSet,
 	joined.Devices = int64(len(ids)) + joined.Unknown
 	withUsername := in.Dataset == exhaust.PrivateExhaust
 	addAll := func(add func([]byte) error) error {
-		for batch := range slices.Chunk(ids, lookupBatch) {
-			devices, err := a.deps.UCI.Devices(ctx, batch, withUsername)
-			if err != nil {
-				return err
-			}
-			joined.Unknown += int64(len(batch) - len(devices))
-			if err := joined.addDevices(add, devices); err != nil {
-				return err
-			}
-		}
-		return nil
+		return a.eachLookUp(ctx, ids, withUsername, func(asked int, devices []exhaust.Device) error {
+			joined.Unknown += int64(asked - len(devices))
+			return joined.addDevices(add, devices)
+		})
 	}
 	if len(ids) >= inMemory {
 		return segments.Write(ctx, a.deps.Reports, devicesName(in.Staging, &joined.Joined), addAll)
@@ -156,11 +159,58 @@ func (a *Activities) lookUp(ctx context.Context, in JoinInput, found *deviceSet,
 	})
 }
 
+// eachLookUp looks devices up, some batches at the same time, and calls each with what is known of a batch, in the order
+// of the ids, and how many were asked for.
+func (a *Activities) eachLookUp(ctx context.Context, ids []uuid.UUID, withUsername bool, each func(asked int, devices []exhaust.Device) error) error {
+	type lookUp struct {
+		asked    int
+		devices  []exhaust.Device
+		err      error
+		panicked any
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer cancel()
+	var underWay []chan lookUp // in the order of the ids
+	begin := func() {
+		batch := ids[:min(lookupBatch, len(ids))]
+		if ids = ids[len(batch):]; len(batch) == 0 {
+			return
+		}
+		answer := make(chan lookUp, 1)
+		underWay = append(underWay, answer)
+		workers.Go(func() {
+			found := lookUp{asked: len(batch)}
+			found.panicked = guard(ctx, func() { found.devices, found.err = a.deps.UCI.Devices(ctx, batch, withUsername) })
+			answer <- found
+		})
+	}
+	for range lookupsAhead {
+		begin()
+	}
+	for len(underWay) > 0 {
+		answer := <-underWay[0]
+		underWay = underWay[1:]
+		if answer.panicked != nil {
+			panic(answer.panicked)
+		}
+		if answer.err != nil {
+			return answer.err
+		}
+		begin()
+		if err := each(answer.asked, answer.devices); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // deviceSet is a set of devices: uuids, which the registry may know, and others, which it cannot.
 type deviceSet struct{ uuids, others idSet }
 
 func (s *deviceSet) add(device []byte) {
-	if id, ok := exhaust.ParseDeviceID(string(device)); ok {
+	if id, ok := exhaust.ParseDeviceID(device); ok {
 		s.uuids.add(id)
 	} else {
 		s.others.add(hashID(device))
@@ -199,7 +249,13 @@ func (s *idSet) sort() []uuid.UUID {
 	return s.ids
 }
 
-func compareIDs(x, y uuid.UUID) int { return bytes.Compare(x[:], y[:]) }
+// compareIDs compares bytes as numbers, which the compiler can do in place.
+func compareIDs(x, y uuid.UUID) int {
+	if c := cmp.Compare(binary.BigEndian.Uint64(x[:8]), binary.BigEndian.Uint64(y[:8])); c != 0 {
+		return c
+	}
+	return cmp.Compare(binary.BigEndian.Uint64(x[8:]), binary.BigEndian.Uint64(y[8:]))
+}
 
 // addDevices counts and stages known devices: 16 bytes of id, one of consent, the rest the encrypted username.
 func (joined *Joined) addDevices(add func([]byte) error, devices []exhaust.Device) error {

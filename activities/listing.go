@@ -108,10 +108,10 @@ func readObjectRead(record []byte) (o objectRead, err error) {
 }
 
 // eachListed calls each with the objects of a part, in their order, from the one with index first on.
-func eachListed(ctx context.Context, store segments.Store, staging string, part Part, first int, each func(index int, o blob.Object) error) error {
+func eachListed(ctx context.Context, store segments.Store, staging string, part Part, first int, each func(o blob.Object) error) error {
 	for index, object := range part.Inline {
 		if index >= first {
-			if err := each(index, object.object()); err != nil {
+			if err := each(object.object()); err != nil {
 				return err
 			}
 		}
@@ -127,7 +127,7 @@ func eachListed(ctx context.Context, store segments.Store, staging string, part 
 			if err != nil {
 				return fmt.Errorf("list of telemetry %s: %w", listing, err)
 			}
-			return each(index-1, object)
+			return each(object)
 		})
 		if err != nil {
 			return err

@@ -15,23 +15,34 @@ import (
 	"data-exhaust/internal/heaptest"
 )
 
-// matchingStore is telemetry without a disk: one object, every line of which matches.
+// matchingStore is telemetry without a disk: objects, every line of which matches.
 type matchingStore struct {
 	blob.Store
-	events int
+	objects int
+	events  int // of each object
 }
 
 func (s matchingStore) List(_ context.Context, prefix, after string) iter.Seq2[blob.Object, error] {
 	return func(yield func(blob.Object, error) bool) {
-		if name := prefix + "-0.jsonl"; name > after {
-			yield(blob.Object{Name: name, Size: int64(s.events) * int64(len(matchingLine))}, nil)
+		for i := range s.objects {
+			name := fmt.Sprintf("%s-%04d.jsonl", prefix, i)
+			if name > after && !yield(blob.Object{Name: name, Size: int64(s.events) * int64(len(matchingLine))}, nil) {
+				return
+			}
 		}
 	}
 }
 
-func (s matchingStore) OpenVersion(context.Context, blob.Object) (io.ReadCloser, error) {
+func (s matchingStore) OpenVersion(_ context.Context, object blob.Object) (io.ReadCloser, error) {
+	var number int
+	if _, err := fmt.Sscanf(object.Name, "2022-03-01-%d.jsonl", &number); err != nil {
+		return nil, err
+	}
 	line := matchingLine
-	return &matchingReader{events: s.events, line: []byte(line), mid: strings.Index(line, "MMMMMMMM"), at: strings.Index(line, "HHH")}, nil
+	return &matchingReader{
+		n: number * s.events, end: (number + 1) * s.events,
+		line: []byte(line), mid: strings.Index(line, "MMMMMMMM"), at: strings.Index(line, "HHH"),
+	}, nil
 }
 
 var matchingLine = strings.Replace(answer("MMMMMMMM", "2022-03-01T10:00:00.HHHZ", device(1)),
@@ -39,16 +50,15 @@ var matchingLine = strings.Replace(answer("MMMMMMMM", "2022-03-01T10:00:00.HHHZ"
 
 // matchingReader writes the same line again and again, with other ids and times.
 type matchingReader struct {
-	events  int
+	n, end  int
 	line    []byte
 	mid, at int
-	n       int
 	rest    []byte
 }
 
 func (r *matchingReader) Read(p []byte) (int, error) {
 	if len(r.rest) == 0 {
-		if r.n == r.events {
+		if r.n == r.end {
 			return 0, io.EOF
 		}
 		mixed := uint32(r.n) * 2654435761 // the ids come in no order
@@ -64,12 +74,14 @@ func (r *matchingReader) Read(p []byte) (int, error) {
 
 func (*matchingReader) Close() error { return nil }
 
-// everythingMatches fetches and builds that many bytes of telemetry, in one step or two, and tells by how much the heap
-// grew at the most.
-func everythingMatches(t testing.TB, megabytes int, isOneStep bool) (peak int64) {
+// everythingMatches fetches and builds that many bytes of telemetry, of so many objects, on so many cores, in one step or
+// two, and tells by how much the heap grew at the most.
+func everythingMatches(t testing.TB, megabytes, objects, cores int, isOneStep bool) (peak int64) {
 	r := newRig(t)
-	events := megabytes * 1_000_000 / len(matchingLine)
-	r.deps.Telemetry = matchingStore{events: events}
+	r.settings.Cores = cores
+	perObject := megabytes * 1_000_000 / len(matchingLine) / objects
+	events := perObject * objects
+	r.deps.Telemetry = matchingStore{objects: objects, events: perObject}
 	acts := activities.New(r.deps, r.settings)
 	stop := heaptest.Watch()
 	parts, err := runOf[[]activities.Part](r, acts, r.PlanFetch, exhaust.Day("2022-03-01"), exhaust.Day("2022-03-01"), staging)
@@ -101,10 +113,17 @@ func everythingMatches(t testing.TB, megabytes int, isOneStep bool) (peak int64)
 }
 
 func TestMemoryIsBoundedWhereEverythingMatches(t *testing.T) {
-	const megabytes = 200
-	for _, isOneStep := range []bool{false, true} {
-		if peak := everythingMatches(t, megabytes, isOneStep) >> 20; peak > 64 {
-			t.Errorf("the heap grew by %d MiB over %d MB of telemetry, in one step is %v; want at most 64", peak, megabytes, isOneStep)
+	for name, c := range map[string]struct {
+		megabytes, objects, cores int
+		isOneStep                 bool
+	}{
+		"one object":                           {200, 1, 1, false},
+		"one object, in one step":              {200, 1, 1, true},
+		"many objects on two cores":            {100, 20, 2, false},
+		"many objects, two cores, in one step": {60, 20, 2, true},
+	} {
+		if peak := everythingMatches(t, c.megabytes, c.objects, c.cores, c.isOneStep) >> 20; peak > 64 {
+			t.Errorf("%s: the heap grew by %d MiB over %d MB of telemetry, want at most 64", name, peak, c.megabytes)
 		}
 	}
 }
@@ -114,6 +133,6 @@ func TestMemoryIsBoundedWhereEverythingMatches(t *testing.T) {
 func BenchmarkAGigabyteWhereEverythingMatches(b *testing.B) {
 	b.SetBytes(1_000_000_000)
 	for b.Loop() {
-		b.ReportMetric(float64(everythingMatches(b, 1000, false))/(1<<20), "peak-MiB")
+		b.ReportMetric(float64(everythingMatches(b, 1000, 1, 1, false))/(1<<20), "peak-MiB")
 	}
 }

@@ -86,12 +86,12 @@ func (a *Activities) PlanFetch(ctx context.Context, first, last exhaust.Day, sta
 func (a *Activities) planFetch(ctx context.Context, first, last exhaust.Day, staging string, inline int) ([]Part, error) {
 	p := planner{inline: inline, store: a.deps.Reports, telemetry: a.deps.Telemetry, layout: a.settings.Layout, staging: staging, attempt: newAttempt(), listedAt: time.Now().UTC()}
 	days := make([][]Part, first.DaysTo(last))
-	group, ctx := errgroup.WithContext(ctx)
+	group, listing := errgroup.WithContext(ctx) // which ends with the group
 	group.SetLimit(listings)
 	for i := range days {
 		group.Go(func() error {
 			var err error
-			days[i], err = p.planDay(ctx, first.Add(i))
+			days[i], err = p.planDay(listing, first.Add(i))
 			return err
 		})
 	}

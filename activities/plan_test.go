@@ -174,6 +174,31 @@ func TestThereAreNeverMoreThan240PartsAndNothingIsLostBetweenThem(t *testing.T) 
 	}
 }
 
+func TestTheListsOfManyShortDaysAreStaged(t *testing.T) {
+	r := newRig(t)
+	r.settings.InlineObjects = 4
+	r.Activities = activities.New(r.deps, r.settings)
+	request := request(exhaust.ResponseExhaust)
+	request.StartDate, request.EndDate, request.SubmittedAt = "2022-03-01", "2022-03-03", time.Now()
+	for object := range 2 {
+		for day := range 3 {
+			r.put(fmt.Sprintf("2022-03-%02d-%d.json", day+1, object), answer("m", "2022-03-01T10:00:00Z", device(1)))
+		}
+	}
+	plan := must[activities.Plan](r, r.PlanExhaust, activities.PlanInput{Job: exhaust.Job{Request: request, State: exhaust.State{Status: exhaust.Processing}}, Staging: staging})
+	var got []string
+	for _, part := range plan.Parts {
+		if len(part.Inline) > 0 {
+			t.Errorf("part %d holds its objects itself, though there are 6", part.Number)
+		}
+		got = append(got, r.listed(part)...)
+	}
+	want := []string{"2022-03-01-0.json", "2022-03-01-1.json", "2022-03-02-0.json", "2022-03-02-1.json", "2022-03-03-0.json", "2022-03-03-1.json"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestAnObjectThatArrivesAfterThePlanWaitsForTheNextExhaust(t *testing.T) {
 	r := newRig(t)
 	for _, name := range []string{"b", "d", "f"} {

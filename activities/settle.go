@@ -40,22 +40,29 @@ func (w *Watch) pause(settle time.Duration) time.Duration {
 	return max(min(pause, settle/4, maxSettlePause), 100*time.Millisecond)
 }
 
+// verdict is what becomes of an attempt that did not read an object whole. It looks at the watches and changes them, so it is
+// called when nothing else of the attempt runs any more.
+type verdict func(ctx context.Context) error
+
+// failed is the verdict that it ends with this error.
+func failed(err error) verdict { return func(context.Context) error { return err } }
+
 // version is the one to read of an object that was listed: another one than was listed where the object is known to have changed
 // since, and has not changed any more since the last look.
-func (f *fetch) version(ctx context.Context, index int, listed blob.Object) (blob.Object, error) {
+func (f *fetch) version(ctx context.Context, index int, listed blob.Object) (blob.Object, verdict) {
 	watch := f.watch(index)
 	if watch == nil {
 		return listed, nil
 	}
 	now, err := f.telemetry.Stat(ctx, listed.Name)
 	if errors.Is(err, blob.ErrNotFound) {
-		return blob.Object{}, f.unfinished(index, listed, gone)
+		return blob.Object{}, func(context.Context) error { return f.unfinished(index, listed, gone) }
 	}
 	if err != nil {
-		return blob.Object{}, failedOf(telemetryStore, err, fmt.Sprintf("telemetry object %q cannot be read", listed.Name))
+		return blob.Object{}, failed(cannotBeRead(listed, err))
 	}
 	if now.ETag != watch.ETag {
-		return blob.Object{}, f.unfinished(index, now, stillWritten)
+		return blob.Object{}, func(context.Context) error { return f.unfinished(index, now, stillWritten) }
 	}
 	return now, nil
 }
@@ -73,7 +80,7 @@ func (f *fetch) changed(ctx context.Context, index int, read blob.Object) error 
 	case errors.Is(err, blob.ErrNotFound):
 		return f.unfinished(index, read, gone)
 	case err != nil:
-		return failedOf(telemetryStore, err, fmt.Sprintf("telemetry object %q cannot be read", read.Name))
+		return cannotBeRead(read, err)
 	case now.ETag == read.ETag:
 		return failedOf(telemetryStore, blob.ErrChanged, fmt.Sprintf("telemetry object %q was taken for changed", read.Name))
 	}
@@ -91,7 +98,7 @@ func (f *fetch) damaged(ctx context.Context, index int, read blob.Object, proble
 		return f.changed(ctx, index, read)
 	}
 	if err != nil {
-		return failedOf(telemetryStore, err, fmt.Sprintf("telemetry object %q cannot be read", read.Name))
+		return cannotBeRead(read, err)
 	}
 	now := time.Now()
 	watch := f.watch(index)

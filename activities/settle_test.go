@@ -280,3 +280,32 @@ func TestALaterAttemptThatFindsTheObjectDifferentWaitsAgain(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsBeforeAnUnfinishedObjectIsNotReadAtEveryLook(t *testing.T) {
+	finished := zipped(answer("b", "2022-03-01T10:00:00Z", device(1)), answer("c", "2022-03-01T10:00:01Z", device(1)))
+	var opens opened
+	r, looks, fetch := settling(t, time.Hour, func(r *rig, n int) {
+		if n < 6 { // it goes on being written
+			r.write(unfinishedName, finished[:len(finished)-9+n])
+		} else if n == 6 {
+			r.write(unfinishedName, finished)
+		}
+	})
+	counted := r.deps.Telemetry.(*store)
+	opening := counted.opening
+	counted.opening = func(name string) error {
+		opens.add(name)
+		return opening(name)
+	}
+	fetched, err := fetch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The first attempt does not know yet that it will look again.
+	if got := opens.times()["2022-03-01-a.json.gz"]; got != 2 || *looks < 7 {
+		t.Errorf("the object before was opened %d times at %d looks, want twice", got, *looks)
+	}
+	if fetched.EventsMatched != 3 || fetched.Objects != 2 {
+		t.Errorf("%d events of %d objects, want 3 of 2", fetched.EventsMatched, fetched.Objects)
+	}
+}

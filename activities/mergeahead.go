@@ -1,0 +1,99 @@
+package activities
+
+import "context"
+
+// mergedBytes is how many bytes of lines are handed over at a time.
+const mergedBytes = 256 << 10
+
+// mergedLines is a batch of lines, one behind the other.
+type mergedLines struct {
+	text []byte
+	ends []int
+}
+
+func (m *mergedLines) add(line []byte) {
+	m.text = append(m.text, line...)
+	m.ends = append(m.ends, len(m.text))
+}
+
+// each calls do with each of the lines, up to the first error.
+func (m *mergedLines) each(do func(line []byte) error) error {
+	start := 0
+	for _, end := range m.ends {
+		if err := do(m.text[start:end:end]); err != nil {
+			return err
+		}
+		start = end
+	}
+	return nil
+}
+
+// mergeAhead merges in a goroutine of its own, so that rows are built while the events of the next ones are read and
+// compared. It holds three batches of lines at the most: one that is filled, one that waits, one whose rows are built.
+//
+// It calls each with every line that merge calls its argument with, in the same order, and gives the first error of
+// each, or else that of merge. merge runs until mergeAhead ends; a panic of it is raised again here, where Temporal's SDK
+// catches it.
+func mergeAhead(ctx context.Context, merge func(ctx context.Context, each func(line []byte) error) error, each func(line []byte) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	merged, spare := make(chan *mergedLines, 1), make(chan *mergedLines, 3)
+	var mergeError error
+	var panicked any
+	// Nothing of merge goes on when this has ended, however it does.
+	defer func() {
+		cancel()
+		for range merged {
+		}
+	}()
+	run := func() {
+		batch := new(mergedLines)
+		handOver := func() error {
+			select {
+			case merged <- batch:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			select {
+			case batch = <-spare:
+				batch.text, batch.ends = batch.text[:0], batch.ends[:0]
+			default:
+				batch = new(mergedLines)
+			}
+			return nil
+		}
+		mergeError = merge(ctx, func(line []byte) error {
+			batch.add(line)
+			if len(batch.text) < mergedBytes {
+				return nil
+			}
+			return handOver()
+		})
+		if mergeError == nil && len(batch.ends) > 0 {
+			mergeError = handOver()
+		}
+	}
+	go func() {
+		defer close(merged)
+		panicked = guard(ctx, run)
+	}()
+	var err error
+	for batch := range merged {
+		if err != nil {
+			continue // merge has been told to end
+		}
+		if err = batch.each(each); err != nil {
+			cancel()
+		}
+		if cap(batch.text) > 2*mergedBytes {
+			continue // of a line that is larger than all others
+		}
+		spare <- batch
+	}
+	if panicked != nil {
+		panic(panicked)
+	}
+	if err != nil {
+		return err
+	}
+	return mergeError
+}

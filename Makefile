@@ -12,10 +12,13 @@ starter_flags := $(if $(STACK),--stack=$(STACK))
 # FUZZTIME is how long each fuzz test runs.
 FUZZTIME ?= 30s
 
-.PHONY: help demo dev test chaos lint build bench load load-night fuzz
+# SECTIONS are those of `make bench`: scan,inflate,request,build,join,memory. None is all.
+SECTIONS ?=
+
+.PHONY: help demo dev test chaos lint build bench bench-memory bench-go load load-night fuzz
 
 help: ## List what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Make both exhausts from sample data (STACK=production for real parts)
 	go run ./starter demo $(starter_flags)
@@ -46,7 +49,13 @@ lint: ## Check format, vet, staticcheck, and that workflows are deterministic
 build: ## Build api, worker and starter into bin/
 	go build -trimpath -o bin/ ./api ./worker ./starter
 
-bench: ## Run every benchmark
+bench: ## Compare the engine with DuckDB, jq and bare decompression, in one table (docs/performance.md)
+	go run ./bench $(if $(SECTIONS),-only $(SECTIONS))
+
+bench-memory: ## Measure the worker's memory on each corpus and on ten times as much of it (6 GB of disk)
+	go run ./bench -only memory -scale 10
+
+bench-go: ## Run every benchmark of the packages
 	go test -run '^$$' -bench . -benchmem -p 1 -timeout 60m ./...
 
 load: ## Measure the rate of small exhausts and the time of one, on the production stack

@@ -15,7 +15,7 @@ import (
 func newGen() *cobra.Command {
 	var (
 		options      sample.Options
-		until        string
+		mix, until   string
 		createTables bool
 	)
 	command := &cobra.Command{
@@ -23,7 +23,7 @@ func newGen() *cobra.Command {
 		Short: "Fill the telemetry store and the registry with sample data of made-up people",
 		Long: `Fill the telemetry store and the registry with sample data of made-up people.
 
-Most events belong to nobody's exhaust, as in real telemetry. The same seed gives the same data.
+Most events belong to nobody's exhaust, as in real telemetry; another --mix has more that do. The same seed gives the same data.
 Phone numbers are there only where UCI_ENCRYPTION_SECRET is set.
 
 On PostgreSQL sample data goes only into tables that --create-tables made: never into UCI's own.`,
@@ -33,6 +33,9 @@ On PostgreSQL sample data goes only into tables that --create-tables made: never
 				if options.Until, err = exhaust.ParseDay(until); err != nil {
 					return usage("--until: %w", err)
 				}
+			}
+			if options.Mix, err = sample.ParseMix(mix); err != nil {
+				return usage("--mix: %w", err)
 			}
 			if min(options.Days, options.EventsPerDay, options.ObjectsPerDay, options.Conversations, options.Devices) < 1 {
 				return usage("--days, --events, --objects, --conversations and --devices are at least 1")
@@ -61,6 +64,7 @@ On PostgreSQL sample data goes only into tables that --create-tables made: never
 	f.IntVar(&options.ObjectsPerDay, "objects", 2, "objects a day")
 	f.IntVar(&options.Conversations, "conversations", 3, "conversations")
 	f.IntVar(&options.Devices, "devices", 60, "devices that the registry knows")
+	f.StringVar(&mix, "mix", string(sample.Mixed), "what events there are: mixed, chatbot (answers only) or hot (one conversation is half of all)")
 	f.Uint64Var(&options.Seed, "seed", 1, "the seed")
 	f.BoolVar(&createTables, "create-tables", false, "on PostgreSQL, make UCI's tables where there are none")
 	f.StringVar(&until, "until", "", "the last day, yyyy-MM-dd (default: yesterday)")

@@ -48,7 +48,7 @@ func serveBare(ctx context.Context) error {
 }
 
 // startBare starts a bare workflow.
-func (s *stack) startBare(ctx context.Context, workflowID string) error {
-	_, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: workflowID, TaskQueue: bareQueue}, bareWorkflow)
+func (s *filled) startBare(ctx context.Context, workflowID string) error {
+	_, err := s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: workflowID, TaskQueue: bareQueue}, bareWorkflow)
 	return err
 }

@@ -20,8 +20,8 @@ type execution struct {
 func (e execution) isClosed() bool { return e.status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING }
 
 // awaitExecution waits for a workflow's end, however it ends.
-func (s *stack) awaitExecution(ctx context.Context, workflowID string) (execution, error) {
-	err := s.temporal.GetWorkflow(ctx, workflowID, "").Get(ctx, nil)
+func (s *filled) awaitExecution(ctx context.Context, workflowID string) (execution, error) {
+	err := s.Temporal.GetWorkflow(ctx, workflowID, "").Get(ctx, nil)
 	if _, hasFailed := errors.AsType[*temporal.WorkflowExecutionError](err); err != nil && !hasFailed {
 		return execution{}, fmt.Errorf("wait for workflow %s: %w", workflowID, err)
 	}
@@ -29,8 +29,8 @@ func (s *stack) awaitExecution(ctx context.Context, workflowID string) (executio
 }
 
 // describeExecution describes a workflow. What it took is only there once it has ended.
-func (s *stack) describeExecution(ctx context.Context, workflowID string) (execution, error) {
-	described, err := s.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
+func (s *filled) describeExecution(ctx context.Context, workflowID string) (execution, error) {
+	described, err := s.Temporal.DescribeWorkflowExecution(ctx, workflowID, "")
 	if err != nil {
 		return execution{}, fmt.Errorf("describe workflow %s: %w", workflowID, err)
 	}

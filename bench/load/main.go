@@ -40,7 +40,7 @@ everything, their logs too, in the folder data/load, which is emptied first. No 
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withStack(cmd.Context(), smallTelemetry, func(ctx context.Context, s *stack) error {
+			return withStack(cmd.Context(), smallTelemetry, func(ctx context.Context, s *filled) error {
 				if rate.exhausts > 0 {
 					if err := measureRate(ctx, s, rate, cmd.OutOrStdout()); err != nil {
 						return err
@@ -68,7 +68,7 @@ func newNight() *cobra.Command {
 		Short: "Measure the time of a one-day exhaust while the night runs, and on an idle stack",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withStack(cmd.Context(), o.telemetry(), func(ctx context.Context, s *stack) error {
+			return withStack(cmd.Context(), o.telemetry(), func(ctx context.Context, s *filled) error {
 				return measureNight(ctx, s, o, cmd.OutOrStdout())
 			})
 		},

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
+	"data-exhaust/bench/stack"
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/sample"
 	"data-exhaust/service"
@@ -28,8 +29,8 @@ const (
 
 // measureNight makes one-day exhausts on the idle stack and again while the night makes many larger ones, and prints what
 // each took from submit to its end.
-func measureNight(ctx context.Context, s *stack, o nightOptions, out io.Writer) error {
-	report("making %d one-day exhausts on the idle stack", neighbours)
+func measureNight(ctx context.Context, s *filled, o nightOptions, out io.Writer) error {
+	stack.Progress("making %d one-day exhausts on the idle stack", neighbours)
 	idle := make([]time.Duration, neighbours)
 	for i := range idle {
 		var err error
@@ -46,7 +47,7 @@ func measureNight(ctx context.Context, s *stack, o nightOptions, out io.Writer) 
 		return err
 	}
 	meter := startMeter()
-	report("the night %s runs", night)
+	stack.Progress("the night %s runs", night)
 	during := make([]time.Duration, neighbours)
 	group, groupCtx := errgroup.WithContext(ctx)
 	for i := range during {
@@ -54,7 +55,7 @@ func measureNight(ctx context.Context, s *stack, o nightOptions, out io.Writer) 
 			if err := sleep(groupCtx, time.Duration(i+1)*neighbourEvery); err != nil {
 				return err
 			}
-			report("making a one-day exhaust")
+			stack.Progress("making a one-day exhaust")
 			during[i], err = s.makeNeighbour(groupCtx, fmt.Sprintf("neighbour-%d", i))
 			return err
 		})
@@ -65,14 +66,14 @@ func measureNight(ctx context.Context, s *stack, o nightOptions, out io.Writer) 
 	if err := s.checkNightRuns(ctx, night); err != nil {
 		return err
 	}
-	report("waiting for the end of the night")
+	stack.Progress("waiting for the end of the night")
 	e, err := s.awaitExecution(ctx, night)
 	if err != nil {
 		return err
 	}
 	used := meter.stop()
 	for _, order := range orders {
-		if err := s.api.read(ctx, order); err != nil {
+		if err := s.API.Read(ctx, order); err != nil {
 			return err
 		}
 	}
@@ -83,40 +84,40 @@ func measureNight(ctx context.Context, s *stack, o nightOptions, out io.Writer) 
 }
 
 // makeNeighbour makes a one-day exhaust and returns how long it took from submit to its end.
-func (s *stack) makeNeighbour(ctx context.Context, tag string) (time.Duration, error) {
-	o := order{dataset: exhaust.ResponseExhaust, tag: tag, conversation: s.set.Conversations()[0], first: s.set.Until, last: s.set.Until}
-	if err := s.api.submit(ctx, &o); err != nil {
+func (s *filled) makeNeighbour(ctx context.Context, tag string) (time.Duration, error) {
+	o := stack.Order{Dataset: exhaust.ResponseExhaust, Tag: tag, Conversation: s.set.Conversations()[0], First: s.set.Until, Last: s.set.Until}
+	if err := s.API.Submit(ctx, &o); err != nil {
 		return 0, err
 	}
-	if _, err := s.awaitExecution(ctx, o.workflowID()); err != nil {
+	if _, err := s.awaitExecution(ctx, o.WorkflowID()); err != nil {
 		return 0, err
 	}
-	if err := s.api.read(ctx, &o); err != nil {
+	if err := s.API.Read(ctx, &o); err != nil {
 		return 0, err
 	}
-	return o.job.completedAt().Sub(o.sentAt), checkSuccess([]*order{&o})
+	return o.Job.CompletedAt().Sub(o.SentAt), checkSuccess([]*stack.Order{&o})
 }
 
 // submitForTheNight submits exhausts of all days that wait for the night.
-func (s *stack) submitForTheNight(ctx context.Context, o nightOptions) ([]*order, error) {
-	report("submitting %d exhausts that wait for the night", o.exhausts)
-	orders := make([]*order, o.exhausts)
+func (s *filled) submitForTheNight(ctx context.Context, o nightOptions) ([]*stack.Order, error) {
+	stack.Progress("submitting %d exhausts that wait for the night", o.exhausts)
+	orders := make([]*stack.Order, o.exhausts)
 	days, conversations := s.set.Days(), s.set.Conversations()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i := range orders {
-		orders[i] = &order{
-			dataset: exhaust.ResponseExhaust, tag: fmt.Sprintf("night-%d", i), runAt: "nightly",
-			conversation: conversations[i%len(conversations)], first: days[0], last: days[len(days)-1],
+		orders[i] = &stack.Order{
+			Dataset: exhaust.ResponseExhaust, Tag: fmt.Sprintf("night-%d", i), RunAt: "nightly",
+			Conversation: conversations[i%len(conversations)], First: days[0], Last: days[len(days)-1],
 		}
-		group.Go(func() error { return s.api.submit(ctx, orders[i]) })
+		group.Go(func() error { return s.API.Submit(ctx, orders[i]) })
 	}
 	return orders, group.Wait()
 }
 
 // triggerNight starts the night, and returns the id of its workflow.
-func (s *stack) triggerNight(ctx context.Context) (string, error) {
-	schedule := s.temporal.ScheduleClient().GetHandle(ctx, service.NightlySchedule)
+func (s *filled) triggerNight(ctx context.Context) (string, error) {
+	schedule := s.Temporal.ScheduleClient().GetHandle(ctx, service.NightlySchedule)
 	if err := schedule.Trigger(ctx, client.ScheduleTriggerOptions{}); err != nil {
 		return "", fmt.Errorf("trigger the night: %w", err)
 	}
@@ -135,7 +136,7 @@ func (s *stack) triggerNight(ctx context.Context) (string, error) {
 }
 
 // checkNightRuns is an error where the night was over before it could disturb anybody.
-func (s *stack) checkNightRuns(ctx context.Context, night string) error {
+func (s *filled) checkNightRuns(ctx context.Context, night string) error {
 	e, err := s.describeExecution(ctx, night)
 	if err == nil && e.isClosed() {
 		err = fmt.Errorf("the night was over before the last of its neighbours: it needs more --exhausts or --events")
@@ -143,10 +144,10 @@ func (s *stack) checkNightRuns(ctx context.Context, night string) error {
 	return err
 }
 
-func printNight(o nightOptions, orders []*order, idle, during []time.Duration, night execution, used usage, out io.Writer) error {
+func printNight(o nightOptions, orders []*stack.Order, idle, during []time.Duration, night execution, used usage, out io.Writer) error {
 	t := newTable(out, "A night of %d exhausts of %d days, and exhausts of one of these days beside it, from submit to SUCCESS", o.exhausts, o.days)
 	alone := percentile(idle, 50)
-	t.row("telemetry of one day, MB compressed", "%.1f", float64(orders[0].job.Progress.BytesTotal)/float64(o.days)/1e6)
+	t.row("telemetry of one day, MB compressed", "%.1f", float64(orders[0].Job.Progress.BytesTotal)/float64(o.days)/1e6)
 	t.row("the night, s", "%.1f", night.took.Seconds())
 	t.row("its exhausts a second", "%.2f", float64(o.exhausts)/night.took.Seconds())
 	t.row("one day on the idle stack, median, s", "%.2f", alone.Seconds())

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"data-exhaust/bench/stack"
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/devstack"
@@ -29,8 +30,8 @@ type kind struct {
 
 // measureOverhead makes, one after the other and in turns, the exhausts that have least to do and a bare workflow, and
 // prints what each took by Temporal's own times. It needs a stack that does nothing else.
-func measureOverhead(ctx context.Context, s *stack, rounds int, out io.Writer) error {
-	report("making %d exhausts of each kind on the idle stack", rounds)
+func measureOverhead(ctx context.Context, s *filled, rounds int, out io.Writer) error {
+	stack.Progress("making %d exhausts of each kind on the idle stack", rounds)
 	lonely, err := s.addLonelyConversation(ctx)
 	if err != nil {
 		return err
@@ -39,9 +40,9 @@ func measureOverhead(ctx context.Context, s *stack, rounds int, out io.Writer) e
 	if err != nil {
 		return err
 	}
-	if err := s.startProgram(ctx, devstack.ProgramOptions{
+	if _, err := s.StartProgram(ctx, devstack.ProgramOptions{
 		Name: "bare-worker", Command: []string{program, "worker"}, Env: []string{"TEMPORAL_ADDRESS=" + os.Getenv("TEMPORAL_ADDRESS")},
-		Serves: bareQueue, Ready: s.isPolled(bareQueue),
+		Serves: bareQueue, Ready: s.IsPolled(bareQueue),
 	}); err != nil {
 		return err
 	}
@@ -69,8 +70,8 @@ func measureOverhead(ctx context.Context, s *stack, rounds int, out io.Writer) e
 }
 
 // addLonelyConversation adds a conversation of which there is neither a device nor an event.
-func (s *stack) addLonelyConversation(ctx context.Context) (exhaust.Conversation, error) {
-	db, err := database.Open(ctx, s.cfg.UCIDatabaseURL)
+func (s *filled) addLonelyConversation(ctx context.Context) (exhaust.Conversation, error) {
+	db, err := database.Open(ctx, s.Config.UCIDatabaseURL)
 	if err != nil {
 		return exhaust.Conversation{}, err
 	}
@@ -81,27 +82,27 @@ func (s *stack) addLonelyConversation(ctx context.Context) (exhaust.Conversation
 }
 
 // kinds are those that measureOverhead makes; the last is the bare workflow.
-func (s *stack) kinds(lonely exhaust.Conversation) []*kind {
+func (s *filled) kinds(lonely exhaust.Conversation) []*kind {
 	day := s.set.Until
 	unknown := exhaust.Conversation{ID: "no-such-conversation", Channel: s.set.Channel}
-	exhaustOf := func(name, tag string, o order) *kind {
+	exhaustOf := func(name, tag string, o stack.Order) *kind {
 		return &kind{name: name, start: func(ctx context.Context, round int) (string, error) {
-			o.tag = fmt.Sprintf("%s-%d", tag, round)
-			if err := s.api.submit(ctx, &o); err != nil {
+			o.Tag = fmt.Sprintf("%s-%d", tag, round)
+			if err := s.API.Submit(ctx, &o); err != nil {
 				return "", err
 			}
-			return o.workflowID(), nil
+			return o.WorkflowID(), nil
 		}}
 	}
 	return []*kind{
 		exhaustOf("response exhaust, one day, a few events", "few",
-			order{dataset: exhaust.ResponseExhaust, conversation: s.set.Conversations()[0], first: day, last: day}),
+			stack.Order{Dataset: exhaust.ResponseExhaust, Conversation: s.set.Conversations()[0], First: day, Last: day}),
 		exhaustOf("private exhaust, no device", "nobody",
-			order{dataset: exhaust.PrivateExhaust, conversation: lonely}),
+			stack.Order{Dataset: exhaust.PrivateExhaust, Conversation: lonely}),
 		exhaustOf("response exhaust, one day, no event", "none",
-			order{dataset: exhaust.ResponseExhaust, conversation: lonely, first: day, last: day}),
+			stack.Order{Dataset: exhaust.ResponseExhaust, Conversation: lonely, First: day, Last: day}),
 		exhaustOf("response exhaust, no such conversation", "unknown",
-			order{dataset: exhaust.ResponseExhaust, conversation: unknown, first: day, last: day}),
+			stack.Order{Dataset: exhaust.ResponseExhaust, Conversation: unknown, First: day, Last: day}),
 		{name: "bare workflow of four activities", start: func(ctx context.Context, round int) (string, error) {
 			id := fmt.Sprintf("load-bare-%d", round)
 			return id, s.startBare(ctx, id)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"data-exhaust/bench/stack"
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/sample"
 )
@@ -24,19 +25,19 @@ const readEvery = 50 * time.Millisecond
 
 // measureRate submits small exhausts as fast as the clients can, reads those in flight until all have ended, and prints how
 // that went.
-func measureRate(ctx context.Context, s *stack, o rateOptions, out io.Writer) error {
-	report("submitting %d exhausts with %d clients", o.exhausts, o.clients)
-	orders := make([]*order, o.exhausts)
+func measureRate(ctx context.Context, s *filled, o rateOptions, out io.Writer) error {
+	stack.Progress("submitting %d exhausts with %d clients", o.exhausts, o.clients)
+	orders := make([]*stack.Order, o.exhausts)
 	days, conversations := s.set.Days(), s.set.Conversations()
 	for i := range orders {
 		day := days[i%len(days)]
-		orders[i] = &order{
-			dataset: exhaust.ResponseExhaust, tag: fmt.Sprintf("load-%d", i),
-			conversation: conversations[i%len(conversations)], first: day, last: day,
+		orders[i] = &stack.Order{
+			Dataset: exhaust.ResponseExhaust, Tag: fmt.Sprintf("load-%d", i),
+			Conversation: conversations[i%len(conversations)], First: day, Last: day,
 		}
 	}
 	meter := startMeter()
-	reads, err := makeAll(ctx, s.api, orders, o)
+	reads, err := makeAll(ctx, s.API, orders, o)
 	used := meter.stop()
 	if err != nil {
 		return err
@@ -44,10 +45,10 @@ func measureRate(ctx context.Context, s *stack, o rateOptions, out io.Writer) er
 	if err := checkSuccess(orders); err != nil {
 		return err
 	}
-	report("describing their workflows")
+	stack.Progress("describing their workflows")
 	var executions []execution
 	for _, order := range orders {
-		e, err := s.describeExecution(ctx, order.workflowID())
+		e, err := s.describeExecution(ctx, order.WorkflowID())
 		if err != nil {
 			return err
 		}
@@ -57,10 +58,10 @@ func measureRate(ctx context.Context, s *stack, o rateOptions, out io.Writer) er
 }
 
 // makeAll submits orders and reads them until all have ended. It returns how long each read took.
-func makeAll(ctx context.Context, api apiClient, orders []*order, o rateOptions) ([]time.Duration, error) {
+func makeAll(ctx context.Context, api stack.Client, orders []*stack.Order, o rateOptions) ([]time.Duration, error) {
 	var (
-		waiting  = make(chan *order)
-		inFlight = make(chan *order, len(orders))
+		waiting  = make(chan *stack.Order)
+		inFlight = make(chan *stack.Order, len(orders))
 		mu       sync.Mutex
 		reads    []time.Duration
 		ended    int
@@ -80,8 +81,8 @@ func makeAll(ctx context.Context, api apiClient, orders []*order, o rateOptions)
 	for range o.clients {
 		group.Go(func() error {
 			for order := range waiting {
-				if err := api.submit(ctx, order); err != nil {
-					return fmt.Errorf("submit %s: %w", order.tag, err)
+				if err := api.Submit(ctx, order); err != nil {
+					return fmt.Errorf("submit %s: %w", order.Tag, err)
 				}
 				inFlight <- order
 			}
@@ -92,7 +93,7 @@ func makeAll(ctx context.Context, api apiClient, orders []*order, o rateOptions)
 	for range o.readers {
 		group.Go(func() error {
 			for {
-				var next *order
+				var next *stack.Order
 				select {
 				case next = <-inFlight:
 				case <-ctx.Done():
@@ -102,13 +103,13 @@ func makeAll(ctx context.Context, api apiClient, orders []*order, o rateOptions)
 					return nil
 				}
 				begin := time.Now()
-				if err := api.read(ctx, next); err != nil {
-					return fmt.Errorf("read %s: %w", next.tag, err)
+				if err := api.Read(ctx, next); err != nil {
+					return fmt.Errorf("read %s: %w", next.Tag, err)
 				}
 				took := time.Since(begin)
 				mu.Lock()
 				reads = append(reads, took)
-				if next.job.Status.HasEnded() {
+				if next.Job.Status.HasEnded() {
 					ended++
 				} else {
 					inFlight <- next
@@ -128,26 +129,26 @@ func makeAll(ctx context.Context, api apiClient, orders []*order, o rateOptions)
 }
 
 // checkSuccess is an error that names each exhaust that is no SUCCESS.
-func checkSuccess(orders []*order) error {
+func checkSuccess(orders []*stack.Order) error {
 	var errs []error
 	for _, o := range orders {
-		if o.job.Status != exhaust.Success {
-			errs = append(errs, fmt.Errorf("exhaust %s of tag %s is %s: %s", o.job.RequestID, o.tag, o.job.Status, o.job.StatusMessage))
+		if o.Job.Status != exhaust.Success {
+			errs = append(errs, fmt.Errorf("exhaust %s of tag %s is %s: %s", o.Job.RequestID, o.Tag, o.Job.Status, o.Job.StatusMessage))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func printRate(o rateOptions, orders []*order, reads []time.Duration, executions []execution, used usage, out io.Writer) error {
+func printRate(o rateOptions, orders []*stack.Order, reads []time.Duration, executions []execution, used usage, out io.Writer) error {
 	var submits, lives []time.Duration
-	first, last := orders[0].sentAt, orders[0].job.completedAt()
+	first, last := orders[0].SentAt, orders[0].Job.CompletedAt()
 	for _, order := range orders {
-		submits = append(submits, order.submitTook)
-		lives = append(lives, order.job.completedAt().Sub(order.sentAt))
-		if order.sentAt.Before(first) {
-			first = order.sentAt
+		submits = append(submits, order.SubmitTook)
+		lives = append(lives, order.Job.CompletedAt().Sub(order.SentAt))
+		if order.SentAt.Before(first) {
+			first = order.SentAt
 		}
-		if completed := order.job.completedAt(); completed.After(last) {
+		if completed := order.Job.CompletedAt(); completed.After(last) {
 			last = completed
 		}
 	}

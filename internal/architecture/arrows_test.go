@@ -17,7 +17,7 @@ const module = "data-exhaust/"
 
 // floors are the packages from the ground up. A package may import those of the floors below its own.
 var floors = [][]string{
-	{"exhaust"},
+	{"exhaust", "telemetry/gunzip"},
 	{"database", "report", "telemetry", "blob", "receipt"},
 	{"jobs", "registry"},
 	{"activities/segments"},
@@ -28,7 +28,8 @@ var floors = [][]string{
 	{"config", "api/rest"},
 	{"internal/devstack", "internal/sample"},
 	{"internal/app", "internal/servers"},
-	{"api", "worker", "starter", "bench/load", "e2e/attempts/haltingworker"},
+	{"bench/stack"},
+	{"api", "worker", "starter", "bench", "bench/load", "e2e/attempts/haltingworker"},
 }
 
 // exact are the packages of the project that some packages import, where their floor alone would allow more.
@@ -38,7 +39,8 @@ var exact = map[string][]string{
 	"report":                     {"exhaust"},
 	"blob":                       nil,
 	"receipt":                    nil,
-	"telemetry":                  {"exhaust"},
+	"telemetry":                  {"exhaust", "telemetry/gunzip"},
+	"telemetry/gunzip":           nil,
 	"jobs":                       {"database", "exhaust", "receipt"},
 	"registry":                   {"database", "exhaust"},
 	"api/rest":                   {"exhaust", "jobs", "service"},
@@ -49,11 +51,14 @@ var exact = map[string][]string{
 	"internal/sample":            {"blob", "database", "exhaust"},
 	"internal/dbtest":            {"database", "internal/devstack"},
 	"internal/e2etest":           {"internal/devstack"},
+	"internal/cputest":           nil,
 	"internal/heaptest":          nil,
 	"internal/logtest":           nil,
 	"internal/devstack/cmd/tool": {"internal/devstack"},
 	"internal/servers":           {"internal/devstack", "service"},
-	"bench/load":                 {"config", "database", "exhaust", "internal/app", "internal/devstack", "internal/sample", "internal/servers", "service"},
+	"bench":                      {"activities", "bench/stack", "blob", "database", "exhaust", "internal/devstack", "internal/sample", "internal/servers", "jobs", "registry", "report", "telemetry", "telemetry/gunzip"},
+	"bench/stack":                {"config", "exhaust", "internal/app", "internal/devstack", "internal/servers"},
+	"bench/load":                 {"bench/stack", "config", "database", "exhaust", "internal/app", "internal/devstack", "internal/sample", "internal/servers", "service"},
 	"api":                        {"config", "internal/app"},
 	"worker":                     {"internal/app"},
 	"e2e/attempts/haltingworker": {"blob", "internal/app"},
@@ -62,13 +67,16 @@ var exact = map[string][]string{
 // importers are the only packages that import some others.
 var importers = map[string][]string{
 	"api/rest":          {"internal/app"},
-	"internal/app":      {"api", "worker", "starter", "bench/load", "e2e/attempts/haltingworker"},
-	"config":            {"api", "internal/app", "starter", "bench/load"},
-	"internal/devstack": {"internal/dbtest", "internal/devstack/cmd/tool", "internal/e2etest", "internal/servers", "bench/load"},
-	"internal/sample":   {"internal/app", "starter", "bench/load"},
-	"internal/servers":  {"starter", "bench/load"},
+	"telemetry/gunzip":  {"bench", "telemetry"},
+	"internal/app":      {"api", "worker", "starter", "bench/load", "bench/stack", "e2e/attempts/haltingworker"},
+	"config":            {"api", "internal/app", "starter", "bench/load", "bench/stack"},
+	"internal/devstack": {"internal/dbtest", "internal/devstack/cmd/tool", "internal/e2etest", "internal/servers", "bench", "bench/load", "bench/stack"},
+	"internal/sample":   {"internal/app", "starter", "bench", "bench/load"},
+	"internal/servers":  {"starter", "bench", "bench/load", "bench/stack"},
+	"bench/stack":       {"bench", "bench/load"},
 	"internal/dbtest":   nil,
 	"internal/e2etest":  nil,
+	"internal/cputest":  nil,
 	"internal/heaptest": nil,
 	"internal/logtest":  nil,
 }

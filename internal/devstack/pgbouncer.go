@@ -8,9 +8,7 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 )
 
@@ -111,68 +109,4 @@ func (p *PgBouncer) probe(ctx context.Context) error {
 	}
 	defer db.Close()
 	return db.PingContext(ctx)
-}
-
-// debianPgBouncer is where Debian's package puts it, which is on root's PATH only.
-const debianPgBouncer = "/usr/sbin/pgbouncer"
-
-// aptGetPgBouncer is the command for Debian.
-const aptGetPgBouncer = "apt-get install pgbouncer"
-
-// installedPgBouncer is the program on PATH or where Debian puts it, which is debian. Where there is none, Debian's package
-// is installed, if that is for us to do.
-func installedPgBouncer(ctx context.Context, debian string, log io.Writer) (string, error) {
-	if path := findPgBouncer(debian); path != "" {
-		return path, nil
-	}
-	apt, err := exec.LookPath("apt-get")
-	if err != nil || os.Geteuid() != 0 {
-		return "", fmt.Errorf("PgBouncer is not installed: there is no pgbouncer on PATH and none at %s; install it (Debian: %s)", debian, aptGetPgBouncer)
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", aptGetPgBouncer, err)
-	}
-	cache = filepath.Join(cache, "data-exhaust")
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", fmt.Errorf("%s: %w", aptGetPgBouncer, err)
-	}
-	unlock, err := lock(ctx, filepath.Join(cache, ".apt-get"))
-	if err != nil {
-		return "", fmt.Errorf("wait for another process that installs pgbouncer: %w", err)
-	}
-	defer unlock()
-	if path := findPgBouncer(debian); path != "" {
-		return path, nil
-	}
-	fmt.Fprintf(log, "%s: it is not there yet; this takes a minute, once\n", aptGetPgBouncer)
-	if err := installPgBouncer(ctx, apt); err != nil {
-		return "", err
-	}
-	if path := findPgBouncer(debian); path != "" {
-		return path, nil
-	}
-	return "", fmt.Errorf("%s has installed no %s", aptGetPgBouncer, debian)
-}
-
-// installPgBouncer asks for the lists of packages where it has to: a fresh image has none.
-func installPgBouncer(ctx context.Context, apt string) error {
-	script := `install() { "$0" install -y --no-install-recommends pgbouncer; }; install || { "$0" update && install; }`
-	cmd := exec.CommandContext(ctx, "sh", "-c", script, apt)
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", aptGetPgBouncer, err, strings.TrimSpace(string(output)))
-	}
-	return nil
-}
-
-// findPgBouncer is "" where there is none.
-func findPgBouncer(debian string) string {
-	if path, err := exec.LookPath("pgbouncer"); err == nil {
-		return path
-	}
-	if exists(debian) {
-		return debian
-	}
-	return ""
 }

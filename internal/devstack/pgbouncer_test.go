@@ -2,20 +2,9 @@ package devstack
 
 import (
 	"database/sql"
-	"io"
 	"strings"
 	"testing"
 )
-
-func TestAPgBouncerThatIsMissingAndNotForUsToInstallIsAskedFor(t *testing.T) {
-	elsewhere := t.TempDir()
-	t.Setenv("PATH", elsewhere) // without apt-get
-	_, err := installedPgBouncer(t.Context(), elsewhere+"/pgbouncer", io.Discard)
-	want := "PgBouncer is not installed: there is no pgbouncer on PATH and none at " + elsewhere + "/pgbouncer; install it (Debian: apt-get install pgbouncer)"
-	if err == nil || err.Error() != want {
-		t.Errorf("got  %v\nwant %s", err, want)
-	}
-}
 
 func TestPgBouncerGivesEachTransactionTheConnectionThatWasFreeForTheLongest(t *testing.T) {
 	t.Parallel()

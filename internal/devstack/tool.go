@@ -17,12 +17,12 @@ import (
 )
 
 // Tools are the names that [Tool] knows.
-var Tools = []string{"temporal", "temporal-server", "temporal-sql-tool", "workflowcheck", "staticcheck", "azurite-blob", "pgbouncer"}
+var Tools = []string{"temporal", "temporal-server", "temporal-sql-tool", "workflowcheck", "staticcheck", "azurite-blob", "duckdb", "pgbouncer", "jq"}
 
 // Tool returns the path of a program that tools/ pins; name is one of [Tools]. A temporal of at
 // least version 1.5 on PATH is taken as it is. Anything else is built or installed, once, into the
-// user's cache folder, with a line on log that says so; log may be nil. pgbouncer is not pinned: it is Debian's, which is
-// installed where it is missing and we are root.
+// user's cache folder, with a line on log that says so; log may be nil. duckdb is a module of Node.js. pgbouncer and jq are
+// not pinned: they are Debian's, which are installed where they are missing and we are root.
 //
 // tools/ is looked for in the module data-exhaust around the working directory. Where it is not there, what a checkout has
 // put into the cache is taken, the newest, with a line on log.
@@ -43,8 +43,8 @@ func Tool(ctx context.Context, name string, log io.Writer) (string, error) {
 			fmt.Fprintf(log, "%v: another is taken\n", unfit)
 		}
 	}
-	if name == "pgbouncer" {
-		return installedPgBouncer(ctx, debianPgBouncer, log)
+	if i := slices.IndexFunc(debianPackages, func(p debianPackage) bool { return p.name == name }); i >= 0 {
+		return debianPackages[i].provide(ctx, log)
 	}
 	dir, err := toolsFolder()
 	if err != nil {
@@ -57,8 +57,12 @@ func Tool(ctx context.Context, name string, log io.Writer) (string, error) {
 }
 
 func recipeOf(toolsDir, name string) recipe {
-	if name == "azurite-blob" {
-		return azuriteRecipe(toolsDir)
+	switch name {
+	case "azurite-blob":
+		// DuckDB is many times as large, and only benchmarks want it.
+		return npmRecipe(toolsDir, name, "azurite", ".bin/azurite-blob", "--omit=dev")
+	case "duckdb":
+		return npmRecipe(toolsDir, name, "duckdb", "@duckdb/node-api")
 	}
 	return goRecipe(toolsDir, name)
 }
@@ -104,18 +108,19 @@ func goRecipe(toolsDir, name string) recipe {
 	}
 }
 
-func azuriteRecipe(toolsDir string) recipe {
+// npmRecipe installs what tools/package.json pins into a folder of this kind; program is the tool's in its node_modules.
+func npmRecipe(toolsDir, name, kind, program string, flags ...string) recipe {
 	inputs := []string{filepath.Join(toolsDir, "package.json"), filepath.Join(toolsDir, "package-lock.json")}
 	return recipe{
-		name:   "azurite-blob",
-		kind:   "azurite",
+		name:   name,
+		kind:   kind,
 		inputs: inputs,
-		result: "azurite", program: filepath.Join("azurite", "node_modules", ".bin", "azurite-blob"),
+		result: kind, program: filepath.Join(kind, "node_modules", filepath.FromSlash(program)),
 		duration: "about 20 seconds",
 		make: func(ctx context.Context, folder string) *exec.Cmd {
 			// The install scripts of its dependencies are for other uses than ours.
-			script := `mkdir azurite && cp "$@" azurite && cd azurite && npm ci --ignore-scripts --no-audit --no-fund`
-			cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", script, "sh"}, inputs...)...)
+			script := `mkdir "$0" && cp "$1" "$2" "$0" && cd "$0" && shift 2 && npm ci --ignore-scripts --no-audit --no-fund "$@"`
+			cmd := exec.CommandContext(ctx, "sh", slices.Concat([]string{"-c", script, kind}, inputs, flags)...)
 			cmd.Dir = folder
 			return cmd
 		},

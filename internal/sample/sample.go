@@ -2,7 +2,7 @@
 // nothing of real people, and may not read a clock or the machine: the same options give the same
 // bytes everywhere.
 //
-// Each hundred lines of an object are of this mix, in an order that depends on the seed:
+// Each hundred lines of an object are of a mix, in an order that depends on the seed. This one is [Mixed]:
 //
 //	 8  answers to the first conversation, the demo's
 //	20  answers to the other conversations (to the demo's where there is no other); in one of them
@@ -12,12 +12,15 @@
 //	    bytes, in the same object; from another object, with did in capitals and ets as a double, received later
 //	61  START, END, INTERACT and IMPRESSION events of portals, one of them about the demo's conversation
 //
+// [Chatbot] has no line but answers to conversations of the channel: 11 of the demo's, three of them delivered again, and
+// 89 of the others'. In [Hot] the demo's are 50, again with three, and the rest is as in Mixed.
+//
 // Of an answer's devices a few are unknown to the registry; the known ones have given consent,
 // refused it, or never been asked.
 //
 // Answers to conversations are as UCI writes them: mid is made from the clock's second, sid is empty and the session
 // is rollup.l5. Other releases of UCI, told apart by pdata.ver, write a quarter of the 28: four have the
-// message's own id for mid, three have a sid, and all seven have an ets that is a float. Of every four hundred lines the
+// message's own id for mid, three have a sid, and all seven have an ets that is a float. In other mixes it is a quarter, too. Of every four hundred lines the
 // second hundred holds a burst: five of the demo's answers are of three devices within one second.
 package sample
 
@@ -33,6 +36,8 @@ import (
 // Options say what to make. A zero field takes its default.
 type Options struct {
 	Seed uint64
+	// Mix is [Mixed].
+	Mix Mix
 	// Until is the last day. There is no default.
 	Until exhaust.Day
 	// Days are counted back from Until; 7.
@@ -67,11 +72,15 @@ type Set struct {
 	devices       []string
 }
 
-// New makes a set. It panics where Until is no day: there is nothing to count back from.
+// New makes a set. It panics where Until is no day: there is nothing to count back from, and where there is no such mix.
 func New(o Options) *Set {
 	if _, err := exhaust.ParseDay(string(o.Until)); err != nil {
 		panic("sample: Until " + err.Error())
 	}
+	if _, err := ParseMix(string(o.Mix)); err != nil && o.Mix != "" {
+		panic("sample: " + err.Error())
+	}
+	orDefault(&o.Mix, Mixed)
 	orDefault(&o.Days, 7)
 	orDefault(&o.EventsPerDay, 2000)
 	orDefault(&o.ObjectsPerDay, 2)
@@ -84,7 +93,7 @@ func New(o Options) *Set {
 	}
 	s := &Set{Options: o, banks: questionBanks()}
 	s.conversations = s.makeConversations()
-	s.mix = makeMix(o.Seed)
+	s.mix = makeMix(o.Mix, o.Seed)
 	for i := range 6 {
 		s.channels = append(s.channels, fmt.Sprintf("0999%016d", i))
 	}

@@ -207,6 +207,51 @@ func TestADayHoldsTheMixThatThePackagePromises(t *testing.T) {
 	}
 }
 
+func TestEveryMixHoldsTheSharesThatThePackagePromises(t *testing.T) {
+	for _, c := range []struct {
+		mix                                 Mix
+		demo, others, ofOtherChannels, rest int
+	}{
+		{Mixed, 660, 1200, 480, 3660},
+		{Chatbot, 660, 5340, 0, 0},
+		{Hot, 3000, 600, 240, 2160},
+	} {
+		s := New(Options{Until: "2022-03-01", EventsPerDay: 6000, ObjectsPerDay: 2, Conversations: 20, Seed: 5, Mix: c.mix})
+		demo := s.Conversations()[0].ID
+		var demos, others, ofOtherChannels, rest, ofOlderReleases int
+		for _, e := range day(t, s, "2022-03-01") {
+			switch {
+			case e.EID != "ASSESS":
+				rest++
+			case e.Context.Channel != s.Channel:
+				ofOtherChannels++
+			case e.conversation() == demo:
+				demos++
+			default:
+				others++
+			}
+			if e.EID == "ASSESS" && e.Context.Channel == s.Channel && e.Context.PData.Ver != releaseVersions[timed] {
+				ofOlderReleases++
+			}
+		}
+		if demos != c.demo || others != c.others || ofOtherChannels != c.ofOtherChannels || rest != c.rest {
+			t.Errorf("%s: %d answers to the demo's, %d to the others', %d in other channels, %d other events", c.mix, demos, others, ofOtherChannels, rest)
+		}
+		if answers := demos + others; ofOlderReleases < answers/5 || ofOlderReleases > answers*3/10 {
+			t.Errorf("%s: %d of %d answers are of older releases, want a quarter", c.mix, ofOlderReleases, answers)
+		}
+	}
+}
+
+// The benchmarks' figures are of these bytes.
+func TestTheMixedMixHasTheBytesThatItHadBeforeThereWereOthers(t *testing.T) {
+	s := New(Options{Until: "2026-11-20", EventsPerDay: 1000, ObjectsPerDay: 4, Conversations: 20, Devices: 2000, Seed: 5})
+	const want = "46996d88b6dfa9b3e480cd85c03f7173"
+	if got := fmt.Sprintf("%x", md5.Sum(raw(t, s, "2026-11-20", 0))); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestThreeLinesOfAHundredDeliverAnAnswerAgain(t *testing.T) {
 	type delivery struct {
 		event

@@ -109,6 +109,26 @@ type slot struct {
 
 const mixSize = 100
 
+// Mix is what an object's lines are of.
+type Mix string
+
+const (
+	// Mixed is a platform that logs everything: portals most of all.
+	Mixed Mix = "mixed"
+	// Chatbot is a deployment in which only bots log.
+	Chatbot Mix = "chatbot"
+	// Hot has one conversation, the demo's, in half of all lines.
+	Hot Mix = "hot"
+)
+
+// ParseMix reads a mix's name.
+func ParseMix(name string) (Mix, error) {
+	if _, ok := dealt[Mix(name)]; !ok {
+		return "", fmt.Errorf("%q is no mix: %s, %s and %s are", name, Mixed, Chatbot, Hot)
+	}
+	return Mix(name), nil
+}
+
 // The places in each hundred lines that do not depend on the seed: a line that belongs with another must
 // find it in every object that is long enough to have both. The answers of a burst follow its first.
 const (
@@ -120,18 +140,36 @@ const (
 	redeliveryInCapitalsLine = 29
 )
 
-// makeMix deals the slots of a hundred lines.
-func makeMix(seed uint64) []slot {
-	var mix []slot
-	for _, share := range []struct {
-		slot
-		lines int
-	}{
+// share is how many of each hundred lines are of a slot.
+type share struct {
+	slot
+	lines int
+}
+
+// dealt are the shares of each mix but for the places that do not depend on the seed.
+var dealt = map[Mix][]share{
+	Mixed: {
 		{slot{demoAnswer, numbered}, 1}, {slot{demoAnswer, withSession}, 1},
 		{slot{otherAnswer, timed}, 14}, {slot{otherAnswer, numbered}, 3}, {slot{otherAnswer, withSession}, 2},
 		{slot{kind: answerNamingDemo}, 1}, {slot{kind: foreignDemoAnswer}, 1}, {slot{kind: foreignAnswer}, 7},
 		{slot{kind: start}, 10}, {slot{kind: end}, 10}, {slot{kind: interact}, 26}, {slot{kind: interactWithDemo}, 1}, {slot{kind: impression}, 14},
-	} {
+	},
+	Chatbot: {
+		{slot{demoAnswer, numbered}, 1}, {slot{demoAnswer, withSession}, 1},
+		{slot{otherAnswer, timed}, 66}, {slot{otherAnswer, numbered}, 13}, {slot{otherAnswer, withSession}, 9}, {slot{kind: answerNamingDemo}, 1},
+	},
+	Hot: {
+		{slot{demoAnswer, timed}, 30}, {slot{demoAnswer, numbered}, 6}, {slot{demoAnswer, withSession}, 5},
+		{slot{otherAnswer, timed}, 6}, {slot{otherAnswer, numbered}, 2}, {slot{otherAnswer, withSession}, 1},
+		{slot{kind: answerNamingDemo}, 1}, {slot{kind: foreignDemoAnswer}, 1}, {slot{kind: foreignAnswer}, 3},
+		{slot{kind: start}, 6}, {slot{kind: end}, 6}, {slot{kind: interact}, 15}, {slot{kind: interactWithDemo}, 1}, {slot{kind: impression}, 8},
+	},
+}
+
+// makeMix deals the slots of a hundred lines.
+func makeMix(name Mix, seed uint64) []slot {
+	var mix []slot
+	for _, share := range dealt[name] {
 		mix = append(mix, slices.Repeat([]slot{share.slot}, share.lines)...)
 	}
 	random := newRandom(seed, seedMix)

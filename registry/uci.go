@@ -17,7 +17,6 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/lib/pq/oid"
-	"golang.org/x/sync/errgroup"
 
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
@@ -60,12 +59,9 @@ type UCI struct {
 // uciTables is how the tables of this release of UCI look.
 type uciTables struct{ conversations, users, registrations, identities *table }
 
-// lookupBatch bounds the ids of one statement, lookupsAtATime the connections of one look-up, so
-// that others find some free.
-const (
-	lookupBatch    = 5000
-	lookupsAtATime = 4
-)
+// lookupBatch bounds the ids of one statement. Devices makes one statement after the other: whoever wants several look-ups at
+// a time asks for them, as activities do, and knows how many connections that takes.
+const lookupBatch = 5000
 
 // NewUCI reads conversations from one database and users, registrations and identities from
 // another, which may be the same. It checks the names; Check, or the first use, finds the tables.
@@ -335,24 +331,17 @@ func (t *uciTables) registeredQuery(d database.Dialect, conversationID, after st
 	return `SELECT DISTINCT id FROM (` + strings.Join(parts, " UNION ALL ") + `) AS found ORDER BY id LIMIT $1`, args
 }
 
-// lookUp reads consent and, if wanted, the smallest username of ascending ids, some batches of them
-// at a time, so that the database looks for one while we read another. known says which of them
-// have a row in users.
+// lookUp reads consent and, if wanted, the smallest username of ascending ids. known says which of them have a row in users.
 func (u *UCI) lookUp(ctx context.Context, t *uciTables, ids []uuid.UUID, withUsername bool) (devices []exhaust.Device, known []bool, err error) {
 	devices, known = make([]exhaust.Device, len(ids)), make([]bool, len(ids))
 	for i, id := range ids {
 		devices[i].ID = id
 	}
-	batches, ctx := errgroup.WithContext(ctx)
-	batches.SetLimit(lookupsAtATime)
 	for start := 0; start < len(ids); start += lookupBatch {
 		end := min(start+lookupBatch, len(ids))
-		batches.Go(func() error {
-			return u.lookUpBatch(ctx, t, ids[start:end], devices[start:end], known[start:end], withUsername)
-		})
-	}
-	if err := batches.Wait(); err != nil {
-		return nil, nil, err
+		if err := u.lookUpBatch(ctx, t, ids[start:end], devices[start:end], known[start:end], withUsername); err != nil {
+			return nil, nil, err
+		}
 	}
 	return devices, known, nil
 }

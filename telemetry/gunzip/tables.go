@@ -130,9 +130,6 @@ func (c *code) assign(lengths []uint8) bool {
 		if counts[length] > 0 {
 			c.longest = length
 		}
-		if next > 1<<length {
-			return false
-		}
 	}
 	c.symbols = at
 	if next != 1<<maxCode && at != 0 && !(at == 1 && c.longest == 1) {

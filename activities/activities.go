@@ -120,7 +120,7 @@ func (a *Activities) takeEarlier(ctx context.Context) (free func(), err error) {
 
 // segmentFormat is that of the staged segments. A segment of another format, which another release has staged for an
 // exhaust that was in flight when the workers were updated, is never read: everything is staged anew.
-const segmentFormat = 2
+const segmentFormat = 3
 
 var errStagedByAnotherRelease = NonRetryable(StagingGone, "what is staged is another release's")
 

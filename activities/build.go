@@ -319,22 +319,29 @@ func (b *builder) writePrivate(ctx context.Context) error {
 	if err := b.csv.WriteHeader(exhaust.PrivateColumns); err != nil {
 		return err
 	}
-	conversationID, conversationName := []byte(b.in.Conversation.ID), []byte(b.in.Conversation.Name)
+	cells := [][]byte{[]byte(b.in.Conversation.ID), []byte(b.in.Conversation.Name), nil, nil, nil}
+	var deviceUUID []byte
 	return b.devices.each(ctx, b.store, b.in.Staging, func(record []byte) error {
 		device, err := readDevice(record)
 		if err != nil {
 			return err
 		}
-		visibleID, undecryptable := device.Reveal(b.settings.Cipher, b.settings.AssumeConsent)
+		deviceUUID = device.AppendUUID(deviceUUID[:0])
+		visibleID := deviceUUID
+		phone, isShown, undecryptable := device.Reveal(b.settings.Cipher, b.settings.AssumeConsent)
 		switch {
+		case isShown:
+			visibleID = []byte(phone)
 		case undecryptable:
 			b.built.Undecryptable++
-		case device.Username != "" && visibleID == device.UUID():
+		case device.Username != "":
 			b.hidden++
 		}
-		cells := [][]byte{
-			conversationID, conversationName, []byte(visibleID), []byte(telemetry.CleanText(device.Username)), []byte(device.UUID()),
+		username := record[len(record)-len(device.Username):]
+		if clean := telemetry.CleanText(device.Username); clean != device.Username {
+			username = []byte(clean)
 		}
+		cells[2], cells[3], cells[4] = visibleID, username, deviceUUID
 		return b.write(cells, exhaust.PrivateTexts(visibleID))
 	})
 }
@@ -375,7 +382,7 @@ func (b *builder) writeResponse(ctx context.Context) error {
 	})
 }
 
-// consents is what is known of devices, in 17 bytes each, and 1 to 2 bytes for finding them.
+// consents is what is known of devices, in 17 bytes each, and 2 to 4 bytes for finding them.
 type consents struct {
 	ids      []uuid.UUID // ascending
 	consents []exhaust.Consent
@@ -401,7 +408,7 @@ func (b *builder) readConsents(ctx context.Context) (*consents, error) {
 }
 
 func (c *consents) index() {
-	const idsPerStart = 4
+	const idsPerStart = 2
 	width := bits.Len(uint(len(c.ids) / idsPerStart))
 	c.shift = 32 - width
 	c.starts = make([]uint32, 1<<width+1)

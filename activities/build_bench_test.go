@@ -17,14 +17,14 @@ import (
 )
 
 // BenchmarkBuildReport makes reports of staged segments, from the look-up of the devices to the committed files: of
-// 320,000 lines of telemetry, a third of which match, on four days, and 20,000 devices. MB/s are of CSV. Run it on one core
+// 960,000 lines of telemetry, a third of which match, on four days, and 100,000 devices. MB/s are of CSV. Run it on one core
 // with
 //
 //	go test ./activities -run '^$' -bench BuildReport -cpu 1
 func BenchmarkBuildReport(b *testing.B) {
 	r := newRig(b)
 	set := sample.New(sample.Options{
-		Until: "2022-03-04", Days: 4, EventsPerDay: 80_000, Conversations: 1, Devices: 20_000, Channel: channel,
+		Until: "2022-03-04", Days: 4, EventsPerDay: 240_000, Conversations: 1, Devices: 100_000, Channel: channel,
 	})
 	ctx := context.Background()
 	create := func(ctx context.Context, name string) (blob.Writer, error) {

@@ -45,7 +45,7 @@ func (c *collector) scan(ctx context.Context, object blob.Object, index int, sou
 		return notKept
 	})
 	if notKept != nil {
-		return objectRead{}, failed(notKept) // the object is not to blame
+		return objectRead{}, endingWith(notKept) // the object is not to blame
 	}
 	switch corrupt := (*telemetry.CorruptError)(nil); {
 	case errors.As(err, &corrupt):
@@ -53,7 +53,7 @@ func (c *collector) scan(ctx context.Context, object blob.Object, index int, sou
 	case errors.Is(err, blob.ErrChanged):
 		return objectRead{}, func(ctx context.Context) error { return c.fetch.changed(ctx, index, object) }
 	case err != nil:
-		return objectRead{}, failed(cannotBeRead(object, err))
+		return objectRead{}, endingWith(cannotBeRead(object, err))
 	}
 	c.fetch.beats.update(func(h *Heartbeat) {
 		h.EventsMatched += counts.Matched
@@ -69,11 +69,14 @@ func cannotBeRead(object blob.Object, err error) error {
 }
 
 func (c *collector) keep(ctx context.Context, event *telemetry.Event) error {
-	c.record = appendIndex(c.record[:0], event)
-	c.index.Add(c.record)
 	if c.fetch.in.Dataset == exhaust.ResponseExhaust {
+		c.record = appendIndex(c.record[:0], event)
+		c.index.Add(c.record)
 		c.record = appendEvent(c.record[:0], event)
 		c.events.Add(c.record)
+	} else {
+		c.record = appendDeviceIndex(c.record[:0], event)
+		c.index.Add(c.record)
 	}
 	if c.size() < c.fetch.bufferLimit() {
 		return nil

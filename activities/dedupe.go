@@ -5,23 +5,58 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"data-exhaust/activities/segments"
 	"data-exhaust/telemetry"
 )
 
 // Deduplication: events of one identity (mid, device in any letter case, ets, edata) are one event, and the first of them
 // in output order is kept (contract section 3). The invariant: in the merge of events and repeats the repeats of a key
-// come right before its events, and an event is kept if and only if no repeat of its key has its identity and the event
-// before it is not equal to it in key and edata.
+// come right before its events, and an event is kept if and only if no repeat of its key has its identity and no event
+// before it is equal to it in key and edata.
 //
 //   - FetchTelemetry stages of each event a record (identity, key) in an index, beside the event itself.
 //   - JoinDevices merges the index. The first record of an identity is of the event that is kept; of each later one whose
 //     key differs (it was received later, or spells its device in other letters) it stages a repeat.
-//   - BuildCSV merges events and repeats together. It holds 16 bytes for each repeat of one key.
+//   - BuildCSV merges events and repeats together. It holds 16 bytes for each repeat of one key. Few events share a key,
+//     and only those are brought into the order of their edata: in memory, or where they are many once more by segments.
 
 func appendIndex(record []byte, event *telemetry.Event) []byte {
-	identity := event.Identity()
-	return appendKey(append(record, identity[:]...), event)
+	return appendKey(append(record, event.Identity[:]...), event)
+}
+
+// A private exhaust keeps no event and drops none, so its index has of each event a record (identity, device) only.
+
+func appendDeviceIndex(record []byte, event *telemetry.Event) []byte {
+	id, isUUID := keyOfDevice(event.DeviceID)
+	record = append(record, event.Identity[:]...)
+	if isUUID {
+		return append(append(record, uuidDevice), id[:]...)
+	}
+	return append(append(record, otherDevice), id[:]...)
+}
+
+const uuidDevice, otherDevice = 1, 2
+
+// countRepeats merges the index of a private exhaust, and adds the device of each event to devices.
+func countRepeats(ctx context.Context, store segments.Store, staging, attempt string, index []SegmentRange, devices *deviceSet) (found indexed, err error) {
+	var identity []byte
+	err = segments.Merge(ctx, store, segmentNames(staging, index, indexKind), scratchName(staging, indexKind, attempt), func(record []byte) error {
+		if len(record) != identitySize+1+len(uuid.UUID{}) {
+			return errDamaged
+		}
+		found.events++
+		// A repeat can spell its device in other letters, which make another one of an id that is no uuid.
+		devices.addKey(uuid.UUID(record[identitySize+1:]), record[identitySize] == uuidDevice)
+		if found.events > 1 && bytes.Equal(record[:identitySize], identity) {
+			found.repeats++
+			return nil
+		}
+		identity = append(identity[:0], record[:identitySize]...)
+		return nil
+	})
+	return found, err
 }
 
 const identitySize = len(telemetry.Identity{})
@@ -82,7 +117,7 @@ func findRepeats(ctx context.Context, store segments.Store, staging, attempt str
 }
 
 func repeatsName(staging, attempt string, segment int) string {
-	return fmt.Sprintf("%srepeats.2-%s-%05d", staging, attempt, segment)
+	return fmt.Sprintf("%srepeats.3-%s-%05d", staging, attempt, segment)
 }
 
 // mergeEvents calls each with the bytes of the events that are kept, in output order, and counts the others.
@@ -91,41 +126,164 @@ func mergeEvents(ctx context.Context, store segments.Store, staging string, even
 	for i := range joined.RepeatSegments {
 		names = append(names, repeatsName(staging, joined.Attempt, i))
 	}
-	var (
-		event   telemetry.Event
-		last    []byte // key and edata of the last event, or the key of the last repeat
-		lastKey int    // the length of its key
-		dropped = map[telemetry.Identity]struct{}{}
-	)
-	err = segments.Merge(ctx, store, names, scratchName(staging, keptKind, newAttempt()), func(record []byte) error {
-		rest, err := readKey(record, &event)
+	attempt := newAttempt()
+	d := &deduper{each: each, dropped: map[telemetry.Identity]struct{}{}, tied: tied{store: store, scratch: scratchName(staging, tiedKind, attempt)}}
+	err = segments.Merge(ctx, store, names, scratchName(staging, keptKind, attempt), func(record []byte) error { return d.add(ctx, record) })
+	if err == nil {
+		err = d.endKey(ctx)
+	}
+	return d.repeats, err
+}
+
+// deduper gets events and repeats in the order of their records, and calls each with the lines that are kept.
+type deduper struct {
+	each    func(line []byte) error
+	repeats int64
+	// The key of the last record, and the line of its last event if it has one yet.
+	last    []byte
+	lastKey int // where the line begins in last
+	hasLine bool
+	// dropped are the identities of the key's repeats, tied its events before the last one.
+	dropped map[telemetry.Identity]struct{}
+	tied    tied
+}
+
+func (d *deduper) add(ctx context.Context, record []byte) error {
+	key, rest, err := splitKey(record)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(key, d.last[:d.lastKey]) {
+		if err := d.endKey(ctx); err != nil {
+			return err
+		}
+		d.last, d.lastKey = append(d.last[:0], key...), len(key)
+	}
+	if identity, ok := asRepeat(rest); ok {
+		d.dropped[identity] = struct{}{}
+		return nil
+	}
+	if d.hasLine {
+		if bytes.Equal(rest, d.last[d.lastKey:]) {
+			d.repeats++ // of an event that was delivered twice, as it is
+			return nil
+		}
+		if err := d.tied.add(ctx, d.last[d.lastKey:]); err != nil {
+			return err
+		}
+	}
+	d.last, d.hasLine = append(d.last[:d.lastKey], rest...), true
+	return nil
+}
+
+// endKey keeps the events of the last key.
+func (d *deduper) endKey(ctx context.Context) error {
+	line := d.last[d.lastKey:]
+	switch {
+	case !d.hasLine:
+	case d.tied.isEmpty() && len(d.dropped) > 0:
+		d.repeats++ // every repeat is of an event of its key, and there is no other one
+	case d.tied.isEmpty():
+		if err := d.each(line); err != nil {
+			return err
+		}
+	default:
+		if err := d.tied.add(ctx, line); err != nil {
+			return err
+		}
+		if err := d.keepTied(ctx); err != nil {
+			return err
+		}
+	}
+	d.hasLine = false
+	clear(d.dropped)
+	return nil
+}
+
+func (d *deduper) keepTied(ctx context.Context) error {
+	var before []byte // the edata of the event before
+	isFirst := true
+	var event telemetry.Event
+	if _, err := readKey(d.last[:d.lastKey], &event); err != nil {
+		return err
+	}
+	return d.tied.each(ctx, func(edata, line []byte) error {
+		isRepeat := !isFirst && bytes.Equal(edata, before)
+		isFirst, before = false, append(before[:0], edata...)
+		if !isRepeat && len(d.dropped) > 0 {
+			event.Line = line
+			_, isRepeat = d.dropped[d.tied.reader.Identify(&event)]
+		}
+		if isRepeat {
+			d.repeats++
+			return nil
+		}
+		return d.each(line)
+	})
+}
+
+// tied brings the events of one key into the order of edata in canonical form and of their bytes.
+type tied struct {
+	store   segments.Store
+	scratch string // begins the names of what it stages
+	reader  telemetry.EDataReader
+	events  segments.Buffer
+	edata   []byte
+	record  []byte
+	// staged counts the segments of the events that were too many for the buffer, stagedBefore those of earlier keys.
+	staged, stagedBefore int
+}
+
+// tiedBytes is how much of events of one key is held in memory.
+const tiedBytes = 2 << 20
+
+func (t *tied) isEmpty() bool { return t.events.Len() == 0 && t.staged == 0 }
+
+func (t *tied) add(ctx context.Context, line []byte) error {
+	t.edata = t.reader.AppendCanonical(t.edata[:0], line)
+	t.record = append(segments.AppendText(t.record[:0], t.edata), line...)
+	t.events.Add(t.record)
+	if cap(t.record) > tiedBytes {
+		t.edata, t.record = nil, nil
+	}
+	if t.events.Size() < tiedBytes {
+		return nil
+	}
+	return t.stage(ctx)
+}
+
+func (t *tied) stage(ctx context.Context) error {
+	defer t.events.Reset()
+	t.staged++
+	return t.events.Store(ctx, t.store, t.name(t.staged-1))
+}
+
+func (t *tied) name(segment int) string {
+	return fmt.Sprintf("%s%05d", t.scratch, t.stagedBefore+segment)
+}
+
+// each calls do with the events, and forgets them.
+func (t *tied) each(ctx context.Context, do func(edata, line []byte) error) error {
+	read := func(record []byte) error {
+		edata, line, err := segments.Text(record)
 		if err != nil {
 			return err
 		}
-		key := record[:len(record)-len(rest)]
-		isSameKey := bytes.Equal(key, last[:lastKey])
-		if !isSameKey && len(dropped) > 0 {
-			clear(dropped)
-		}
-		if identity, ok := asRepeat(rest); ok {
-			last, lastKey = append(last[:0], key...), len(key)
-			dropped[identity] = struct{}{}
-			return nil
-		}
-		if err := readEvent(rest, &event); err != nil {
+		return do(edata, line)
+	}
+	if t.staged == 0 {
+		defer t.events.Reset()
+		return t.events.Each(read)
+	}
+	if t.events.Len() > 0 {
+		if err := t.stage(ctx); err != nil {
 			return err
 		}
-		compared := record[:len(record)-len(event.Line)]
-		isRepeat := isSameKey && bytes.Equal(compared, last)
-		last, lastKey = append(last[:0], compared...), len(key)
-		if !isRepeat && len(dropped) > 0 {
-			_, isRepeat = dropped[event.Identity()]
-		}
-		if isRepeat {
-			repeats++
-			return nil
-		}
-		return each(event.Line)
-	})
-	return repeats, err
+	}
+	var names []string
+	for i := range t.staged {
+		names = append(names, t.name(i))
+	}
+	t.staged, t.stagedBefore = 0, t.stagedBefore+t.staged
+	return segments.Merge(ctx, t.store, names, t.name(0)+"-merge-", read)
 }

@@ -2,18 +2,39 @@ package activities
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"data-exhaust/activities/segments"
 	"data-exhaust/telemetry"
 )
 
-// An event is staged as time, mid, device, ets, edata and its own bytes, in this order, which is the output order of
-// contract section 3: comparing the records byte by byte compares the events. The first four are the event's key.
+// An event is staged as time, mid, device and ets, which are its key, its own bytes, and the length of the key. Comparing
+// the records byte by byte brings keys into the output order of contract section 3; of events that share one, dedupe.go
+// finds the order.
 
 func appendEvent(record []byte, event *telemetry.Event) []byte {
 	record = appendKey(record, event)
-	record = segments.AppendText(record, event.EData)
-	return append(record, event.Line...)
+	keyLength := len(record)
+	return appendKeyLength(append(record, event.Line...), keyLength)
+}
+
+const keyLengthSize = 4
+
+func appendKeyLength(record []byte, keyLength int) []byte {
+	return binary.BigEndian.AppendUint32(record, uint32(keyLength))
+}
+
+// splitKey splits the record of an event, or of a repeat.
+func splitKey(record []byte) (key, rest []byte, err error) {
+	end := len(record) - keyLengthSize
+	if end < 0 {
+		return nil, nil, errDamaged
+	}
+	keyLength := binary.BigEndian.Uint32(record[end:])
+	if uint64(keyLength) > uint64(end) {
+		return nil, nil, errDamaged
+	}
+	return record[:keyLength], record[keyLength:end], nil
 }
 
 func appendKey(record []byte, event *telemetry.Event) []byte {
@@ -34,20 +55,14 @@ func readKey(record []byte, event *telemetry.Event) (rest []byte, err error) {
 	return rest, nil
 }
 
-// readEvent reads what follows an event's key.
-func readEvent(rest []byte, event *telemetry.Event) (err error) {
-	event.EData, event.Line, err = segments.Text(rest)
-	return err
-}
-
-// A repeat is staged as the key of the event and the event's identity. It sorts right before the events of its key: no
-// text begins with the mark, for a zero byte is followed by 0x01 where a text ends and by 0xff within one.
+// A repeat is staged as the key of the event, the event's identity, and the length of the key. It sorts right before the
+// events of its key: no line begins with the mark, for a line begins with a brace.
 var repeatMark = []byte{0, 0}
 
 func appendRepeat(record, key []byte, identity telemetry.Identity) []byte {
 	record = append(record, key...)
 	record = append(record, repeatMark...)
-	return append(record, identity[:]...)
+	return appendKeyLength(append(record, identity[:]...), len(key))
 }
 
 // asRepeat gives the identity that follows the key of a repeat.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"go.temporal.io/sdk/temporal"
 
+	"data-exhaust/activities/segments"
 	"data-exhaust/blob"
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
@@ -33,7 +34,7 @@ const (
 	Unbalanced = "Unbalanced"
 	// StillWritten says that a telemetry object changes. Another exhaust of the same days may succeed later.
 	StillWritten = "StillWritten"
-	// StagingGone says that files are missing which an earlier step had staged, or that another release staged them.
+	// StagingGone says that files are missing which an earlier step had staged, or damaged, or that another release staged them.
 	StagingGone = "StagingGone"
 	// Unavailable says that something the exhaust depends on does not do what it is asked.
 	Unavailable = "Unavailable"
@@ -105,8 +106,8 @@ func failedOf(store string, err error, doing string) error {
 	return &dependencyError{store, blob.Reason(err), fmt.Errorf("%s: %w", doing, err)}
 }
 
-// stagingError is failedOf for files that are staged in the reports store; their absence is a failure that the workflow
-// knows how to mend. Errors of other dependencies stay as they are.
+// stagingError is failedOf for files that are staged in the reports store; their absence, or damage to them, is a failure
+// that the workflow knows how to mend. Errors of other dependencies stay as they are.
 func stagingError(err error) error {
 	var (
 		dependency  *dependencyError
@@ -117,8 +118,8 @@ func stagingError(err error) error {
 		return err
 	case errors.Is(err, blob.ErrNotFound):
 		return temporal.NewNonRetryableApplicationError("staged files are gone", StagingGone, err)
-	case errors.Is(err, errDamaged):
-		return err
+	case errors.Is(err, segments.ErrDamaged):
+		return temporal.NewNonRetryableApplicationError("staged files are damaged", StagingGone, err)
 	}
 	return failedOf(reportsStore, err, "the reports store refuses what is staged")
 }

@@ -120,21 +120,21 @@ func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater, c
 	h.update(func(h *Heartbeat) {
 		h.BytesRead, h.EventsMatched, h.LinesSkipped = f.total.BytesRead, f.total.EventsMatched, f.total.LinesSkipped
 	})
-	batch := f.newBatch(f.resume.Next)
+	stretch := f.newStretch(f.resume.Next)
 	readOn := func() error {
-		full := batch
-		batch = f.newBatch(full.end())
+		full := stretch
+		stretch = f.newStretch(full.end())
 		return f.readToResume(ctx, full)
 	}
 	err := eachListed(ctx, f.store, in.Staging, in.Part, f.resume.Next, func(listed blob.Object) error {
 		// What may still be being written is looked at several times, and what is before it is to be read once.
-		if f.watch(batch.end()) != nil && len(batch.objects) > 0 {
+		if f.watch(stretch.end()) != nil && len(stretch.objects) > 0 {
 			if err := readOn(); err != nil {
 				return err
 			}
 		}
-		batch.add(listed)
-		if !batch.isFull() {
+		stretch.add(listed)
+		if !stretch.isFull() {
 			return nil
 		}
 		return readOn()
@@ -142,7 +142,7 @@ func (a *Activities) fetch(ctx context.Context, in FetchInput, h *heartbeater, c
 	if err != nil {
 		return Fetched{}, err
 	}
-	if err := batch.read(ctx); err != nil {
+	if err := stretch.read(ctx); err != nil {
 		return Fetched{}, err
 	}
 	err = f.stage(ctx)
@@ -160,13 +160,13 @@ type fetch struct {
 	beats     *heartbeater
 	attempt   string
 	filter    telemetry.Filter
-	// own is the collector of the activity's goroutine. It holds, between two batches, all that is not staged.
+	// own is the collector of the activity's goroutine. It holds, between two stretches, all that is not staged.
 	own   *collector
 	read  []objectRead
 	total Fetched
 	// resume is the last place at which another attempt could go on.
 	resume FetchResume
-	// helpers counts the cores that work on a batch beside the activity's own.
+	// helpers counts the cores that work on a stretch beside the activity's own.
 	helpers atomic.Int32
 	// stages counts the segments of each kind that this attempt has begun to store, all of which are there unless it has
 	// failed, and readStages the lists of what was read.
@@ -192,15 +192,15 @@ func (f *fetch) count(object blob.Object, read objectRead) {
 	f.read = append(f.read, read)
 }
 
-// readToResume reads a batch, behind which another attempt can go on.
-func (f *fetch) readToResume(ctx context.Context, b *batch) error {
-	if err := b.read(ctx); err != nil || !f.canResume {
+// readToResume reads a stretch, behind which another attempt can go on.
+func (f *fetch) readToResume(ctx context.Context, s *stretch) error {
+	if err := s.read(ctx); err != nil || !f.canResume {
 		return err
 	}
 	if err := f.stage(ctx); err != nil {
 		return err
 	}
-	f.resume.Next, f.resume.Fetched = b.end(), f.total.clone()
+	f.resume.Next, f.resume.Fetched = s.end(), f.total.clone()
 	f.reportResume()
 	return nil
 }
@@ -271,11 +271,13 @@ func withSegments(list []SegmentRange, staged SegmentRange) []SegmentRange {
 
 // The kinds of staged segments.
 const (
-	eventsKind = "events"
-	indexKind  = "index.2"
+	eventsKind = "events.3"
+	indexKind  = "index.3"
 	readKind   = "read"
 	// keptKind is of merges of events and repeats.
 	keptKind = "kept"
+	// tiedKind is of events of one key.
+	tiedKind = "tied"
 )
 
 func (r SegmentRange) name(staging string, number int, kind string) string {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -48,12 +47,12 @@ type Joined struct {
 }
 
 const (
-	// lookupBatch is how many devices one look-up asks for, lookupsAhead how many look-ups are under way while what is known
+	// idsAtOnce is how many devices one look-up asks for, lookupsAhead how many look-ups are under way while what is known
 	// of the devices before is staged: as many connections, so that others find some free.
-	lookupBatch  = 5000
+	idsAtOnce    = 5000
 	lookupsAhead = 4
-	// registeredBatch is how many registered devices are asked for at a time.
-	registeredBatch = 20_000
+	// registeredAtOnce is how many registered devices are asked for at a time.
+	registeredAtOnce = 20_000
 )
 
 // JoinDevices finds the exhaust's devices and stages what the registry knows of them, ascending by id, as well as the
@@ -115,7 +114,7 @@ func devicesName(staging string, joined *Joined) string { return staging + "devi
 func (a *Activities) findRegistered(ctx context.Context, in JoinInput, found *deviceSet, joined *Joined) error {
 	joined.ListedAt = time.Now().UTC()
 	for after := ""; ; {
-		ids, next, err := a.deps.UCI.Registered(ctx, in.ConversationID, after, registeredBatch)
+		ids, next, err := a.deps.UCI.Registered(ctx, in.ConversationID, after, registeredAtOnce)
 		if err != nil {
 			return err
 		}
@@ -129,7 +128,13 @@ func (a *Activities) findRegistered(ctx context.Context, in JoinInput, found *de
 }
 
 func (a *Activities) findConversed(ctx context.Context, in JoinInput, found *deviceSet, joined *Joined) error {
-	index, err := findRepeats(ctx, a.deps.Reports, in.Staging, joined.Attempt, in.Segments, found.add)
+	var index indexed
+	var err error
+	if in.Dataset == exhaust.PrivateExhaust {
+		index, err = countRepeats(ctx, a.deps.Reports, in.Staging, joined.Attempt, in.Segments, found)
+	} else {
+		index, err = findRepeats(ctx, a.deps.Reports, in.Staging, joined.Attempt, in.Segments, found.add)
+	}
 	if err != nil {
 		return err
 	}
@@ -159,8 +164,8 @@ func (a *Activities) lookUp(ctx context.Context, in JoinInput, found *deviceSet,
 	})
 }
 
-// eachLookUp looks devices up, some batches at the same time, and calls each with what is known of a batch, in the order
-// of the ids, and how many were asked for.
+// eachLookUp looks devices up, some look-ups beside each other, and calls each with what one has found, in the order of the
+// ids, and how many it was asked for.
 func (a *Activities) eachLookUp(ctx context.Context, ids []uuid.UUID, withUsername bool, each func(asked int, devices []exhaust.Device) error) error {
 	type lookUp struct {
 		asked    int
@@ -174,15 +179,15 @@ func (a *Activities) eachLookUp(ctx context.Context, ids []uuid.UUID, withUserna
 	defer cancel()
 	var underWay []chan lookUp // in the order of the ids
 	begin := func() {
-		batch := ids[:min(lookupBatch, len(ids))]
-		if ids = ids[len(batch):]; len(batch) == 0 {
+		asked := ids[:min(idsAtOnce, len(ids))]
+		if ids = ids[len(asked):]; len(asked) == 0 {
 			return
 		}
 		answer := make(chan lookUp, 1)
 		underWay = append(underWay, answer)
 		workers.Go(func() {
-			found := lookUp{asked: len(batch)}
-			found.panicked = guard(ctx, func() { found.devices, found.err = a.deps.UCI.Devices(ctx, batch, withUsername) })
+			found := lookUp{asked: len(asked)}
+			found.panicked = guard(ctx, func() { found.devices, found.err = a.deps.UCI.Devices(ctx, asked, withUsername) })
 			answer <- found
 		})
 	}
@@ -209,19 +214,24 @@ func (a *Activities) eachLookUp(ctx context.Context, ids []uuid.UUID, withUserna
 // deviceSet is a set of devices: uuids, which the registry may know, and others, which it cannot.
 type deviceSet struct{ uuids, others idSet }
 
-func (s *deviceSet) add(device []byte) {
-	if id, ok := exhaust.ParseDeviceID(device); ok {
-		s.uuids.add(id)
+func (s *deviceSet) add(device []byte) { s.addKey(keyOfDevice(device)) }
+
+func (s *deviceSet) addKey(key uuid.UUID, isUUID bool) {
+	if isUUID {
+		s.uuids.add(key)
 	} else {
-		s.others.add(hashID(device))
+		s.others.add(key)
 	}
 }
 
-// hashID stands for an id of any form in a set of ids: two that differ have, for all that can
+// keyOfDevice is a device's id if that is a uuid, else what stands for it: two ids that differ have, for all that can
 // happen, two hashes.
-func hashID(id []byte) uuid.UUID {
-	sum := sha256.Sum256(id)
-	return uuid.UUID(sum[:16])
+func keyOfDevice(device []byte) (key uuid.UUID, isUUID bool) {
+	if id, ok := exhaust.ParseDeviceID(device); ok {
+		return id, true
+	}
+	sum := sha256.Sum256(device)
+	return uuid.UUID(sum[:16]), false
 }
 
 // idSet is a set of ids in 16 to 32 bytes a member: a list that is sorted and rid of what is twice
@@ -230,12 +240,21 @@ type idSet struct {
 	ids []uuid.UUID
 	// distinct is how many there were when the list was sorted last.
 	distinct int
+	// recent are ids that were added, each where its last bits say: most ids are added many times. Zero is of none.
+	recent []uuid.UUID
 }
 
+const recentIDs = 1 << 14
+
 func (s *idSet) add(id uuid.UUID) {
-	if n := len(s.ids); n > 0 && s.ids[n-1] == id {
+	if s.recent == nil {
+		s.recent = make([]uuid.UUID, recentIDs)
+	}
+	recent := &s.recent[binary.LittleEndian.Uint64(id[8:])>>48%recentIDs]
+	if *recent == id && id != (uuid.UUID{}) {
 		return
 	}
+	*recent = id
 	s.ids = append(s.ids, id)
 	if len(s.ids) >= 2*s.distinct+1<<16 {
 		s.sort()
@@ -243,10 +262,47 @@ func (s *idSet) add(id uuid.UUID) {
 }
 
 func (s *idSet) sort() []uuid.UUID {
-	slices.SortFunc(s.ids, compareIDs)
+	sortIDs(s.ids, 0)
 	s.ids = slices.Compact(s.ids)
 	s.distinct = len(s.ids)
 	return s.ids
+}
+
+// sortIDs sorts ids that are alike before the byte at that position. It moves each to the ids that have the same byte there,
+// in place, and then sorts those: ids are random, so they soon are few (the American flag sort).
+func sortIDs(ids []uuid.UUID, at int) {
+	const few = 64
+	if len(ids) <= few || at == len(uuid.UUID{}) {
+		slices.SortFunc(ids, compareIDs)
+		return
+	}
+	var starts, ends [256]int // of the ids with each byte; those before starts are in their place
+	for i := range ids {
+		ends[ids[i][at]]++
+	}
+	sum := 0
+	for b, count := range ends {
+		starts[b] = sum
+		sum += count
+		ends[b] = sum
+	}
+	for b := range starts {
+		for starts[b] < ends[b] {
+			id := ids[starts[b]]
+			for int(id[at]) != b {
+				place := &starts[id[at]]
+				ids[*place], id = id, ids[*place]
+				*place++
+			}
+			ids[starts[b]] = id
+			starts[b]++
+		}
+	}
+	start := 0
+	for _, end := range ends {
+		sortIDs(ids[start:end], at+1)
+		start = end
+	}
 }
 
 // compareIDs compares bytes as numbers, which the compiler can do in place.
@@ -282,7 +338,7 @@ const upperCaseBit = 0x80
 
 func readDevice(record []byte) (exhaust.Device, error) {
 	if len(record) < 17 {
-		return exhaust.Device{}, fmt.Errorf("a staged device is damaged")
+		return exhaust.Device{}, errDamaged
 	}
 	return exhaust.Device{
 		ID:          uuid.UUID(record[:16]),

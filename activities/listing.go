@@ -55,7 +55,7 @@ func readObject(record []byte) (o blob.Object, err error) {
 	return o, nil
 }
 
-var errDamaged = errors.New("a staged record is damaged")
+var errDamaged = fmt.Errorf("a staged record: %w", segments.ErrDamaged)
 
 func readCells(rest string, cells ...*string) (_ string, err error) {
 	for _, cell := range cells {

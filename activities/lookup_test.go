@@ -14,7 +14,7 @@ import (
 	"data-exhaust/exhaust"
 )
 
-// slowUCI answers for even ids, the later a batch begins the sooner.
+// slowUCI answers for even ids, the later a look-up begins the sooner.
 type slowUCI struct {
 	UCI
 	underWay, most atomic.Int64
@@ -53,7 +53,7 @@ func ascendingIDs(count int) []uuid.UUID {
 
 func TestDevicesAreLookedUpAheadAndComeInTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const count = 7*lookupBatch + 1
+		const count = 7*idsAtOnce + 1
 		uci := &slowUCI{}
 		a := Activities{deps: Dependencies{UCI: uci}}
 		var asked, last int
@@ -67,7 +67,7 @@ func TestDevicesAreLookedUpAheadAndComeInTheirOrder(t *testing.T) {
 			}
 			synctest.Wait()
 			// What is under way does not wait for what is being staged.
-			if ahead := min(lookupsAhead, (count-asked+lookupBatch-1)/lookupBatch); uci.underWay.Load() > int64(ahead) {
+			if ahead := min(lookupsAhead, (count-asked+idsAtOnce-1)/idsAtOnce); uci.underWay.Load() > int64(ahead) {
 				t.Errorf("%d look-ups are under way, want at most %d", uci.underWay.Load(), ahead)
 			}
 			return nil
@@ -83,17 +83,17 @@ func TestDevicesAreLookedUpAheadAndComeInTheirOrder(t *testing.T) {
 
 func TestALookUpThatFailsEndsTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		uci := &slowUCI{fails: lookupBatch + 1}
+		uci := &slowUCI{fails: idsAtOnce + 1}
 		a := Activities{deps: Dependencies{UCI: uci}}
-		batches := 0
-		err := a.eachLookUp(context.Background(), ascendingIDs(9*lookupBatch), true, func(int, []exhaust.Device) error { batches++; return nil })
-		if !errors.Is(err, errAway) || batches != 1 || uci.underWay.Load() != 0 {
-			t.Errorf("%v after %d batches, %d look-ups are left; want %v after one, none", err, batches, uci.underWay.Load(), errAway)
+		lookUps := 0
+		err := a.eachLookUp(context.Background(), ascendingIDs(9*idsAtOnce), true, func(int, []exhaust.Device) error { lookUps++; return nil })
+		if !errors.Is(err, errAway) || lookUps != 1 || uci.underWay.Load() != 0 {
+			t.Errorf("%v after %d lookUps, %d look-ups are left; want %v after one, none", err, lookUps, uci.underWay.Load(), errAway)
 		}
 		enough := errors.New("enough")
 		uci = &slowUCI{}
 		a.deps.UCI = uci
-		err = a.eachLookUp(context.Background(), ascendingIDs(9*lookupBatch), true, func(int, []exhaust.Device) error { return enough })
+		err = a.eachLookUp(context.Background(), ascendingIDs(9*idsAtOnce), true, func(int, []exhaust.Device) error { return enough })
 		if !errors.Is(err, enough) || uci.underWay.Load() != 0 {
 			t.Errorf("%v, %d look-ups are left; want %v, none", err, uci.underWay.Load(), enough)
 		}

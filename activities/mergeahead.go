@@ -5,7 +5,7 @@ import "context"
 // mergedBytes is how many bytes of lines are handed over at a time.
 const mergedBytes = 256 << 10
 
-// mergedLines is a batch of lines, one behind the other.
+// mergedLines are some lines, one behind the other.
 type mergedLines struct {
 	text []byte
 	ends []int
@@ -16,11 +16,12 @@ func (m *mergedLines) add(line []byte) {
 	m.ends = append(m.ends, len(m.text))
 }
 
-// each calls do with each of the lines, up to the first error.
+// each calls do with each of the lines, up to the first error. The lines behind one are within its capacity, which
+// makes reading its row faster.
 func (m *mergedLines) each(do func(line []byte) error) error {
 	start := 0
 	for _, end := range m.ends {
-		if err := do(m.text[start:end:end]); err != nil {
+		if err := do(m.text[start:end]); err != nil {
 			return err
 		}
 		start = end
@@ -29,7 +30,7 @@ func (m *mergedLines) each(do func(line []byte) error) error {
 }
 
 // mergeAhead merges in a goroutine of its own, so that rows are built while the events of the next ones are read and
-// compared. It holds three batches of lines at the most: one that is filled, one that waits, one whose rows are built.
+// compared. It holds three mergedLines at the most: one that is filled, one that waits, one whose rows are built.
 //
 // It calls each with every line that merge calls its argument with, in the same order, and gives the first error of
 // each, or else that of merge. merge runs until mergeAhead ends; a panic of it is raised again here, where Temporal's SDK
@@ -46,29 +47,29 @@ func mergeAhead(ctx context.Context, merge func(ctx context.Context, each func(l
 		}
 	}()
 	run := func() {
-		batch := new(mergedLines)
+		lines := new(mergedLines)
 		handOver := func() error {
 			select {
-			case merged <- batch:
+			case merged <- lines:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 			select {
-			case batch = <-spare:
-				batch.text, batch.ends = batch.text[:0], batch.ends[:0]
+			case lines = <-spare:
+				lines.text, lines.ends = lines.text[:0], lines.ends[:0]
 			default:
-				batch = new(mergedLines)
+				lines = new(mergedLines)
 			}
 			return nil
 		}
 		mergeError = merge(ctx, func(line []byte) error {
-			batch.add(line)
-			if len(batch.text) < mergedBytes {
+			lines.add(line)
+			if len(lines.text) < mergedBytes {
 				return nil
 			}
 			return handOver()
 		})
-		if mergeError == nil && len(batch.ends) > 0 {
+		if mergeError == nil && len(lines.ends) > 0 {
 			mergeError = handOver()
 		}
 	}
@@ -77,17 +78,17 @@ func mergeAhead(ctx context.Context, merge func(ctx context.Context, each func(l
 		panicked = guard(ctx, run)
 	}()
 	var err error
-	for batch := range merged {
+	for lines := range merged {
 		if err != nil {
 			continue // merge has been told to end
 		}
-		if err = batch.each(each); err != nil {
+		if err = lines.each(each); err != nil {
 			cancel()
 		}
-		if cap(batch.text) > 2*mergedBytes {
+		if cap(lines.text) > 2*mergedBytes {
 			continue // of a line that is larger than all others
 		}
-		spare <- batch
+		spare <- lines
 	}
 	if panicked != nil {
 		panic(panicked)

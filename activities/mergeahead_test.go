@@ -30,7 +30,7 @@ func TestLinesThatAreMergedAheadComeInTheirOrder(t *testing.T) {
 	for i := range 20_000 {
 		lines = append(lines, fmt.Sprintf("%d %s", i, strings.Repeat("x", i%300)))
 	}
-	lines[5000] = strings.Repeat("a line of many batches", 100_000)
+	lines[5000] = strings.Repeat("a line of many times what is handed over", 100_000)
 	lines = append(lines, "")
 	for _, count := range []int{0, 1, len(lines)} {
 		var got []string

@@ -24,7 +24,7 @@ type waitingStore struct {
 
 func (s *waitingStore) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	r, err := s.Store.Open(ctx, name)
-	if err == nil && strings.HasSuffix(name, ".events") {
+	if err == nil && strings.HasSuffix(name, ".events.3") {
 		r = &toldReader{ReadCloser: r, atEnd: func() { s.once.Do(func() { close(s.areRead) }) }}
 	}
 	return r, err

@@ -236,8 +236,8 @@ func TestAnAttemptThatWasGivenUpDisturbsNothing(t *testing.T) {
 	beat := activities.Heartbeat{Fetch: &activities.FetchResume{
 		Next: 1,
 		Fetched: activities.Fetched{
-			Segments: []activities.SegmentRange{{Part: 0, Attempt: first, Count: 1, Format: 2}},
-			Read:     []activities.SegmentRange{{Part: 0, Attempt: first, Count: 1, Format: 2}},
+			Segments: []activities.SegmentRange{{Part: 0, Attempt: first, Count: 1, Format: 3}},
+			Read:     []activities.SegmentRange{{Part: 0, Attempt: first, Count: 1, Format: 3}},
 			Objects:  1, BytesRead: a.Size, BytesListed: a.Size, EventsMatched: 2, LinesSkipped: 1,
 		},
 	}}

@@ -44,8 +44,8 @@ func (w *Watch) pause(settle time.Duration) time.Duration {
 // called when nothing else of the attempt runs any more.
 type verdict func(ctx context.Context) error
 
-// failed is the verdict that it ends with this error.
-func failed(err error) verdict { return func(context.Context) error { return err } }
+// endingWith is the verdict that the attempt ends with this error.
+func endingWith(err error) verdict { return func(context.Context) error { return err } }
 
 // version is the one to read of an object that was listed: another one than was listed where the object is known to have changed
 // since, and has not changed any more since the last look.
@@ -59,7 +59,7 @@ func (f *fetch) version(ctx context.Context, index int, listed blob.Object) (blo
 		return blob.Object{}, func(context.Context) error { return f.unfinished(index, listed, gone) }
 	}
 	if err != nil {
-		return blob.Object{}, failed(cannotBeRead(listed, err))
+		return blob.Object{}, endingWith(cannotBeRead(listed, err))
 	}
 	if now.ETag != watch.ETag {
 		return blob.Object{}, func(context.Context) error { return f.unfinished(index, now, stillWritten) }

@@ -173,7 +173,7 @@ func TestAPrivateExhaustOfDaysListsWhoConversed(t *testing.T) {
 	input.Dataset = exhaust.PrivateExhaust
 	fetched := must[activities.Fetched](r, r.FetchTelemetry, input)
 	for _, name := range r.files(staging) {
-		if strings.HasSuffix(name, ".events") {
+		if strings.HasSuffix(name, ".events.3") {
 			t.Errorf("%s is staged, which nobody reads", name)
 		}
 	}
@@ -273,7 +273,7 @@ func TestABuildThatFailsLeavesNoFile(t *testing.T) {
 	r.joinInto(&in)
 	var cut string
 	for _, name := range r.files(staging) {
-		if strings.HasSuffix(name, ".events") {
+		if strings.HasSuffix(name, ".events.3") {
 			cut = name
 		}
 	}
@@ -287,7 +287,8 @@ func TestABuildThatFailsLeavesNoFile(t *testing.T) {
 	}
 	_, err = run[activities.Built](r, r.BuildCSV, in)
 	failure := applicationError(t, err)
-	if want := "reading staged " + cut + ": "; failure.NonRetryable() || failure.Message() != "reports store: it failed" || !strings.Contains(because(t, failure), want) {
+	want := "reading staged " + cut + ": "
+	if !failure.NonRetryable() || failure.Type() != activities.StagingGone || failure.Message() != "staged files are damaged" || !strings.Contains(because(t, failure), want) {
 		t.Errorf("non-retryable: %v, %v", failure.NonRetryable(), failure)
 	}
 	if left := r.files("uci-response-exhaust/"); left != nil {
@@ -356,7 +357,7 @@ func TestStagedFilesThatAreGoneAreTold(t *testing.T) {
 	in := buildInput(exhaust.ResponseExhaust, fetched)
 	r.joinInto(&in)
 	parts := "p0000-" + r.stagedAttempt(staging) + "-00000"
-	for _, gone := range []string{parts + ".index.2", parts + ".events", parts + ".read", "devices-" + in.Joined.Attempt, "repeats.2-" + in.Joined.Attempt + "-00000"} {
+	for _, gone := range []string{parts + ".index.3", parts + ".events.3", parts + ".read", "devices-" + in.Joined.Attempt, "repeats.3-" + in.Joined.Attempt + "-00000"} {
 		path := filepath.Join(r.reportsDir, staging, gone)
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -365,7 +366,7 @@ func TestStagedFilesThatAreGoneAreTold(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		if gone == parts+".index.2" {
+		if gone == parts+".index.3" {
 			_, err = run[activities.Joined](r, r.JoinDevices, activities.JoinInput{
 				Dataset: exhaust.ResponseExhaust, ConversationID: conversation, Staging: staging, Segments: fetched.Segments,
 			})

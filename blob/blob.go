@@ -72,15 +72,17 @@ type Store interface {
 type Writer interface {
 	io.Writer
 
-	// Commit makes the object appear. When it returns nil, the object is there and durable. After a failed Write it
-	// fails. Of two writers to one name the content of one wins whole; the other may get ErrChanged.
+	// Commit makes the object appear. When it returns nil, the object is there, but a crash of the machine, as opposed
+	// to the process, may still leave less of it: it is for what is checked when it is read, and can be made again. After
+	// a failed Write it fails. Of two writers to one name the content of one wins whole; the other may get ErrChanged.
 	Commit() error
 
-	// CommitIf is Commit on a condition: that the store still holds the version whose ETag is previous or, where
-	// previous is "", no object of that name. Otherwise it gives ErrChanged and changes nothing. Looking and replacing
-	// are one step, so an attempt that was frozen and wakes up late replaces nothing that another one wrote. It returns
-	// the object as a listing would tell it, by which DeleteVersion removes this version and no other. A context that ends
-	// while it is at work does not make it fail: it gives the object where that has appeared.
+	// CommitIf makes an object appear that is durable when it returns, on a condition: that the store still holds the
+	// version whose ETag is previous or, where previous is "", no object of that name. Otherwise it gives ErrChanged and
+	// changes nothing. Looking and replacing are one step, so an attempt that was frozen and wakes up late replaces nothing
+	// that another one wrote. It returns the object as a listing would tell it, by which DeleteVersion removes this version
+	// and no other. A context that ends while it is at work does not make it fail: it gives the object where that has
+	// appeared.
 	CommitIf(previous string) (Object, error)
 
 	// Abort forgets what was written. After Commit it does nothing, so it is safe to defer.

@@ -456,46 +456,55 @@ func (w *localWriter) check(doing string) error {
 	return w.err
 }
 
-// Commit returns when the file and its name are on the disk: a crash of the machine after it loses nothing.
+// Commit does not wait for the disk: most of what it is for is deleted before the kernel would write it there.
 func (w *localWriter) Commit() error {
-	_, err := w.commit(func() error { return nil })
+	_, err := w.commit(false, func() error { return nil })
 	return err
 }
 
-// CommitIf looks at what has the name while nobody else may give or take it.
+// CommitIf returns when the file and its name are on the disk: a crash of the machine after it loses nothing. It looks at
+// what has the name while nobody else may give or take it.
 func (w *localWriter) CommitIf(previous string) (Object, error) {
-	return w.commit(func() error { return checkVersion(w.root, w.name, previous) })
+	return w.commit(true, func() error { return checkVersion(w.root, w.name, previous) })
 }
 
-func (w *localWriter) commit(check func() error) (Object, error) {
+func (w *localWriter) commit(isDurable bool, check func() error) (Object, error) {
 	if err := w.check("commit"); err != nil {
 		return Object{}, err
 	}
-	info, err := w.seal()
+	info, err := w.seal(isDurable)
 	if err == nil {
 		err = w.replace(check)
 	}
-	if err == nil {
+	if err == nil && isDurable {
 		err = syncFolder(w.root, path.Dir(w.name))
 	}
 	if w.err = wrap("commit", w.name, err); w.err != nil {
 		return Object{}, w.err
 	}
 	w.isClosed = true
-	return object(w.name, info), errors.Join(w.file.Close(), w.root.Close())
+	return object(w.name, info), w.root.Close()
 }
 
-// seal puts the file on the disk, with the time as its time of writing. The kernel's own time stands still for
-// milliseconds, in which a file can be replaced and its number given to the next one: two versions would have one ETag.
-func (w *localWriter) seal() (fs.FileInfo, error) {
+// seal gives the file the time as its time of writing, and puts it on the disk if it is to be durable. The kernel's own
+// time stands still for milliseconds, in which a file can be replaced and its number given to the next one: two versions
+// would have one ETag. It closes the file, for that is when some file systems tell that they could not write it.
+func (w *localWriter) seal(isDurable bool) (fs.FileInfo, error) {
 	now := time.Now()
 	if err := w.root.Chtimes(w.tmp, now, now); err != nil {
 		return nil, err
 	}
-	if err := w.file.Sync(); err != nil {
-		return nil, err
+	if isDurable {
+		if err := w.file.Sync(); err != nil {
+			return nil, err
+		}
 	}
-	return w.file.Stat()
+	info, err := w.file.Stat()
+	if err == nil {
+		err = w.file.Close()
+		w.file = nil
+	}
+	return info, err
 }
 
 // replace gives the file its name if check, which nobody else's replacing or removing can overtake, agrees.
@@ -576,7 +585,11 @@ func (w *localWriter) Abort() error {
 		return nil
 	}
 	w.isClosed = true
-	err := errors.Join(w.file.Close(), w.root.Remove(w.tmp), w.root.Close())
+	var closed error
+	if w.file != nil {
+		closed = w.file.Close()
+	}
+	err := errors.Join(closed, w.root.Remove(w.tmp), w.root.Close())
 	if err != nil {
 		return fmt.Errorf("abort object %q: %w", w.name, err)
 	}

@@ -123,11 +123,21 @@ type Device struct {
 }
 
 // UUID is the device's id as the registry spells it (contract section 4).
-func (d Device) UUID() string {
+func (d Device) UUID() string { return string(d.AppendUUID(nil)) }
+
+// AppendUUID appends it.
+func (d Device) AppendUUID(dst []byte) []byte {
+	digits := "0123456789abcdef"
 	if d.IsUpperCase {
-		return strings.ToUpper(d.ID.String())
+		digits = "0123456789ABCDEF"
 	}
-	return d.ID.String()
+	for i, b := range d.ID {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			dst = append(dst, '-')
+		}
+		dst = append(dst, digits[b>>4], digits[b&15])
+	}
+	return dst
 }
 
 // ParseDeviceID reads a device id in the registry's only form, 8-4-4-4-12 hexadecimal digits of
@@ -156,19 +166,17 @@ type PhoneCipher interface {
 	Decrypt(username string) (string, bool)
 }
 
-// Reveal is the Decrypted Device ID of contract section 5: the phone number of a device that gave
-// consent, with assumeConsent also of one that never said, else its id. A nil cipher reveals nothing.
-// undecryptable is true where a number was due and could not be had.
-func (d Device) Reveal(c PhoneCipher, assumeConsent bool) (visibleID string, undecryptable bool) {
+// Reveal gives the Decrypted Device ID of contract section 5 where that is a phone number: of a device that gave consent,
+// with assumeConsent also of one that never said. Where isShown is false it is the device's UUID. A nil cipher reveals
+// nothing. undecryptable is true where a number was due and could not be had.
+func (d Device) Reveal(c PhoneCipher, assumeConsent bool) (phone string, isShown, undecryptable bool) {
 	agreed := d.Consent == ConsentGiven || d.Consent == ConsentUnrecorded && assumeConsent
 	if none, ok := c.(*Cipher); ok && none == nil {
 		c = nil
 	}
 	if !agreed || d.Username == "" || c == nil {
-		return d.UUID(), false
+		return "", false, false
 	}
-	if phone, ok := c.Decrypt(strings.TrimSpace(d.Username)); ok {
-		return phone, false
-	}
-	return d.UUID(), true
+	phone, isShown = c.Decrypt(strings.TrimSpace(d.Username))
+	return phone, isShown, !isShown
 }

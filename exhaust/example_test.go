@@ -129,14 +129,17 @@ func ExampleDevice_Reveal() {
 		{ID: id, Username: encrypted, Consent: exhaust.ConsentUnrecorded},
 		{ID: id, Username: "no cipher made this", Consent: exhaust.ConsentGiven},
 	} {
-		shown, undecryptable := device.Reveal(cipher, assumeConsent)
-		fmt.Println(shown, undecryptable)
+		phone, isShown, undecryptable := device.Reveal(cipher, assumeConsent)
+		if !isShown {
+			phone = "hidden: " + device.UUID()
+		}
+		fmt.Println(phone, undecryptable)
 	}
 	// Output:
 	// +910000000000 false
-	// 11111111-1111-4111-8111-111111111111 false
-	// 11111111-1111-4111-8111-111111111111 false
-	// 11111111-1111-4111-8111-111111111111 true
+	// hidden: 11111111-1111-4111-8111-111111111111 false
+	// hidden: 11111111-1111-4111-8111-111111111111 false
+	// hidden: 11111111-1111-4111-8111-111111111111 true
 }
 
 // A range holds both its first and its last day.

@@ -99,7 +99,7 @@ func TestADecryptedPhoneNumberIsNoText(t *testing.T) {
 		if isText {
 			want |= 1 << 2
 		}
-		if got := PrivateTexts(visible); got != want {
+		if got := PrivateTexts([]byte(visible)); got != want {
 			t.Errorf("%q: %b, want %b", visible, got, want)
 		}
 	}

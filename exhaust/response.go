@@ -1,6 +1,6 @@
 package exhaust
 
-import "strings"
+import "bytes"
 
 // The columns of a response exhaust (contract section 4), in their order.
 const (
@@ -59,10 +59,10 @@ type ResponseRow struct {
 
 // PrivateTexts are the PrivateColumns that hold text, for a row with that Decrypted Device ID: a phone number, a plus and
 // digits, is no text that a spreadsheet would run, and the Encrypted Device ID is base64 that has to stay as it is.
-func PrivateTexts(visibleID string) ColumnSet {
+func PrivateTexts(visibleID []byte) ColumnSet {
 	const always = ColumnSet(1<<0 | 1<<1 | 1<<4)
-	digits, hasPlus := strings.CutPrefix(visibleID, "+")
-	if hasPlus && digits != "" && strings.Trim(digits, "0123456789") == "" {
+	digits, hasPlus := bytes.CutPrefix(visibleID, []byte("+"))
+	if hasPlus && len(digits) > 0 && len(bytes.Trim(digits, "0123456789")) == 0 {
 		return always
 	}
 	return always | 1<<2

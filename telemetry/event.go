@@ -1,16 +1,9 @@
 package telemetry
 
-import (
-	"crypto/sha256"
-	"encoding/binary"
-	"unicode"
-	"unicode/utf8"
-)
-
 // Event is one event that belongs to the exhaust. All of it is valid only during the call that it is given to.
 //
-// Its fields from Time to EData are what events are ordered by, in this order, each compared with bytes.Compare; the event's
-// own bytes decide what remains. Two events that have the same Identity are one event, delivered twice.
+// Events are ordered by Time, MessageID, DeviceID, ETS and edata in canonical form (EDataReader), in this order, each
+// compared with bytes.Compare; the event's own bytes decide what remains.
 type Event struct {
 	// ConversationID is that of the filter's conversations to which it belongs here.
 	ConversationID string
@@ -24,47 +17,42 @@ type Event struct {
 	DeviceID []byte
 	// ETS is the sort key of the instant of ets, empty where that cannot be read.
 	ETS []byte
-	// EData is edata in canonical form, empty where it is missing.
-	EData []byte
+	// Identity is what two deliveries of one event have in common, and no other event has.
+	Identity Identity
 	// Line is the event's own bytes: the line without its end, and without byte order marks, NULs and white space
 	// around it.
 	Line []byte
 }
 
-// Identity tells events apart.
-type Identity [16]byte
-
-// Identity is the same for two events if and only if mid, context.did in any letter case, ets and edata are all equal.
-// It is the beginning of a SHA-256, so that no two others meet in it.
-func (e *Event) Identity() (id Identity) {
-	h := sha256.New()
-	var size [8]byte
-	write := func(field []byte) {
-		// Each field follows its length, lest fields run into one another.
-		binary.BigEndian.PutUint64(size[:], uint64(len(field)))
-		h.Write(size[:])
-		h.Write(field)
-	}
-	var space [64]byte
-	write(e.MessageID)
-	write(appendLower(space[:0], e.DeviceID))
-	write(e.ETS)
-	write(e.EData)
-	var sum [sha256.Size]byte
-	copy(id[:], h.Sum(sum[:0]))
-	return id
+// EDataReader reads the edata of events that the fields of Event leave equal. It keeps its buffers from event to event and
+// is not for concurrent use.
+type EDataReader struct {
+	walk       walker
+	edata      edataFields
+	identifier identifier
 }
 
-// appendLower appends text in lower case. Bytes that are no UTF-8 stand as they are.
-func appendLower(dst, text []byte) []byte {
-	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRune(text[i:])
-		if r == utf8.RuneError && size == 1 {
-			dst = append(dst, text[i])
-		} else {
-			dst = utf8.AppendRune(dst, unicode.ToLower(r))
+// AppendCanonical appends the edata of an event, of which line has the bytes, in canonical form: nothing where it is
+// missing.
+func (r *EDataReader) AppendCanonical(dst, line []byte) []byte {
+	r.read(line)
+	return r.identifier.canonical.append(dst, r.edata.source)
+}
+
+// Identify gives the identity of an event whose fields but for that are there.
+func (r *EDataReader) Identify(event *Event) Identity {
+	r.read(event.Line)
+	return r.identifier.identify(event, &r.edata)
+}
+
+func (r *EDataReader) read(line []byte) {
+	r.walk.release()
+	r.identifier.release()
+	r.walk.line, r.walk.at = line, 0
+	r.edata = edataFields{}
+	for key := range r.walk.fields {
+		if string(key) == "edata" {
+			r.edata.read(&r.walk, &r.identifier.items)
 		}
-		i += size
 	}
-	return dst
 }

@@ -9,7 +9,7 @@ type extractor struct {
 	walk          walker
 	fields        eventFields
 	instants      instants
-	canonical     canonicalizer
+	identifier    identifier
 	text          []byte // what event holds, one behind the other
 	event         Event
 }
@@ -18,9 +18,10 @@ type extractor struct {
 // source of each value, nil where it is missing. Where a key stands twice in an object the last one counts, wholly: each
 // of the read methods starts from nothing.
 type eventFields struct {
-	isAssess                   bool
-	mid, timestamp, ets, edata []byte
-	context                    contextFields
+	isAssess            bool
+	mid, timestamp, ets []byte
+	context             contextFields
+	edata               edataFields
 }
 
 type contextFields struct {
@@ -30,9 +31,14 @@ type contextFields struct {
 }
 
 // extract gives those of the filter's conversations to which the line's event belongs. If there are any it fills event.
-func (x *extractor) extract(line []byte) (conversations []string) {
+// The line's template is nil where it has none.
+func (x *extractor) extract(line []byte, l *template, t *tokens) (conversations []string) {
 	x.walk.line, x.walk.at = line, 0
-	x.readEvent()
+	if l != nil {
+		x.readTemplate(l, t)
+	} else {
+		x.readEvent()
+	}
 	e, context := &x.fields, &x.fields.context
 	if !e.isAssess || !context.hasChannel || !context.hasProducer && x.filter.PdataID != "" || len(context.conversations) == 0 {
 		return nil
@@ -44,20 +50,18 @@ func (x *extractor) extract(line []byte) (conversations []string) {
 	text = appendID(text, e.mid)
 	mid := len(text)
 	text = appendID(text, context.did)
-	did := len(text)
-	text = x.canonical.append(text, e.edata)
 	x.text = text
 	x.event = Event{
 		Time:      text[ets:time:time],
 		MessageID: text[time:mid:mid],
-		DeviceID:  text[mid:did:did],
+		DeviceID:  text[mid:],
 		ETS:       text[:ets:ets],
-		EData:     text[did:],
 		Line:      line,
 	}
 	if len(x.event.Time) == 0 {
 		x.event.Time = x.event.ETS
 	}
+	x.event.Identity = x.identifier.identify(&x.event, &e.edata)
 	return context.conversations
 }
 
@@ -70,7 +74,7 @@ func (x *extractor) release() {
 	x.event = Event{}
 	x.walk.release()
 	x.instants.release()
-	x.canonical.release()
+	x.identifier.release()
 	if cap(x.text) > keptBuffer {
 		x.text = nil
 	}
@@ -92,8 +96,44 @@ func (x *extractor) readEvent() {
 		case "context":
 			x.readContext()
 		case "edata":
-			e.edata = w.readValue()
+			e.edata.read(w, &x.identifier.items)
 		}
+	}
+}
+
+// readTemplate does what readEvent does.
+func (x *extractor) readTemplate(l *template, t *tokens) {
+	w, e, b := &x.walk, &x.fields, x.walk.line
+	*e = eventFields{context: contextFields{conversations: e.context.conversations[:0]}}
+	e.isAssess = w.isText(l.fields[fieldEID].source(b, t), "ASSESS")
+	e.context.hasChannel = w.isText(l.fields[fieldChannel].source(b, t), x.filter.Channel)
+	if !e.isAssess || !e.context.hasChannel {
+		return
+	}
+	for _, c := range l.correlations {
+		if !w.isText(c.kind.source(b, t), "Conversation") {
+			continue
+		}
+		text, isText := w.textOf(c.id.source(b, t))
+		if !isText {
+			continue
+		}
+		if id, isOurs := x.conversations.find(text); isOurs && !slices.Contains(e.context.conversations, id) {
+			e.context.conversations = append(e.context.conversations, id)
+		}
+	}
+	if len(e.context.conversations) == 0 {
+		return
+	}
+	e.context.hasProducer = w.isText(l.fields[fieldProducer].source(b, t), x.filter.PdataID)
+	e.mid = l.fields[fieldMID].source(b, t)
+	e.timestamp = l.fields[fieldTimestamp].source(b, t)
+	e.ets = l.fields[fieldETS].source(b, t)
+	e.context.did = l.fields[fieldDevice].source(b, t)
+	e.edata = edataFields{source: l.fields[fieldEData].source(b, t), template: l, line: b, tokens: t}
+	if e.edata.item = l.fields[fieldItem].source(b, t); e.edata.item != nil {
+		e.edata.itemAt = int(t.positions[l.fields[fieldItem].first]) - int(t.positions[l.fields[fieldEData].first])
+		e.edata.known = x.identifier.items.find(e.edata.item)
 	}
 }
 

@@ -3,28 +3,20 @@ package telemetry
 import (
 	"bytes"
 	"hash/maphash"
-
-	"data-exhaust/exhaust"
 )
 
 // A conversation asks few questions, so the same edata.item stands in very many events, and is the largest part of them.
-// itemCache keeps the cells of those that were read, by their source. An event has a known item if the item's source
+// itemCache keeps what was made of those that were read, by their source. An event has a known item if the item's source
 // stands where the event's item begins: the source is a whole JSON object, which no longer value begins with.
-type itemCache struct {
+type itemCache[V any] struct {
 	seed  maphash.Seed
-	items []knownItem // nil until the first is added
+	items []knownItem[V] // nil until the first is added
 }
 
-// knownItem is the source of an edata.item and its cells, which own their memory.
-type knownItem struct {
+// knownItem is the source of an edata.item, in memory of its own, and what was made of it.
+type knownItem[V any] struct {
 	source []byte
-	memory []byte
-	cells  [len(itemColumns)][]byte
-	texts  exhaust.ColumnSet
-}
-
-var itemColumns = [...]int{
-	exhaust.QuestionIDColumn, exhaust.TypeColumn, exhaust.TitleColumn, exhaust.DescriptionColumn, exhaust.MaxScoreColumn, exhaust.OptionsColumn,
+	value  V
 }
 
 const (
@@ -35,12 +27,12 @@ const (
 	itemPrefix = 48
 )
 
-func (c *itemCache) place(source []byte) *knownItem {
+func (c *itemCache[V]) place(source []byte) *knownItem[V] {
 	return &c.items[maphash.Bytes(c.seed, source[:itemPrefix])%maxItems]
 }
 
-// find gives the item that line begins with, nil if it is not known.
-func (c *itemCache) find(line []byte) *knownItem {
+// find gives the item that line begins with, nil if it is not known. It is valid until another one is added.
+func (c *itemCache[V]) find(line []byte) *knownItem[V] {
 	if len(line) < itemPrefix || c.items == nil {
 		return nil
 	}
@@ -50,32 +42,16 @@ func (c *itemCache) find(line []byte) *knownItem {
 	return nil
 }
 
-// add keeps what row has of the item with that source.
-func (c *itemCache) add(source []byte, row *exhaust.ResponseRow) {
+// add gives the place for what is made of the item with that source, which is another one's up to now; nil if it is
+// not worth keeping.
+func (c *itemCache[V]) add(source []byte) *V {
 	if len(source) < itemPrefix || len(source) > maxItem || source[0] != '{' {
-		return
+		return nil
 	}
 	if c.items == nil {
-		c.seed, c.items = maphash.MakeSeed(), make([]knownItem, maxItems)
+		c.seed, c.items = maphash.MakeSeed(), make([]knownItem[V], maxItems)
 	}
 	item := c.place(source)
 	item.source = append(item.source[:0], source...)
-	item.memory, item.texts = item.memory[:0], 0
-	for _, column := range itemColumns {
-		item.memory = append(item.memory, row.Cells[column]...)
-		item.texts |= row.Texts & (1 << column)
-	}
-	start := 0
-	for i, column := range itemColumns {
-		end := start + len(row.Cells[column])
-		item.cells[i] = item.memory[start:end:end]
-		start = end
-	}
-}
-
-func (i *knownItem) fill(row *exhaust.ResponseRow) {
-	for n, column := range itemColumns {
-		row.Cells[column] = i.cells[n]
-	}
-	row.Texts |= i.texts
+	return &item.value
 }

@@ -95,18 +95,27 @@ func (w *walker) readValue() []byte {
 func (w *walker) skip() { w.at = skipValue(w.line, skipSeparator(w.line, w.at)) }
 
 // equals reads the next value and tells whether it is a string with the text want.
-func (w *walker) equals(want string) bool {
-	text, isText := w.readText()
+func (w *walker) equals(want string) bool { return w.isText(w.readValue(), want) }
+
+// readText reads the next value and gives its text, if that is a string; the text is valid until the walker moves on.
+func (w *walker) readText() (text []byte, isText bool) { return w.textOf(w.readValue()) }
+
+// isText tells whether value is a string with the text want.
+func (w *walker) isText(value []byte, want string) bool {
+	text, isText := w.textOf(value)
 	return isText && string(text) == want
 }
 
-// readText reads the next value and gives its text, if that is a string; the text is valid until the walker moves on.
-func (w *walker) readText() (text []byte, isText bool) {
-	value := w.readValue()
+// textOf gives the text of a value, if that is a string.
+func (w *walker) textOf(value []byte) (text []byte, isText bool) {
 	if !isString(value) {
 		return nil, false
 	}
-	w.scratch = appendExact(w.scratch[:0], value[1:len(value)-1])
+	text = value[1 : len(value)-1]
+	if skipASCII(text, 0) == len(text) {
+		return text, true
+	}
+	w.scratch = appendExact(w.scratch[:0], text)
 	return w.scratch, true
 }
 

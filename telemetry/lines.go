@@ -8,14 +8,14 @@ import (
 )
 
 // paddedLine is one line without its end: bytes[:size]. Its invariant, which newPaddedLine alone sees to, lets the
-// validator load eight bytes wherever it stands, and never ask whether a token goes on behind the line:
+// validator load a block of bytes wherever it stands, and never ask whether a token goes on behind the line:
 // bytes[size] is a line feed, and at least padding-1 more bytes, of no meaning, lie behind that.
 type paddedLine struct {
 	bytes []byte
 	size  int
 }
 
-const padding = 8
+const padding = blockBytes
 
 // newPaddedLine makes a line of buffer[start:end]. It writes the line feed to buffer[end], where the line's own end, other
 // white space or a NUL stands, or nothing does: lineReader puts back what stood there. buffer reaches at least padding

@@ -3,12 +3,15 @@ package telemetry
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+
+	"data-exhaust/exhaust"
 )
 
 // repeater gives the same member or frame many times over, and samples the heap as it is read.
@@ -107,6 +110,39 @@ func TestAScannerKeepsLittleMemory(t *testing.T) {
 	}
 	runtime.KeepAlive(s)
 	runtime.KeepAlive(objects)
+}
+
+// Lines of more shapes than are kept, with as many tokens and keys as a shape can have, and a row of the longest line.
+func TestShapesKeepLittleMemory(t *testing.T) {
+	keys := []string{strings.Repeat(`,"a":1`, 100), `,"` + strings.Repeat("k", 8000) + `":1`}
+	before := liveHeap()
+	s := NewScanner(filter)
+	var rows RowReader
+	count := 0
+	emit := func(e *Event) error {
+		count++
+		var row exhaust.ResponseRow
+		rows.Read(e.Line, &row)
+		return nil
+	}
+	for i := range 4 * maxShapes {
+		// The list's numbers and objects spell i.
+		list := fmt.Sprintf(`[%b]`, i)
+		list = strings.NewReplacer("0", "{},", "1", "1,", "]", strings.Repeat(`"",`, 90)+"1]").Replace(list)
+		line := strings.Replace(belonging, `"mid":"m"`, `"mid":"m","list":`+list+keys[i%2], 1)
+		if _, err := s.Scan(t.Context(), "2022-03-01.json", strings.NewReader(line+"\n"+line), emit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var row exhaust.ResponseRow
+	long := withPadding(belonging)
+	rows.Read([]byte(long[:len(long)-1]+strings.Repeat(" ", 8<<20)+"}"), &row)
+	rows.Read([]byte(belonging), &row)
+	if growth := int64(liveHeap()) - int64(before); count != 8*maxShapes || growth > 4<<20 {
+		t.Errorf("after %d events %d KiB are kept, want %d and less than 4 MiB", count, growth>>10, 8*maxShapes)
+	}
+	runtime.KeepAlive(s)
+	runtime.KeepAlive(&rows)
 }
 
 func TestTheLargestEventTakesBoundedMemory(t *testing.T) {

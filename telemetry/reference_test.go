@@ -513,12 +513,24 @@ func referenceZone(name string) *time.Location {
 
 // referenceIdentity identifies an event from what it is compared by.
 func referenceIdentity(e scanned) (id Identity) {
+	edata, item := e.EData, ""
+	if edata != "" {
+		if o, isObject := parse(edata).(object); isObject {
+			if m, hasItem := o["item"]; hasItem {
+				hash := sha256.Sum256([]byte(canonicalOf(m.value)))
+				item = string(hash[:])
+				m.value = number("0")
+				o["item"] = m
+				edata = canonicalOf(o)
+			}
+		}
+	}
 	var text []byte
-	for _, field := range []string{e.MessageID, strings.ToLower(e.DeviceID), e.ETS, e.EData} {
+	for _, field := range []string{e.MessageID, strings.ToLower(e.DeviceID), e.ETS, edata} {
 		text = binary.BigEndian.AppendUint64(text, uint64(len(field)))
 		text = append(text, field...)
 	}
-	sum := sha256.Sum256(text)
+	sum := sha256.Sum256(append(text, item...))
 	copy(id[:], sum[:])
 	return id
 }
@@ -781,17 +793,33 @@ func TestEventsAreWhatTheReferenceMakesOfThem(t *testing.T) {
 	var times timeline
 	for _, f := range []Filter{filter, {Channel: "tenant", ConversationIDs: []string{"bot-1"}, PdataID: "prod.uci"}} {
 		s := NewScanner(f)
-		for range lines {
+		for i := range lines {
 			var b strings.Builder
 			spelling{random, false, random.IntN(2) * 20, random.IntN(2) * 20}.write(&b, g.event(true))
 			line := b.String()
 			want, at, ets, belongs := referenceEvent(f, line)
-			got, counts, err := scanWith(s, strings.NewReader(line))
-			if err != nil || counts.Lines != 1 || counts.Skipped != 0 || len(got) == 1 != belongs {
-				t.Fatalf("%+v, %d events, %v of an event that belongs: %v\n%s", counts, len(got), err, belongs, line)
-			}
 			if belongs {
 				belong++
+			}
+			// Some are made long enough to be read without tokens; the second time the scanner has the line's shape.
+			long := ""
+			if i%4 == 0 {
+				long = withPadding(line)
+			}
+			for _, text := range []string{line, line, long} {
+				if text == "" {
+					continue
+				}
+				got, counts, err := scanWith(s, strings.NewReader(text))
+				if len(got) == 1 && text == long {
+					got[0].Line = strings.Trim(line, " \t\r")
+				}
+				if err != nil || counts.Lines != 1 || counts.Skipped != 0 || len(got) == 1 != belongs {
+					t.Fatalf("%+v, %d events, %v of an event that belongs: %v\n%s", counts, len(got), err, belongs, line)
+				}
+				if !belongs {
+					continue
+				}
 				if err := compareWithReference(got[0], want, at, ets, &times); err != nil {
 					t.Fatalf("%s\n%v", line, err)
 				}
@@ -801,6 +829,16 @@ func TestEventsAreWhatTheReferenceMakesOfThem(t *testing.T) {
 	if belong < lines/4 || len(times.keys) < belong/2 {
 		t.Errorf("only %d of the generated events belong, of %d instants", belong, len(times.keys))
 	}
+}
+
+// withPadding is a line that begins with an object, with another member, which makes it too long to be tokenized.
+func withPadding(line string) string {
+	behind := strings.TrimLeft(strings.TrimLeft(line, " \t\r")[1:], " \t\r")
+	separator := ","
+	if behind[0] == '}' {
+		separator = ""
+	}
+	return `{"padding":"` + strings.Repeat("x", maxTokenized) + `"` + separator + behind
 }
 
 // nodeOf is a value that is yet to be spelled, with unique keys. Text that JSON cannot hold otherwise keeps its spelling.

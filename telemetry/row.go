@@ -10,9 +10,11 @@ import (
 // RowReader reads the row out of an event. It keeps its buffers from event to event and is not for concurrent use: each
 // goroutine has its own.
 type RowReader struct {
+	shapes   shapes
+	padded   []byte // the line, where nothing can be read behind it
 	walk     walker
 	fields   rowFields
-	items    itemCache
+	items    itemCache[itemCells]
 	instants instants
 	text     []byte // the cells of one row that are not parts of its line, one behind the other
 }
@@ -35,7 +37,7 @@ type rowRollup struct{ l3, l4, l5 []byte }
 type rowData struct {
 	duration, score, resvalues []byte
 	// known is the item if an earlier event had the same; else it is read.
-	known      *knownItem
+	known      *knownItem[itemCells]
 	item       rowItem
 	itemSource []byte
 }
@@ -43,11 +45,16 @@ type rowData struct {
 type rowItem struct{ id, kind, title, desc, maxscore, params []byte }
 
 // Read fills row from line, which is an event's own bytes as Event.Line has them, but for the cells that the registry
-// gives. The cells are parts of line or of the reader's memory, valid until either changes.
+// gives. The cells are parts of line or of the reader's memory, valid until either changes. It is faster where line's
+// capacity reaches RowPadding bytes, of any content, beyond its end.
 func (r *RowReader) Read(line []byte, row *exhaust.ResponseRow) {
 	r.release()
 	r.walk.line, r.walk.at = line, 0
-	r.fields.read(&r.walk, &r.items)
+	if t := r.template(line); t != nil {
+		r.fields.readTemplate(t, r.walk.line, &r.shapes.tokens, &r.items)
+	} else {
+		r.fields.read(&r.walk, &r.items)
+	}
 	e, context := &r.fields, &r.fields.context
 	session := context.sid
 	if isNull(session) || isEmptyString(session) {
@@ -70,10 +77,33 @@ func (r *RowReader) Read(line []byte, row *exhaust.ResponseRow) {
 	}
 }
 
+// RowPadding is how many bytes behind a line make reading its row faster.
+const RowPadding = padding
+
+// template gives the line's template, nil if it has none.
+func (r *RowReader) template(line []byte) *template {
+	if len(line) > maxTokenized {
+		return nil
+	}
+	if cap(line)-len(line) < padding {
+		r.padded = append(append(r.padded[:0], line...), make([]byte, padding)...)
+		line = r.padded[:len(line)]
+	}
+	r.walk.line = line
+	padded := paddedLine{bytes: line[:len(line)+padding], size: len(line)}
+	if !r.shapes.find(padded) {
+		return nil
+	}
+	if r.shapes.current == nil {
+		r.shapes.add(padded) // an event's own bytes are JSON
+	}
+	return r.shapes.template(padded.bytes)
+}
+
 // readItem reads the cells of edata.item, or takes those that an earlier event with the same item had.
 func (r *RowReader) readItem(row *exhaust.ResponseRow, edata *rowData) {
 	if edata.known != nil {
-		edata.known.fill(row)
+		edata.known.value.fill(row)
 		return
 	}
 	item := &edata.item
@@ -83,7 +113,9 @@ func (r *RowReader) readItem(row *exhaust.ResponseRow, edata *rowData) {
 	r.readText(row, exhaust.DescriptionColumn, item.desc)
 	r.readText(row, exhaust.MaxScoreColumn, item.maxscore)
 	r.readJSON(row, exhaust.OptionsColumn, item.params)
-	r.items.add(edata.itemSource, row)
+	if cells := r.items.add(edata.itemSource); cells != nil {
+		cells.keep(row)
+	}
 }
 
 // readText reads a cell that is text, if value is a string.
@@ -144,7 +176,29 @@ func (r *RowReader) release() {
 	}
 }
 
-func (e *rowFields) read(w *walker, items *itemCache) {
+// readTemplate does what read does.
+func (e *rowFields) readTemplate(l *template, b []byte, t *tokens, items *itemCache[itemCells]) {
+	b = b[:len(b)+padding]
+	source := func(f field) []byte { return l.fields[f].source(b, t) }
+	*e = rowFields{
+		mid: source(fieldMID), timestamp: source(fieldTimestamp), ets: source(fieldETS),
+		context: rowContext{
+			did: source(fieldDevice), sid: source(fieldSession),
+			rollup: rowRollup{l3: source(fieldL3), l4: source(fieldL4), l5: source(fieldL5)},
+		},
+		edata: rowData{
+			duration: source(fieldDuration), score: source(fieldScore), resvalues: source(fieldResponse), itemSource: source(fieldItem),
+		},
+	}
+	if e.edata.known = items.find(e.edata.itemSource); e.edata.known == nil {
+		e.edata.item = rowItem{
+			id: source(fieldItemID), kind: source(fieldItemType), title: source(fieldItemTitle), desc: source(fieldItemDescription),
+			maxscore: source(fieldItemMaxScore), params: source(fieldItemParams),
+		}
+	}
+}
+
+func (e *rowFields) read(w *walker, items *itemCache[itemCells]) {
 	*e = rowFields{}
 	for key := range w.fields {
 		switch string(key) {
@@ -190,7 +244,7 @@ func (r *rowRollup) read(w *walker) {
 	}
 }
 
-func (e *rowData) read(w *walker, items *itemCache) {
+func (e *rowData) read(w *walker, items *itemCache[itemCells]) {
 	*e = rowData{}
 	for key := range w.fields {
 		switch string(key) {
@@ -230,4 +284,37 @@ func (i *rowItem) read(w *walker) {
 			i.params = w.readValue()
 		}
 	}
+}
+
+// itemCells are the cells of an edata.item, which own their memory.
+type itemCells struct {
+	memory []byte
+	cells  [len(itemColumns)][]byte
+	texts  exhaust.ColumnSet
+}
+
+var itemColumns = [...]int{
+	exhaust.QuestionIDColumn, exhaust.TypeColumn, exhaust.TitleColumn, exhaust.DescriptionColumn, exhaust.MaxScoreColumn, exhaust.OptionsColumn,
+}
+
+// keep copies the item's cells from row.
+func (i *itemCells) keep(row *exhaust.ResponseRow) {
+	i.memory, i.texts = i.memory[:0], 0
+	for _, column := range itemColumns {
+		i.memory = append(i.memory, row.Cells[column]...)
+		i.texts |= row.Texts & (1 << column)
+	}
+	start := 0
+	for n, column := range itemColumns {
+		end := start + len(row.Cells[column])
+		i.cells[n] = i.memory[start:end:end]
+		start = end
+	}
+}
+
+func (i *itemCells) fill(row *exhaust.ResponseRow) {
+	for n, column := range itemColumns {
+		row.Cells[column] = i.cells[n]
+	}
+	row.Texts |= i.texts
 }

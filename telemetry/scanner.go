@@ -88,7 +88,7 @@ func (s *Scanner) Scan(ctx context.Context, name string, r io.Reader, emit func(
 		if s.conversations.isPlain && !mayHoldID {
 			continue
 		}
-		for _, id := range s.extractor.extract(line.text()) {
+		for _, id := range s.extractor.extract(line.text(), s.validator.shapes.template(line.bytes), &s.validator.shapes.tokens) {
 			counts.Matched++
 			s.extractor.event.ConversationID = id
 			if err := emit(&s.extractor.event); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,10 +44,18 @@ func readRow(rows *RowReader, line []byte) row {
 // keepIn gives an emit that keeps events, each with its row.
 func keepIn(events *[]scanned) func(*Event) error {
 	var rows RowReader
+	var edata EDataReader
 	return func(e *Event) error {
+		if again := edata.Identify(e); again != e.Identity {
+			return fmt.Errorf("an event of the identity %x is identified as %x", e.Identity, again)
+		}
 		*events = append(*events, scanned{
-			string(e.Time), string(e.MessageID), string(e.DeviceID), string(e.ETS), string(e.EData), string(e.Line), e.Identity(), readRow(&rows, e.Line),
+			string(e.Time), string(e.MessageID), string(e.DeviceID), string(e.ETS), string(edata.AppendCanonical(nil, e.Line)), string(e.Line), e.Identity,
+			readRow(&rows, e.Line),
 		})
+		if again := readRow(&rows, e.Line); again != (*events)[len(*events)-1].Row {
+			return fmt.Errorf("a row is read as %+v, and then as %+v", (*events)[len(*events)-1].Row, again)
+		}
 		return nil
 	}
 }
@@ -63,9 +72,18 @@ func scanWith(s *Scanner, r io.Reader) ([]scanned, Counts, error) {
 // scanText reads a plain object that must be read without an error.
 func scanText(t *testing.T, f Filter, text string) ([]scanned, Counts) {
 	t.Helper()
-	events, counts, err := scan(f, strings.NewReader(text))
+	s := NewScanner(f)
+	events, counts, err := scanWith(s, strings.NewReader(text))
 	if err != nil {
 		t.Fatalf("scanning %.200q: %v", text, err)
+	}
+	if len(text) > 1<<20 {
+		return events, counts
+	}
+	// The scanner has the shapes of the lines now.
+	again, countsAgain, err := scanWith(s, strings.NewReader(text))
+	if err != nil || countsAgain != counts || !slices.Equal(again, events) {
+		t.Fatalf("scanning %.200q: %+v, %+v\nonce more: %+v, %+v, %v", text, counts, events, countsAgain, again, err)
 	}
 	return events, counts
 }
@@ -709,7 +727,7 @@ func TestNothingIsAllocatedForALine(t *testing.T) {
 		text.Reset(object.String())
 		if _, err := s.Scan(context.Background(), "2022-03-01.json", text, func(e *Event) error {
 			matched++
-			if e.Identity() == (Identity{}) {
+			if e.Identity == (Identity{}) {
 				t.Error("an event has no identity")
 			}
 			return nil

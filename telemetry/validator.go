@@ -10,15 +10,29 @@ const maxDepth = 10_000
 
 // validator tells JSON (RFC 8259) from what is none. Like encoding/json it lets invalid UTF-8 in strings pass.
 type validator struct {
+	shapes shapes
 	// open holds the bracket of every object and array around the current byte.
 	open [maxDepth + 1]byte
 }
 
 // check tells whether line is one JSON value, and whether a string in it may be one of ids: one stands there byte for byte,
-// or some string is written with \u00XX. Only behind white space does check ask whether the line has ended: anywhere else
+// or some string is written with \u00XX.
+func (v *validator) check(line paddedLine, ids *conversations) (isValid, mayHoldID bool) {
+	verdict, mayHoldID := v.shapes.check(line, ids)
+	if verdict == validShape {
+		return true, mayHoldID
+	}
+	isValid, mayHoldID = v.parse(line, ids)
+	if isValid && verdict == unknownShape {
+		v.shapes.add(line)
+	}
+	return isValid, mayHoldID
+}
+
+// parse is check for a line of whatever shape. Only behind white space does it ask whether the line has ended: anywhere else
 // the line feed at the line's end is a byte that does not fit.
 //
-// The labels of check are the states of an automaton:
+// The labels of parse are the states of an automaton:
 //
 //	             [                 :
 //	           +---+   +-----------------------+
@@ -35,7 +49,7 @@ type validator struct {
 //
 // An empty object or array leads from value to close; quote is key at its opening quote. A line that ends in after is
 // valid if nothing is open there.
-func (v *validator) check(line paddedLine, ids *conversations) (isValid, mayHoldID bool) {
+func (v *validator) parse(line paddedLine, ids *conversations) (isValid, mayHoldID bool) {
 	var (
 		b, n            = line.bytes, line.size
 		i, start, depth int

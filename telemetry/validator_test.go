@@ -11,7 +11,7 @@ var noConversations = newConversations(nil)
 
 // isValid asks the validator as a scan does, with other bytes behind the line.
 func isValid(v *validator, data []byte) bool {
-	isValid, _ := v.check(newPaddedLine(append(slices.Clone(data), "\n\"}]1234567"...), 0, len(data)), noConversations)
+	isValid, _ := v.check(newPaddedLine(append(slices.Clone(data), "\n\"}]1234567"+strings.Repeat("\\\"", padding)...), 0, len(data)), noConversations)
 	return isValid
 }
 

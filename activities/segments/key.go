@@ -3,7 +3,7 @@ package segments
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
+	"fmt"
 )
 
 // Keys are spelled so that comparing records byte by byte compares their keys one after another.
@@ -28,7 +28,7 @@ func AppendCell(record []byte, text string) []byte {
 	return append(record, text...)
 }
 
-var errRecord = errors.New("a staged record is damaged")
+var errRecord = fmt.Errorf("a staged record: %w", ErrDamaged)
 
 // Text reads what AppendText wrote and gives the rest of the record, both of them parts of it; a text that holds a zero
 // byte is a copy.

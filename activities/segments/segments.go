@@ -4,18 +4,14 @@
 package segments
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"sync"
-
-	"github.com/klauspost/compress/s2"
 
 	"data-exhaust/blob"
 )
@@ -28,11 +24,12 @@ type Store interface {
 
 const (
 	contentType = "application/octet-stream"
-	blockSize   = 64 << 10 // of s2: what each open segment costs in memory, three times
-	// sourceBuffer is what is read of a segment at a time, before it is unpacked.
-	sourceBuffer = 32 << 10
-	// fanIn is how many segments one merge reads at a time, at about 230 KiB each.
-	fanIn = 128
+	// fanIn is how many segments one merge reads at a time, at about 70 KiB each. Where records are so long that these
+	// would take more than mergeBytes, it reads fewer, but two.
+	fanIn      = 256
+	mergeBytes = 32 << 20
+	// openedAtOnce is how many of them are opened at the same time.
+	openedAtOnce = 8
 	// maxRecord is far above a line of telemetry (16 MiB): anything longer is a damaged segment.
 	maxRecord = 64 << 20
 )
@@ -107,9 +104,8 @@ func (b *Buffer) Reset() {
 
 func (b *Buffer) record(r ref) []byte { return b.blocks[r.block][r.start:r.end] }
 
-// Store writes the records in ascending order as the segment of that name. The segment appears whole or
-// not at all. The buffer keeps the records until Reset.
-func (b *Buffer) Store(ctx context.Context, store Store, name string) error {
+// Each calls do with the records in ascending order. A record is valid until Reset, and do adds none.
+func (b *Buffer) Each(do func(record []byte) error) error {
 	slices.SortFunc(b.refs, func(x, y ref) int {
 		if x.prefix != y.prefix {
 			if x.prefix < y.prefix {
@@ -119,14 +115,22 @@ func (b *Buffer) Store(ctx context.Context, store Store, name string) error {
 		}
 		return bytes.Compare(b.record(x), b.record(y))
 	})
-	return Write(ctx, store, name, func(add func([]byte) error) error {
-		for _, r := range b.refs {
-			if err := add(b.record(r)); err != nil {
-				return err
-			}
+	for _, r := range b.refs {
+		if err := do(b.record(r)); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
+}
+
+// Store writes the records in ascending order as the segment of that name. The segment appears whole or
+// not at all. The buffer keeps the records until Reset.
+func (b *Buffer) Store(ctx context.Context, store Store, name string) error {
+	longest := 0
+	for _, r := range b.refs {
+		longest = max(longest, int(r.end-r.start))
+	}
+	return write(ctx, store, name, longest, b.Each)
 }
 
 func prefixOf(record []byte) uint64 {
@@ -136,8 +140,13 @@ func prefixOf(record []byte) uint64 {
 }
 
 // Write stores the records that fill adds, in the order in which it adds them, as the segment of that
-// name. The segment appears whole or not at all.
-func Write(ctx context.Context, store Store, name string, fill func(add func(record []byte) error) error) (err error) {
+// name, which is for Read. The segment appears whole or not at all.
+func Write(ctx context.Context, store Store, name string, fill func(add func(record []byte) error) error) error {
+	return write(ctx, store, name, 0, fill)
+}
+
+// write does what Write does, of records the longest of which has so many bytes.
+func write(ctx context.Context, store Store, name string, longest int, fill func(add func(record []byte) error) error) (err error) {
 	w, err := store.Create(ctx, name, contentType)
 	if err != nil {
 		return fmt.Errorf("staging %s: %w", name, err)
@@ -147,29 +156,15 @@ func Write(ctx context.Context, store Store, name string, fill func(add func(rec
 			err = fmt.Errorf("staging %s: %w", name, errors.Join(err, w.Abort()))
 		}
 	}()
-	packed := s2.NewWriter(w, s2.WriterBlockSize(blockSize), s2.WriterConcurrency(1))
-	var length [binary.MaxVarintLen64]byte
-	var count uint64
-	add := func(record []byte) error {
-		if len(record) == 0 || len(record) > maxRecord {
-			return fmt.Errorf("a record of %d bytes cannot be staged", len(record))
-		}
-		count++
-		if _, err := packed.Write(length[:binary.PutUvarint(length[:], uint64(len(record)))]); err != nil {
-			return err
-		}
-		_, err := packed.Write(record)
+	blocks := blockWriters.Get().(*blockWriter)
+	defer blocks.release()
+	if err := blocks.begin(w, longest); err != nil {
 		return err
 	}
-	if err := fill(add); err != nil {
+	if err := fill(blocks.add); err != nil {
 		return err
 	}
-	// A zero length and the count end the segment, so that a reader notices one that is cut short.
-	end := append([]byte{0}, length[:binary.PutUvarint(length[:], count)]...)
-	if _, err := packed.Write(end); err != nil {
-		return err
-	}
-	if err := packed.Close(); err != nil {
+	if err := blocks.end(); err != nil {
 		return err
 	}
 	return w.Commit()
@@ -177,7 +172,7 @@ func Write(ctx context.Context, store Store, name string, fill func(add func(rec
 
 // Read calls each with the records of one segment in order. A record is valid during the call only.
 func Read(ctx context.Context, store Store, name string, each func(record []byte) error) error {
-	r, err := open(ctx, store, name)
+	r, err := open(ctx, store, name, new(packedBlock))
 	if err != nil {
 		return err
 	}
@@ -192,40 +187,106 @@ func Read(ctx context.Context, store Store, name string, each func(record []byte
 	}
 }
 
-// Merge calls each with the records of all segments in ascending order. A record is valid during the
-// call only. More segments than are read at a time are first merged to fewer, which are stored under
-// scratch, a name prefix that no other merge uses; the caller removes them.
+// Merge calls each with the records of all segments, which Buffer.Store has stored, in ascending order. A record is valid
+// during the call only. Of more segments than are read at a time some are first merged to one, which is stored under
+// scratch, a name prefix that no other merge uses; the caller removes it.
 func Merge(ctx context.Context, store Store, names []string, scratch string, each func(record []byte) error) error {
-	for level := 0; len(names) > fanIn; level++ {
-		var fewer []string
-		for group := range slices.Chunk(names, fanIn) {
-			name := fmt.Sprintf("%s%d-%05d", scratch, level, len(fewer))
-			err := Write(ctx, store, name, func(add func([]byte) error) error {
-				return mergeOnce(ctx, store, group, add)
-			})
-			if err != nil {
-				return err
-			}
-			fewer = append(fewer, name)
-		}
-		names = fewer
-	}
-	return mergeOnce(ctx, store, names, each)
-}
-
-func mergeOnce(ctx context.Context, store Store, names []string, each func(record []byte) error) error {
-	readers := make([]*reader, 0, len(names))
-	defer func() {
-		for _, r := range readers {
-			r.close()
-		}
-	}()
-	for _, name := range names {
-		r, err := open(ctx, store, name)
+	for number := 0; ; number++ {
+		readers, err := openSome(ctx, store, names)
 		if err != nil {
 			return err
 		}
-		readers = append(readers, r)
+		if len(readers) == len(names) {
+			return merge(readers, each)
+		}
+		name := fmt.Sprintf("%s%05d", scratch, number)
+		longest := 0
+		for _, r := range readers {
+			longest = max(longest, r.longest)
+		}
+		if err := write(ctx, store, name, longest, func(add func([]byte) error) error { return merge(readers, add) }); err != nil {
+			closeAll(readers)
+			return err
+		}
+		// At the end of the list, so that no record is merged much more often than others.
+		names = append(names[len(readers):len(names):len(names)], name)
+	}
+}
+
+// openSome opens as many of the segments, from the first one on, as are merged at a time: all of them, or no more than are
+// too many.
+func openSome(ctx context.Context, store Store, names []string) (readers []*reader, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(readers)
+		}
+	}()
+	if len(names) > fanIn {
+		names = names[:min(fanIn, len(names)-fanIn+1)]
+	}
+	packed := new(packedBlock)
+	memory := 0
+	for len(readers) < len(names) {
+		// Opening a segment is a round trip to a remote store.
+		opened, err := openTogether(ctx, store, names[len(readers):min(len(readers)+openedAtOnce, len(names))], packed)
+		for i, r := range opened {
+			if memory += r.memory(); memory > mergeBytes && len(readers) >= 2 {
+				closeAll(opened[i:])
+				return readers, nil
+			}
+			readers = append(readers, r)
+		}
+		if err != nil {
+			return readers, err
+		}
+	}
+	return readers, nil
+}
+
+// openTogether opens segments, up to the first that cannot be opened, and gives the error of that.
+func openTogether(ctx context.Context, store Store, names []string, packed *packedBlock) (readers []*reader, err error) {
+	type result struct {
+		reader   *reader
+		err      error
+		panicked any
+	}
+	results := make([]result, len(names))
+	var opening sync.WaitGroup
+	for i, name := range names {
+		opening.Go(func() {
+			defer func() { results[i].panicked = recover() }()
+			results[i].reader, results[i].err = open(ctx, store, name, packed)
+		})
+	}
+	opening.Wait()
+	for i, r := range results {
+		switch {
+		case r.panicked != nil:
+			panic(r.panicked) // where whoever called can recover from it
+		case err != nil || r.err != nil:
+			if err == nil {
+				err = results[i].err
+			}
+			if r.reader != nil {
+				r.reader.close()
+			}
+		default:
+			readers = append(readers, r.reader)
+		}
+	}
+	return readers, err
+}
+
+func closeAll(readers []*reader) {
+	for _, r := range readers {
+		r.close()
+	}
+}
+
+// merge closes the readers.
+func merge(readers []*reader, each func(record []byte) error) error {
+	defer closeAll(readers)
+	for _, r := range readers {
 		if err := r.next(); err != nil {
 			return err
 		}
@@ -247,85 +308,5 @@ func mergeOnce(ctx context.Context, store Store, names []string, each func(recor
 		if first.isAtEnd {
 			first.close()
 		}
-	}
-}
-
-type reader struct {
-	name   string
-	source io.Closer
-	in     *bufio.Reader
-	// record is the present one, valid until next, and prefix that of it. There is none where the reader isAtEnd.
-	record  []byte
-	prefix  uint64
-	isAtEnd bool
-	count   uint64
-	long    []byte // the memory of a record that in's buffer cannot hold
-}
-
-func open(ctx context.Context, store Store, name string) (*reader, error) {
-	source, err := store.Open(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("reading staged %s: %w", name, err)
-	}
-	// s2 reads the head of each block by itself, which is to be no call of the system's.
-	packed := s2.NewReader(bufio.NewReaderSize(source, sourceBuffer), s2.ReaderMaxBlockSize(blockSize), s2.ReaderAllocBlock(blockSize))
-	return &reader{name: name, source: source, in: bufio.NewReaderSize(packed, blockSize)}, nil
-}
-
-// next goes to the next record, or to the end.
-func (r *reader) next() error {
-	length, err := binary.ReadUvarint(r.in)
-	if err != nil {
-		return r.failed(err)
-	}
-	if length == 0 {
-		count, err := binary.ReadUvarint(r.in)
-		if err != nil {
-			return r.failed(err)
-		}
-		if count != r.count {
-			return r.failed(fmt.Errorf("%d records of %d", r.count, count))
-		}
-		r.record, r.prefix, r.isAtEnd = nil, math.MaxUint64, true
-		return nil
-	}
-	if length > maxRecord {
-		return r.failed(fmt.Errorf("a record of %d bytes", length))
-	}
-	if err := r.read(int(length)); err != nil {
-		return r.failed(err)
-	}
-	r.prefix = prefixOf(r.record)
-	r.count++
-	return nil
-}
-
-// read reads a record of that length, where it can without a copy: what is in the buffer stays there until next reads on.
-func (r *reader) read(length int) (err error) {
-	if length > r.in.Size() {
-		r.long = slices.Grow(r.long[:0], length)[:length]
-		r.record = r.long
-		_, err = io.ReadFull(r.in, r.record)
-		return err
-	}
-	if r.record, err = r.in.Peek(length); err != nil {
-		return err
-	}
-	_, err = r.in.Discard(length)
-	return err
-}
-
-func (r *reader) failed(err error) error {
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("reading staged %s: %w", r.name, err)
-}
-
-// close may be called again.
-func (r *reader) close() {
-	if r.source != nil {
-		_ = r.source.Close()
-		r.source, r.in, r.long = nil, nil, nil
 	}
 }

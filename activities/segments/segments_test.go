@@ -3,6 +3,7 @@ package segments_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 
 	"data-exhaust/activities/segments"
 	"data-exhaust/blob"
@@ -98,7 +100,7 @@ func TestMergingSegmentsIsSortingAllTheirRecords(t *testing.T) {
 }
 
 func TestMoreSegmentsThanAreReadAtATimeAreMergedInLevels(t *testing.T) {
-	for _, count := range []int{127, 128, 129, 128*3 + 1} {
+	for _, count := range []int{255, 256, 257, 256*3 + 1} {
 		t.Run(fmt.Sprint(count), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(count), 2))
 			store := &countingStore{Store: memory{}}
@@ -121,8 +123,8 @@ func TestMoreSegmentsThanAreReadAtATimeAreMergedInLevels(t *testing.T) {
 				}
 				equal(t, got, all)
 			}
-			if most := store.most.Load(); most > 128 {
-				t.Errorf("%d segments were open at a time, want at most 128", most)
+			if most := store.most.Load(); most > 256 {
+				t.Errorf("%d segments were open at a time, want at most 256", most)
 			}
 			if left := store.open.Load(); left != 0 {
 				t.Errorf("%d segments were never closed", left)
@@ -310,7 +312,7 @@ func TestADamagedSegmentIsAnErrorAndNeverFewerRecords(t *testing.T) {
 			t.Fatalf("the first %d bytes of %d are read as %d records without an error", cut, len(whole), len(got))
 		}
 	}
-	if _, err := read(nil); err == nil || err.Error() != "reading staged segment: unexpected EOF" {
+	if _, err := read(nil); err == nil || err.Error() != "reading staged segment: it is damaged: unexpected EOF" {
 		t.Errorf("an empty object: error %v", err)
 	}
 	if got, err := read(whole[:len(whole)-1]); err == nil {
@@ -336,7 +338,6 @@ func TestASegmentThatLacksABlockOfRecordsIsAnError(t *testing.T) {
 	store := newStore(t)
 	err := segments.Write(context.Background(), store, "segment", func(add func([]byte) error) error {
 		for n := range 5 * 1024 {
-			// With its length it takes 64 bytes: a block of 64 KiB begins and ends with a record.
 			if err := add(fmt.Appendf(nil, "%063d", n)); err != nil {
 				return err
 			}
@@ -355,23 +356,21 @@ func TestASegmentThatLacksABlockOfRecordsIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A chunk of s2's framing format is a byte of type, three of length (the lowest first), its data.
 	var blocks int
-	for at := 0; at < len(whole); {
-		end := at + 4 + int(whole[at+1]) + int(whole[at+2])<<8 + int(whole[at+3])<<16
-		if isData := whole[at] <= 1; isData && end < len(whole) {
-			blocks++
-			without := append(bytes.Clone(whole[:at]), whole[end:]...)
-			var got [][]byte
-			err := segments.Read(context.Background(), memory{"segment": without}, "segment", collect(&got))
-			if err == nil {
-				t.Errorf("without block %d it is read as %d records of 5120 without an error", blocks, len(got))
-			}
+	for at := 4; binary.LittleEndian.Uint32(whole[at:]) > 0; {
+		end := at + 12 + int(binary.LittleEndian.Uint32(whole[at+4:]))
+		blocks++
+		without := append(bytes.Clone(whole[:at]), whole[end:]...)
+		var got [][]byte
+		err := segments.Read(context.Background(), memory{"segment": without}, "segment", collect(&got))
+		if !errors.Is(err, segments.ErrDamaged) {
+			t.Errorf("without block %d it is read as %d records of 5120 and %v", blocks, len(got), err)
 		}
 		at = end
 	}
-	if blocks != 5 {
-		t.Errorf("the segment has %d blocks of records, want 5", blocks)
+	// With its length a record takes 64 bytes; a few in each block of 64 KiB are left out.
+	if blocks != 6 {
+		t.Errorf("the segment has %d blocks of records, want 6", blocks)
 	}
 }
 
@@ -407,9 +406,9 @@ func TestMergingHoldsABoundedAmountOfMemory(t *testing.T) {
 	if count != 120*2048 {
 		t.Errorf("%d records", count)
 	}
-	// 120 open segments at about 230 KiB, and what the garbage collector has not taken yet.
-	if peak > 96<<20 {
-		t.Errorf("the heap grew by %d MiB, want at most 96", peak>>20)
+	// 120 open segments at about 70 KiB, and what the garbage collector has not taken yet.
+	if peak > 24<<20 {
+		t.Errorf("the heap grew by %d MiB, want at most 24", peak>>20)
 	}
 }
 
@@ -438,5 +437,86 @@ func TestABufferTakesTheRecordsOfAnother(t *testing.T) {
 	}
 	if want := "a a b c d long enough for no prefix 1 long enough for no prefix 2"; string(bytes.Join(got, []byte(" "))) != want {
 		t.Errorf("stored %q, want %q", got, want)
+	}
+}
+
+// What the store itself fails with says nothing of the segment: reading it again may succeed.
+func TestAStoreThatFailsIsNoDamage(t *testing.T) {
+	records := memory{}
+	stored(t, records, "segment", [][]byte{[]byte("a"), []byte("b")})
+	away := errors.New("the network is away")
+	for size := range len(records["segment"]) {
+		store := failingStore{memory: records, size: size, err: away}
+		var got [][]byte
+		err := segments.Read(context.Background(), store, "segment", collect(&got))
+		if !errors.Is(err, away) || errors.Is(err, segments.ErrDamaged) {
+			t.Errorf("after %d bytes: %v", size, err)
+		}
+	}
+}
+
+// failingStore fails once so many bytes were read.
+type failingStore struct {
+	memory
+	size int
+	err  error
+}
+
+func (s failingStore) Open(_ context.Context, name string) (io.ReadCloser, error) {
+	return io.NopCloser(io.MultiReader(bytes.NewReader(s.memory[name][:s.size]), iotest.ErrReader(s.err))), nil
+}
+
+func TestAStoreThatPanicsDoesSoInTheCallersGoroutine(t *testing.T) {
+	defer func() {
+		if value := recover(); value != "of the store" {
+			t.Errorf("recovered from %v", value)
+		}
+	}()
+	err := segments.Merge(context.Background(), panickingStore{}, []string{"a", "b"}, "scratch-", func([]byte) error { return nil })
+	t.Errorf("merging ended with %v", err)
+}
+
+type panickingStore struct{ memory }
+
+func (panickingStore) Open(context.Context, string) (io.ReadCloser, error) { panic("of the store") }
+
+// Segments of records that are so long that a few fill the memory of a merge are merged a few at a time.
+func TestMergingLongRecordsHoldsABoundedAmountOfMemory(t *testing.T) {
+	store := newStore(t)
+	const count, size = 60, 6 << 20
+	var names []string
+	for i := range count {
+		// The long record is the last: the segment's beginning tells of it.
+		var buffer segments.Buffer
+		buffer.Add(fmt.Appendf(nil, "a%02d", i))
+		buffer.Add(append(fmt.Appendf(nil, "b%02d", (i*7)%count), make([]byte, size)...))
+		name := fmt.Sprintf("segment-%02d", i)
+		if err := buffer.Store(context.Background(), store, name); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, name)
+	}
+	stop := heaptest.Watch()
+	var got []string
+	err := segments.Merge(context.Background(), store, names, "scratch-", func(record []byte) error {
+		got = append(got, string(record[:3]))
+		return nil
+	})
+	_, peak := stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, kind := range []string{"a", "b"} {
+		for i := range count {
+			want = append(want, fmt.Sprintf("%s%02d", kind, i))
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+	// Five of them at a time, the two of the writer, and what the garbage collector has not taken yet.
+	if peak > 120<<20 {
+		t.Errorf("the heap grew by %d MiB for %d records of %d MiB, want at most 120", peak>>20, count, size>>20)
 	}
 }

@@ -72,8 +72,7 @@ func (c *collector) keep(ctx context.Context, event *telemetry.Event) error {
 	if c.fetch.in.Dataset == exhaust.ResponseExhaust {
 		c.record = appendIndex(c.record[:0], event)
 		c.index.Add(c.record)
-		c.record = appendEvent(c.record[:0], event)
-		c.events.Add(c.record)
+		c.record = addEvent(&c.events, c.record, event)
 	} else {
 		c.record = appendDeviceIndex(c.record[:0], event)
 		c.index.Add(c.record)

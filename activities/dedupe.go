@@ -42,7 +42,7 @@ const uuidDevice, otherDevice = 1, 2
 // countRepeats merges the index of a private exhaust, and adds the device of each event to devices.
 func countRepeats(ctx context.Context, store segments.Store, staging, attempt string, index []SegmentRange, devices *deviceSet) (found indexed, err error) {
 	var identity []byte
-	err = segments.Merge(ctx, store, segmentNames(staging, index, indexKind), scratchName(staging, indexKind, attempt), func(record []byte) error {
+	err = mergeIndex(ctx, store, staging, attempt, index, func(record []byte) error {
 		if len(record) != identitySize+1+len(uuid.UUID{}) {
 			return errDamaged
 		}
@@ -85,7 +85,7 @@ func findRepeats(ctx context.Context, store segments.Store, staging, attempt str
 			return repeats.Store(ctx, store, repeatsName(staging, attempt, found.repeatSegments-1))
 		}
 	)
-	err = segments.Merge(ctx, store, segmentNames(staging, index, indexKind), scratchName(staging, indexKind, attempt), func(record []byte) error {
+	err = mergeIndex(ctx, store, staging, attempt, index, func(record []byte) error {
 		if len(record) < identitySize {
 			return errDamaged
 		}
@@ -114,6 +114,14 @@ func findRepeats(ctx context.Context, store segments.Store, staging, attempt str
 		err = flush()
 	}
 	return found, err
+}
+
+// mergeIndex calls each with the records of the index, while the next ones are merged.
+func mergeIndex(ctx context.Context, store segments.Store, staging, attempt string, index []SegmentRange, each func(record []byte) error) error {
+	merge := func(ctx context.Context, each func(record []byte) error) error {
+		return segments.Merge(ctx, store, segmentNames(staging, index, indexKind), scratchName(staging, indexKind, attempt), each)
+	}
+	return mergeAhead(ctx, merge, each)
 }
 
 func repeatsName(staging, attempt string, segment int) string {

@@ -12,10 +12,12 @@ import (
 // the records byte by byte brings keys into the output order of contract section 3; of events that share one, dedupe.go
 // finds the order.
 
-func appendEvent(record []byte, event *telemetry.Event) []byte {
-	record = appendKey(record, event)
-	keyLength := len(record)
-	return appendKeyLength(append(record, event.Line...), keyLength)
+// addEvent adds the record of an event, which it makes in scratch as far as it is not the event's own bytes.
+func addEvent(buffer *segments.Buffer, scratch []byte, event *telemetry.Event) []byte {
+	key := appendKey(scratch[:0], event)
+	scratch = appendKeyLength(key, len(key))
+	buffer.AddParts(key, event.Line, scratch[len(key):])
+	return scratch
 }
 
 const keyLengthSize = 4

@@ -115,8 +115,7 @@ func stageSample(b *testing.B, store segments.Store) []SegmentRange {
 		_, err := scanner.Scan(context.Background(), "object", &day, func(event *telemetry.Event) error {
 			record = appendIndex(record[:0], event)
 			index.Add(record)
-			record = appendEvent(record[:0], event)
-			events.Add(record)
+			record = addEvent(&events, record, event)
 			if events.Size()+index.Size() >= bufferBytes {
 				stage()
 			}

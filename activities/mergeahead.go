@@ -5,7 +5,7 @@ import "context"
 // mergedBytes is how many bytes of lines are handed over at a time.
 const mergedBytes = 256 << 10
 
-// mergedLines are some lines, one behind the other.
+// mergedLines are some lines, or records, one behind the other.
 type mergedLines struct {
 	text []byte
 	ends []int
@@ -30,14 +30,14 @@ func (m *mergedLines) each(do func(line []byte) error) error {
 }
 
 // mergeAhead merges in a goroutine of its own, so that rows are built while the events of the next ones are read and
-// compared. It holds three mergedLines at the most: one that is filled, one that waits, one whose rows are built.
+// compared. It holds five mergedLines at the most: one that is filled, three that wait, one whose rows are built.
 //
 // It calls each with every line that merge calls its argument with, in the same order, and gives the first error of
 // each, or else that of merge. merge runs until mergeAhead ends; a panic of it is raised again here, where Temporal's SDK
 // catches it.
 func mergeAhead(ctx context.Context, merge func(ctx context.Context, each func(line []byte) error) error, each func(line []byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	merged, spare := make(chan *mergedLines, 1), make(chan *mergedLines, 3)
+	merged, spare := make(chan *mergedLines, 3), make(chan *mergedLines, 5)
 	var mergeError error
 	var panicked any
 	// Nothing of merge goes on when this has ended, however it does.

@@ -7,7 +7,7 @@ import (
 )
 
 // writeBehind writes to a writer in a goroutine of its own, so that rows are built while those before are hashed and
-// written. It holds three blocks at the most: one that is filled, one that waits, one that is written. Write gives the
+// written. It holds five blocks at the most: one that is filled, three that wait, one that is written. Write gives the
 // first error of the writer, or the next call of Write or Close does. It has to be closed, which ends the goroutine.
 type writeBehind struct {
 	block    []byte
@@ -25,7 +25,7 @@ const behindBlock = 256 << 10
 
 func newWriteBehind(ctx context.Context, w io.Writer) *writeBehind {
 	b := &writeBehind{
-		waiting: make(chan []byte, 1), spare: make(chan []byte, 3), failed: make(chan struct{}), ended: make(chan struct{}),
+		waiting: make(chan []byte, 3), spare: make(chan []byte, 5), failed: make(chan struct{}), ended: make(chan struct{}),
 	}
 	go func() {
 		defer close(b.ended)

@@ -52,7 +52,7 @@ func TestWhatIsWrittenBehindIsWhatWasWritten(t *testing.T) {
 	}
 }
 
-// While a block is on its way two more are filled, and no third: memory is bounded.
+// While a block is on its way four are handed over, itself among them, and no fifth: memory is bounded.
 func TestRowsAreBuiltWhileABlockIsBeingWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := &gatedWriter{gate: make(chan struct{})}
@@ -60,7 +60,7 @@ func TestRowsAreBuiltWhileABlockIsBeingWritten(t *testing.T) {
 		filled := 0
 		ended := make(chan error, 1)
 		go func() {
-			for range 5 {
+			for range 7 {
 				if _, err := w.Write(make([]byte, behindBlock)); err != nil {
 					ended <- err
 					return
@@ -70,11 +70,11 @@ func TestRowsAreBuiltWhileABlockIsBeingWritten(t *testing.T) {
 			ended <- w.Close()
 		}()
 		synctest.Wait()
-		if filled != 2 || slow.writes != 0 {
-			t.Errorf("%d blocks are handed over while the first is being written, want 2", filled)
+		if filled != 4 || slow.writes != 0 {
+			t.Errorf("%d blocks are handed over while the first is being written, want 4", filled)
 		}
 		close(slow.gate)
-		if err := <-ended; err != nil || slow.Len() != 5*behindBlock {
+		if err := <-ended; err != nil || slow.Len() != 7*behindBlock {
 			t.Errorf("%v, %d bytes are written", err, slow.Len())
 		}
 	})

@@ -119,14 +119,16 @@ func (i *identifier) release() {
 
 // appendLower appends text in lower case. Bytes that are no UTF-8 stand as they are.
 func appendLower(dst, text []byte) []byte {
+	start := len(dst)
+	dst = append(dst, text...)
+	lower := dst[start:]
 	i := 0
-	for ; i < len(text) && text[i] < utf8.RuneSelf; i++ {
-		c := text[i]
-		if c-'A' < 26 {
-			c += 'a' - 'A'
+	for ; i < len(lower) && lower[i] < utf8.RuneSelf; i++ {
+		if lower[i]-'A' < 26 {
+			lower[i] += 'a' - 'A'
 		}
-		dst = append(dst, c)
 	}
+	dst = dst[:start+i]
 	for i < len(text) {
 		r, size := utf8.DecodeRune(text[i:])
 		if r == utf8.RuneError && size == 1 {

@@ -54,16 +54,22 @@ const bufferBlock = 256 << 10
 var bufferBlocks = sync.Pool{New: func() any { return new([bufferBlock]byte) }}
 
 // Add copies a record into the buffer. Store refuses records that are empty or longer than 64 MiB.
-func (b *Buffer) Add(record []byte) {
+func (b *Buffer) Add(record []byte) { b.AddParts(record, nil, nil) }
+
+// AddParts adds the record that the parts are together.
+func (b *Buffer) AddParts(first, second, third []byte) {
+	size := len(first) + len(second) + len(third)
 	last := len(b.blocks) - 1
-	if last < 0 || len(b.blocks[last])+len(record) > cap(b.blocks[last]) {
-		b.blocks = append(b.blocks, newBlock(len(record)))
+	if last < 0 || len(b.blocks[last])+size > cap(b.blocks[last]) {
+		b.blocks = append(b.blocks, newBlock(size))
 		last++
 	}
-	start := len(b.blocks[last])
-	b.blocks[last] = append(b.blocks[last], record...)
-	b.refs = append(b.refs, ref{prefix: prefixOf(record), block: uint32(last), start: uint32(start), end: uint32(start + len(record))})
-	b.size += len(record)
+	block := b.blocks[last]
+	start := len(block)
+	block = append(append(append(block, first...), second...), third...)
+	b.blocks[last] = block
+	b.refs = append(b.refs, ref{prefix: prefixOf(block[start:]), block: uint32(last), start: uint32(start), end: uint32(len(block))})
+	b.size += size
 }
 
 func newBlock(size int) []byte {

@@ -32,10 +32,10 @@ type contextFields struct {
 
 // extract gives those of the filter's conversations to which the line's event belongs. If there are any it fills event.
 // The line's template is nil where it has none.
-func (x *extractor) extract(line []byte, l *template, t *tokens) (conversations []string) {
+func (x *extractor) extract(line []byte, p *template, t *tokens) (conversations []string) {
 	x.walk.line, x.walk.at = line, 0
-	if l != nil {
-		x.readTemplate(l, t)
+	if p != nil {
+		x.readTemplate(p, t)
 	} else {
 		x.readEvent()
 	}
@@ -102,15 +102,15 @@ func (x *extractor) readEvent() {
 }
 
 // readTemplate does what readEvent does.
-func (x *extractor) readTemplate(l *template, t *tokens) {
+func (x *extractor) readTemplate(p *template, t *tokens) {
 	w, e, b := &x.walk, &x.fields, x.walk.line
 	*e = eventFields{context: contextFields{conversations: e.context.conversations[:0]}}
-	e.isAssess = w.isText(l.fields[fieldEID].source(b, t), "ASSESS")
-	e.context.hasChannel = w.isText(l.fields[fieldChannel].source(b, t), x.filter.Channel)
+	e.isAssess = w.isText(p.fields[fieldEID].source(b, t), "ASSESS")
+	e.context.hasChannel = w.isText(p.fields[fieldChannel].source(b, t), x.filter.Channel)
 	if !e.isAssess || !e.context.hasChannel {
 		return
 	}
-	for _, c := range l.correlations {
+	for _, c := range p.correlations {
 		if !w.isText(c.kind.source(b, t), "Conversation") {
 			continue
 		}
@@ -125,14 +125,14 @@ func (x *extractor) readTemplate(l *template, t *tokens) {
 	if len(e.context.conversations) == 0 {
 		return
 	}
-	e.context.hasProducer = w.isText(l.fields[fieldProducer].source(b, t), x.filter.PdataID)
-	e.mid = l.fields[fieldMID].source(b, t)
-	e.timestamp = l.fields[fieldTimestamp].source(b, t)
-	e.ets = l.fields[fieldETS].source(b, t)
-	e.context.did = l.fields[fieldDevice].source(b, t)
-	e.edata = edataFields{source: l.fields[fieldEData].source(b, t), template: l, line: b, tokens: t}
-	if e.edata.item = l.fields[fieldItem].source(b, t); e.edata.item != nil {
-		e.edata.itemAt = int(t.positions[l.fields[fieldItem].first]) - int(t.positions[l.fields[fieldEData].first])
+	e.context.hasProducer = w.isText(p.fields[fieldProducer].source(b, t), x.filter.PdataID)
+	e.mid = p.fields[fieldMID].source(b, t)
+	e.timestamp = p.fields[fieldTimestamp].source(b, t)
+	e.ets = p.fields[fieldETS].source(b, t)
+	e.context.did = p.fields[fieldDevice].source(b, t)
+	e.edata = edataFields{source: p.fields[fieldEData].source(b, t), template: p, line: b, tokens: t}
+	if e.edata.item = p.fields[fieldItem].source(b, t); e.edata.item != nil {
+		e.edata.itemAt = int(t.positions[p.fields[fieldItem].first]) - int(t.positions[p.fields[fieldEData].first])
 		e.edata.known = x.identifier.items.find(e.edata.item)
 	}
 }

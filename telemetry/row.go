@@ -177,9 +177,9 @@ func (r *RowReader) release() {
 }
 
 // readTemplate does what read does.
-func (e *rowFields) readTemplate(l *template, b []byte, t *tokens, items *itemCache[itemCells]) {
+func (e *rowFields) readTemplate(p *template, b []byte, t *tokens, items *itemCache[itemCells]) {
 	b = b[:len(b)+padding]
-	source := func(f field) []byte { return l.fields[f].source(b, t) }
+	source := func(f field) []byte { return p.fields[f].source(b, t) }
 	*e = rowFields{
 		mid: source(fieldMID), timestamp: source(fieldTimestamp), ets: source(fieldETS),
 		context: rowContext{

@@ -135,47 +135,7 @@ func (s *shapes) place(line, kinds []byte) *shape {
 
 // isScalar tells whether a number, true, false or null begins at i and ends where a scalar may.
 func isScalar(b []byte, i int) bool {
-	c := b[i]
-	switch {
-	case c-'0' < 10 || c == '-':
-		if c == '-' {
-			i++
-			c = b[i]
-		}
-		i++
-		if c-'1' < 9 {
-			for b[i]-'0' < 10 {
-				i++
-			}
-		} else if c != '0' {
-			return false
-		}
-		if b[i] == '.' {
-			i++
-			if b[i]-'0' >= 10 {
-				return false
-			}
-			for b[i]-'0' < 10 {
-				i++
-			}
-		}
-		if b[i]|0x20 == 'e' {
-			i++
-			if b[i] == '+' || b[i] == '-' {
-				i++
-			}
-			if b[i]-'0' >= 10 {
-				return false
-			}
-			for b[i]-'0' < 10 {
-				i++
-			}
-		}
-	case string(b[i:i+4]) == "true", string(b[i:i+4]) == "null":
-		i += 4
-	case string(b[i:i+5]) == "false":
-		i += 5
-	default:
+	if i = skipScalar(b, i); i < 0 {
 		return false
 	}
 	switch b[i] {

@@ -76,21 +76,21 @@ func (s *shapes) template(b []byte) *template {
 	if s.current == nil {
 		return nil
 	}
-	l := &s.current.template
-	if !l.isUsable || !l.fits(b, &s.tokens) {
-		l.make(b, &s.tokens)
+	p := &s.current.template
+	if !p.isUsable || !p.fits(b, &s.tokens) {
+		p.make(b, &s.tokens)
 	}
-	if !l.isUsable {
+	if !p.isUsable {
 		return nil
 	}
-	return l
+	return p
 }
 
 // fits tells whether a line of the shape has the same keys.
-func (l *template) fits(b []byte, t *tokens) bool {
+func (p *template) fits(b []byte, t *tokens) bool {
 	var differ uint64
-	for i := range l.keys {
-		k := &l.keys[i]
+	for i := range p.keys {
+		k := &p.keys[i]
 		at := int(t.positions[k.token]) + int(k.offset)
 		if at+8 > len(b) {
 			return false // a long key would go on behind the line and its padding
@@ -115,19 +115,19 @@ func (s span) source(b []byte, t *tokens) []byte {
 }
 
 // make takes the template from a line.
-func (l *template) make(b []byte, t *tokens) {
-	*l = template{isUsable: true, keys: l.keys[:0], correlations: l.correlations[:0], edata: l.edata[:0]}
-	m := templateMaker{b: b, t: t, l: l}
+func (p *template) make(b []byte, t *tokens) {
+	*p = template{isUsable: true, keys: p.keys[:0], correlations: p.correlations[:0], edata: p.edata[:0]}
+	m := templateMaker{b: b, t: t, p: p}
 	m.members(func(key []byte) {
 		switch string(key) {
 		case "eid":
-			l.fields[fieldEID] = m.value()
+			p.fields[fieldEID] = m.value()
 		case "mid":
-			l.fields[fieldMID] = m.value()
+			p.fields[fieldMID] = m.value()
 		case "@timestamp":
-			l.fields[fieldTimestamp] = m.value()
+			p.fields[fieldTimestamp] = m.value()
 		case "ets":
-			l.fields[fieldETS] = m.value()
+			p.fields[fieldETS] = m.value()
 		case "context":
 			m.context()
 		case "edata":
@@ -141,7 +141,7 @@ type templateMaker struct {
 	b  []byte
 	t  *tokens
 	at int
-	l  *template
+	p  *template
 }
 
 // members calls each with the key of each member of the next value if that is an object. each may go through the
@@ -169,15 +169,15 @@ func (m *templateMaker) key() []byte {
 	start := int(m.t.positions[m.at]) + 1
 	end := start + bytes.IndexByte(m.b[start:], '"')
 	key := m.b[start:end]
-	m.l.isUsable = m.l.isUsable && isPlainKey(key)
-	m.l.isUsable = m.l.isUsable && len(m.l.keys)+len(key)/8 < maxTemplateKeys
-	for i := 0; i <= len(key) && m.l.isUsable; i += 8 {
+	m.p.isUsable = m.p.isUsable && isPlainKey(key)
+	m.p.isUsable = m.p.isUsable && len(m.p.keys)+len(key)/8 < maxTemplateKeys
+	for i := 0; i <= len(key) && m.p.isUsable; i += 8 {
 		k := templateKey{token: uint16(m.at), offset: uint16(1 + i), mask: 1<<64 - 1}
 		if n := len(key) + 1 - i; n < 8 {
 			k.mask = 1<<(8*n) - 1
 		}
 		k.bytes = binary.LittleEndian.Uint64(m.b[start+i:]) & k.mask
-		m.l.keys = append(m.l.keys, k)
+		m.p.keys = append(m.p.keys, k)
 	}
 	m.at += 2
 	return key
@@ -201,10 +201,10 @@ func (m *templateMaker) value() span {
 }
 
 func (m *templateMaker) context() {
-	f := &m.l.fields
+	f := &m.p.fields
 	f[fieldChannel], f[fieldProducer], f[fieldDevice], f[fieldSession] = span{}, span{}, span{}, span{}
 	f[fieldL3], f[fieldL4], f[fieldL5] = span{}, span{}, span{}
-	m.l.correlations = m.l.correlations[:0]
+	m.p.correlations = m.p.correlations[:0]
 	m.members(func(key []byte) {
 		switch string(key) {
 		case "channel":
@@ -239,7 +239,7 @@ func (m *templateMaker) context() {
 }
 
 func (m *templateMaker) cdata() {
-	m.l.correlations = m.l.correlations[:0]
+	m.p.correlations = m.p.correlations[:0]
 	if m.t.kinds[m.at] != '[' {
 		m.value()
 		return
@@ -257,19 +257,19 @@ func (m *templateMaker) cdata() {
 				c.kind = m.value()
 			}
 		})
-		if m.l.isUsable && c.id.end > 0 && c.kind.end > 0 {
-			m.l.correlations = append(m.l.correlations, c)
+		if m.p.isUsable && c.id.end > 0 && c.kind.end > 0 {
+			m.p.correlations = append(m.p.correlations, c)
 		}
 	}
 	m.at++
 }
 
 func (m *templateMaker) edata() {
-	f := &m.l.fields
+	f := &m.p.fields
 	for i := fieldEData; i < fieldCount; i++ {
 		f[i] = span{}
 	}
-	m.l.edata = m.l.edata[:0]
+	m.p.edata = m.p.edata[:0]
 	first := m.at
 	m.members(func(key []byte) {
 		token, value := m.at-2, m.at
@@ -285,7 +285,7 @@ func (m *templateMaker) edata() {
 		default:
 			m.value()
 		}
-		if m.l.isUsable {
+		if m.p.isUsable {
 			m.addEData(key, templateMember{uint16(token), uint16(len(key) + 2), span{uint16(value), uint16(m.at)}})
 		}
 	})
@@ -294,26 +294,26 @@ func (m *templateMaker) edata() {
 
 // addEData adds a member in its place, which may be that of one before.
 func (m *templateMaker) addEData(key []byte, member templateMember) {
-	at, isThere := slices.BinarySearchFunc(m.l.edata, key, func(other templateMember, key []byte) int {
+	at, isThere := slices.BinarySearchFunc(m.p.edata, key, func(other templateMember, key []byte) int {
 		start := int(m.t.positions[other.token])
 		return bytes.Compare(m.b[start+1:start+int(other.keyLength)-1], key)
 	})
 	if isThere {
-		m.l.edata[at] = member
+		m.p.edata[at] = member
 	} else {
-		m.l.edata = slices.Insert(m.l.edata, at, member)
+		m.p.edata = slices.Insert(m.p.edata, at, member)
 	}
 }
 
 // appendItemless appends edata in canonical form with 0 for its item, nothing where edata is missing.
-func (l *template) appendItemless(dst, b []byte, t *tokens, c *canonicalizer) []byte {
-	edata, item := l.fields[fieldEData], l.fields[fieldItem]
-	if edata.end == 0 || t.kinds[edata.first] != '{' || len(l.edata) == 0 {
+func (p *template) appendItemless(dst, b []byte, t *tokens, c *canonicalizer) []byte {
+	edata, item := p.fields[fieldEData], p.fields[fieldItem]
+	if edata.end == 0 || t.kinds[edata.first] != '{' || len(p.edata) == 0 {
 		return c.append(dst, edata.source(b, t))
 	}
 	separator := byte('{')
-	for i := range l.edata {
-		m := &l.edata[i]
+	for i := range p.edata {
+		m := &p.edata[i]
 		start := int(t.positions[m.token])
 		dst = append(append(append(dst, separator), b[start:start+int(m.keyLength)]...), ':')
 		separator = ','
@@ -333,7 +333,7 @@ func (l *template) appendItemless(dst, b []byte, t *tokens, c *canonicalizer) []
 }
 
 func (m *templateMaker) item() {
-	f := &m.l.fields
+	f := &m.p.fields
 	for i := fieldItem; i < fieldCount; i++ {
 		f[i] = span{}
 	}

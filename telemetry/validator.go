@@ -110,57 +110,9 @@ value:
 			goto close
 		}
 		goto value
-	case 't':
-		if string(b[i:i+4]) != "true" {
+	default:
+		if i = skipScalar(b, i); i < 0 {
 			return false, false
-		}
-		i += 4
-		goto after
-	case 'f':
-		if string(b[i:i+5]) != "false" {
-			return false, false
-		}
-		i += 5
-		goto after
-	case 'n':
-		if string(b[i:i+4]) != "null" {
-			return false, false
-		}
-		i += 4
-		goto after
-	case '-':
-		i++
-		c = b[i]
-	}
-
-	// A number; c is its first digit.
-	i++
-	if c-'1' < 9 {
-		for b[i]-'0' < 10 {
-			i++
-		}
-	} else if c != '0' {
-		return false, false
-	}
-	if b[i] == '.' {
-		i++
-		if b[i]-'0' >= 10 {
-			return false, false
-		}
-		for b[i]-'0' < 10 {
-			i++
-		}
-	}
-	if b[i]|0x20 == 'e' {
-		i++
-		if b[i] == '+' || b[i] == '-' {
-			i++
-		}
-		if b[i]-'0' >= 10 {
-			return false, false
-		}
-		for b[i]-'0' < 10 {
-			i++
 		}
 	}
 
@@ -262,6 +214,57 @@ func skipEscapes(b []byte, i int) (end int, isLatin1 bool) {
 		i = skipPlain(b, i+size)
 	}
 	return i, isLatin1
+}
+
+// skipScalar is the position behind the number, true, false or null that begins at i; -1 if none does.
+func skipScalar(b []byte, i int) int {
+	c := b[i]
+	switch c {
+	case 't', 'n':
+		if word := string(b[i : i+4]); word != "true" && word != "null" {
+			return -1
+		}
+		return i + 4
+	case 'f':
+		if string(b[i:i+5]) != "false" {
+			return -1
+		}
+		return i + 5
+	case '-':
+		i++
+		c = b[i]
+	}
+	// A number; c is its first digit.
+	i++
+	if c-'1' < 9 {
+		for b[i]-'0' < 10 {
+			i++
+		}
+	} else if c != '0' {
+		return -1
+	}
+	if b[i] == '.' {
+		i++
+		if b[i]-'0' >= 10 {
+			return -1
+		}
+		for b[i]-'0' < 10 {
+			i++
+		}
+	}
+	if b[i]|0x20 == 'e' {
+		i++
+		if b[i] == '+' || b[i] == '-' {
+			i++
+		}
+		if b[i]-'0' >= 10 {
+			return -1
+		}
+		for b[i]-'0' < 10 {
+			i++
+		}
+	}
+	return i
 }
 
 // measureEscape is the length of the escape sequence at b[i], a backslash: 0 if it is none.

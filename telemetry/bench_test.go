@@ -151,20 +151,27 @@ func BenchmarkLine(b *testing.B) {
 			}
 		})
 	}
-	b.Run("validate and test for the id", func(b *testing.B) {
-		var v validator
-		ids := newConversations(sampleFilter.ConversationIDs)
-		b.SetBytes(int64(len(raw)))
-		b.ReportAllocs()
-		for b.Loop() {
-			at := 0
-			for _, line := range lines {
-				if isValid, _ := v.check(newPaddedLine(buffer, at, at+len(line)), ids); !isValid {
-					b.Fatal("a valid line was refused")
+	ids := newConversations(sampleFilter.ConversationIDs)
+	var v validator
+	eachPadded := func(name string, check func(paddedLine, *conversations) (isValid, mayHoldID bool)) {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(raw)))
+			b.ReportAllocs()
+			for b.Loop() {
+				at := 0
+				for _, line := range lines {
+					if isValid, _ := check(newPaddedLine(buffer, at, at+len(line)), ids); !isValid {
+						b.Fatal("a valid line was refused")
+					}
+					at += len(line) + 1
 				}
-				at += len(line) + 1
 			}
-		}
+		})
+	}
+	eachPadded("validate and test for the id", v.check)
+	eachPadded("the same, of an unknown shape", v.parse)
+	eachPadded("tokenize", func(line paddedLine, _ *conversations) (isValid, mayHoldID bool) {
+		return v.shapes.tokens.read(line.bytes, line.size) || !hasAVX512, false
 	})
 	each("gjson.ValidBytes", gjson.ValidBytes)
 	each("json.Valid", json.Valid)

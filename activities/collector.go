@@ -70,13 +70,12 @@ func cannotBeRead(object blob.Object, err error) error {
 
 func (c *collector) keep(ctx context.Context, event *telemetry.Event) error {
 	if c.fetch.in.Dataset == exhaust.ResponseExhaust {
-		c.record = appendIndex(c.record[:0], event)
-		c.index.Add(c.record)
 		c.record = addEvent(&c.events, c.record, event)
+		c.record = appendIndex(c.record[:0], event)
 	} else {
 		c.record = appendDeviceIndex(c.record[:0], event)
-		c.index.Add(c.record)
 	}
+	c.index.Add(c.record)
 	if c.size() < c.fetch.bufferLimit() {
 		return nil
 	}

@@ -5,7 +5,6 @@ package activities
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"testing"
 
@@ -23,7 +22,7 @@ import (
 func BenchmarkMerge(b *testing.B) {
 	var (
 		ctx    = context.Background()
-		store  = memoryStore{}
+		store  = newFolder(b)
 		staged = stageSample(b, store)
 	)
 	joined, err := findRepeats(ctx, store, "", "bench", staged, func([]byte) {})
@@ -133,29 +132,11 @@ type counter int64
 
 func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }
 
-// memoryStore is a store without a disk.
-type memoryStore map[string][]byte
-
-func (m memoryStore) Open(_ context.Context, name string) (io.ReadCloser, error) {
-	content, ok := m[name]
-	if !ok {
-		return nil, fmt.Errorf("%s: %w", name, blob.ErrNotFound)
+func newFolder(b *testing.B) *blob.Local {
+	b.Helper()
+	store, err := blob.NewLocal(b.TempDir(), blob.LocalOptions{})
+	if err != nil {
+		b.Fatal(err)
 	}
-	return io.NopCloser(bytes.NewReader(content)), nil
+	return store
 }
-
-func (m memoryStore) Create(_ context.Context, name, _ string) (blob.Writer, error) {
-	return &memoryWriter{store: m, name: name}, nil
-}
-
-type memoryWriter struct {
-	bytes.Buffer
-	store memoryStore
-	name  string
-}
-
-func (w *memoryWriter) Commit() error { w.store[w.name] = w.Bytes(); return nil }
-
-func (w *memoryWriter) CommitIf(string) (blob.Object, error) { return blob.Object{}, w.Commit() }
-
-func (w *memoryWriter) Abort() error { return nil }

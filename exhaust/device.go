@@ -122,10 +122,7 @@ type Device struct {
 	Username string
 }
 
-// UUID is the device's id as the registry spells it (contract section 4).
-func (d Device) UUID() string { return string(d.AppendUUID(nil)) }
-
-// AppendUUID appends it.
+// AppendUUID appends the device's id as the registry spells it (contract section 4).
 func (d Device) AppendUUID(dst []byte) []byte {
 	digits := "0123456789abcdef"
 	if d.IsUpperCase {

@@ -131,7 +131,7 @@ func ExampleDevice_Reveal() {
 	} {
 		phone, isShown, undecryptable := device.Reveal(cipher, assumeConsent)
 		if !isShown {
-			phone = "hidden: " + device.UUID()
+			phone = "hidden: " + string(device.AppendUUID(nil))
 		}
 		fmt.Println(phone, undecryptable)
 	}

@@ -8,9 +8,6 @@ type conversations struct {
 	ids               map[string]string // each id to itself, so that what is found shares its memory
 	shortest, longest int
 	marks             [markCount / 64]uint64
-	// first are the first eight bytes of a single id that has as many; else there is none.
-	first    uint64
-	hasFirst bool
 	// isPlain tells whether a line in which the validator finds no id cannot belong to any of them.
 	isPlain bool
 }
@@ -30,9 +27,6 @@ func newConversations(ids []string) *conversations {
 		c.marks[mark/64] |= 1 << (mark % 64)
 		c.isPlain = c.isPlain && isPlainID(id)
 	}
-	if len(ids) == 1 && len(ids[0]) >= 8 {
-		c.first, c.hasFirst = binary.LittleEndian.Uint64([]byte(ids[0])), true
-	}
 	return c
 }
 
@@ -41,9 +35,6 @@ func (c *conversations) hasLength(n int) bool { return c.shortest <= n && n <= c
 
 // find is the id that text is. There is none of any other text.
 func (c *conversations) find(text []byte) (id string, isThere bool) {
-	if c.hasFirst && (len(text) < 8 || binary.LittleEndian.Uint64(text) != c.first) {
-		return "", false
-	}
 	if mark := hashOf(text); c.marks[mark/64]>>(mark%64)&1 == 0 {
 		return "", false
 	}

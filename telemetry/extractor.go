@@ -105,8 +105,8 @@ func (x *extractor) readEvent() {
 func (x *extractor) readTemplate(p *template, t *tokens) {
 	w, e, b := &x.walk, &x.fields, x.walk.line
 	*e = eventFields{context: contextFields{conversations: e.context.conversations[:0]}}
-	e.isAssess = w.isText(p.fields[fieldEID].source(b, t), "ASSESS")
-	e.context.hasChannel = w.isText(p.fields[fieldChannel].source(b, t), x.filter.Channel)
+	e.isAssess = w.isText(p.source(fieldEID, b, t), "ASSESS")
+	e.context.hasChannel = w.isText(p.source(fieldChannel, b, t), x.filter.Channel)
 	if !e.isAssess || !e.context.hasChannel {
 		return
 	}
@@ -125,13 +125,13 @@ func (x *extractor) readTemplate(p *template, t *tokens) {
 	if len(e.context.conversations) == 0 {
 		return
 	}
-	e.context.hasProducer = w.isText(p.fields[fieldProducer].source(b, t), x.filter.PdataID)
-	e.mid = p.fields[fieldMID].source(b, t)
-	e.timestamp = p.fields[fieldTimestamp].source(b, t)
-	e.ets = p.fields[fieldETS].source(b, t)
-	e.context.did = p.fields[fieldDevice].source(b, t)
-	e.edata = edataFields{source: p.fields[fieldEData].source(b, t), template: p, line: b, tokens: t}
-	if e.edata.item = p.fields[fieldItem].source(b, t); e.edata.item != nil {
+	e.context.hasProducer = w.isText(p.source(fieldProducer, b, t), x.filter.PdataID)
+	e.mid = p.source(fieldMID, b, t)
+	e.timestamp = p.source(fieldTimestamp, b, t)
+	e.ets = p.source(fieldETS, b, t)
+	e.context.did = p.source(fieldDevice, b, t)
+	e.edata = edataFields{source: p.source(fieldEData, b, t), template: p, line: b, tokens: t}
+	if e.edata.item = p.source(fieldItem, b, t); e.edata.item != nil {
 		e.edata.itemAt = int(t.positions[p.fields[fieldItem].first]) - int(t.positions[p.fields[fieldEData].first])
 		e.edata.known = x.identifier.items.find(e.edata.item)
 	}

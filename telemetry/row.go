@@ -46,7 +46,7 @@ type rowItem struct{ id, kind, title, desc, maxscore, params []byte }
 
 // Read fills row from line, which is an event's own bytes as Event.Line has them, but for the cells that the registry
 // gives. The cells are parts of line or of the reader's memory, valid until either changes. It is faster where line's
-// capacity reaches RowPadding bytes, of any content, beyond its end.
+// capacity reaches 64 bytes, of any content, beyond its end: then it need not be copied.
 func (r *RowReader) Read(line []byte, row *exhaust.ResponseRow) {
 	r.release()
 	r.walk.line, r.walk.at = line, 0
@@ -76,9 +76,6 @@ func (r *RowReader) Read(line []byte, row *exhaust.ResponseRow) {
 		r.readText(row, exhaust.TimestampColumn, e.timestamp)
 	}
 }
-
-// RowPadding is how many bytes behind a line make reading its row faster.
-const RowPadding = padding
 
 // template gives the line's template, nil if it has none.
 func (r *RowReader) template(line []byte) *template {
@@ -178,8 +175,7 @@ func (r *RowReader) release() {
 
 // readTemplate does what read does.
 func (e *rowFields) readTemplate(p *template, b []byte, t *tokens, items *itemCache[itemCells]) {
-	b = b[:len(b)+padding]
-	source := func(f field) []byte { return p.fields[f].source(b, t) }
+	source := func(f field) []byte { return p.source(f, b, t) }
 	*e = rowFields{
 		mid: source(fieldMID), timestamp: source(fieldTimestamp), ets: source(fieldETS),
 		context: rowContext{

@@ -18,7 +18,7 @@ type shapes struct {
 	tokens tokens
 	seed   maphash.Seed
 	known  []shape // nil until the first is added
-	// current is the shape of the line that was tokenized last, nil if it is not known.
+	// current is the shape of the line that was tokenized last, nil if it is not known or the line is no JSON.
 	current *shape
 }
 
@@ -73,16 +73,15 @@ func (s *shapes) check(line paddedLine, ids *conversations) (verdict shapeVerdic
 	if known == nil {
 		return unknownShape, false
 	}
+	s.current = nil // unless the line turns out to be JSON
 	for _, i := range known.scalars {
 		if !isScalar(b, int(t.positions[i])) {
-			s.current = nil
 			return noShape, false
 		}
 	}
 	for _, at := range t.escapes[:t.escapeCount] {
 		size := measureEscape(b, int(at))
 		if size == 0 {
-			s.current = nil
 			return noShape, false
 		}
 		mayHoldID = mayHoldID || size == 6 && b[at+2] == '0' && b[at+3] == '0'
@@ -101,6 +100,7 @@ func (s *shapes) check(line paddedLine, ids *conversations) (verdict shapeVerdic
 			mayHoldID = mayHoldID || isThere
 		}
 	}
+	s.current = known
 	return validShape, mayHoldID
 }
 

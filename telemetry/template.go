@@ -100,6 +100,9 @@ func (p *template) fits(b []byte, t *tokens) bool {
 	return differ == 0
 }
 
+// source gives the source of a field's value, nil where there is none.
+func (p *template) source(f field, b []byte, t *tokens) []byte { return p.fields[f].source(b, t) }
+
 // source gives the source of a value, nil where there is none.
 func (s span) source(b []byte, t *tokens) []byte {
 	if s.end == 0 {

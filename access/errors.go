@@ -1,0 +1,30 @@
+package access
+
+import "fmt"
+
+// CredentialsError says that a request has no credentials, or none that count. Its text is a sentence for the client, which
+// holds nothing of the credentials.
+type CredentialsError struct {
+	Sentence string
+	// IsMissing tells that there were none.
+	IsMissing bool
+}
+
+func (e *CredentialsError) Error() string { return e.Sentence }
+
+// refuse is a *CredentialsError about credentials that do not count.
+func refuse(format string, args ...any) error {
+	return &CredentialsError{Sentence: fmt.Sprintf(format, args...)}
+}
+
+// AwayError says that what credentials are checked with does not answer: the same request may succeed later.
+type AwayError struct {
+	// What names it for the client: no host, no path.
+	What string
+	Err  error
+}
+
+func (e *AwayError) Error() string { return fmt.Sprintf("%s is not available: %v", e.What, e.Err) }
+
+// Unwrap is why.
+func (e *AwayError) Unwrap() error { return e.Err }

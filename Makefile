@@ -29,7 +29,7 @@ dev: ## Run Temporal, the worker and the API until Ctrl-C (STACK=production for 
 # The packages whose code is concurrent are tested with the race detector. The others start programs of
 # their own, or databases that hold 100,000 rows, which it does not look into but makes slow. It also checks the pointers of
 # telemetry/gunzip.
-concurrent := activities|api|blob|internal|service|telemetry/gunzip|workflows
+concurrent := access|activities|api|blob|internal|service|telemetry/gunzip|workflows
 
 test: ## Run every test on real servers, those of concurrent code with the race detector
 	$(tool) temporal temporal-server temporal-sql-tool azurite-blob pgbouncer > /dev/null

@@ -145,7 +145,7 @@ func (b *builder) writeReceipt(ctx context.Context, file io.Writer, read receipt
 	head := receipt.Receipt{
 		Request: receipt.Request{
 			ID: in.Request.ID, Dataset: string(in.Request.Dataset), Tag: in.Request.Tag, Channel: in.Request.Channel,
-			RequestedBy: in.Request.RequestedBy, DatasetConfig: in.Request.Config, SubmittedAt: in.Request.SubmittedAt.UTC(), Attempts: in.Attempts,
+			RequestedBy: in.Request.RequestedBy, Purpose: in.Request.Purpose, DatasetConfig: in.Request.Config, SubmittedAt: in.Request.SubmittedAt.UTC(), Attempts: in.Attempts,
 		},
 		Conversation: receipt.Conversation{ID: in.Conversation.ID, Name: in.Conversation.Name},
 		StartDate:    string(in.StartDate),

@@ -18,6 +18,7 @@ import (
 
 	"github.com/agnivade/levenshtein"
 
+	"data-exhaust/access"
 	"data-exhaust/blob"
 	"data-exhaust/exhaust"
 	"data-exhaust/report"
@@ -72,6 +73,28 @@ type Config struct {
 	// WebhookKeys are empty where there are no webhooks.
 	WebhookKeys         exhaust.WebhookKeys
 	WebhookAllowPrivate bool
+	// Auth is "none", "tokens" or "jwt". BehindGateway says that with "none" a gateway asks instead.
+	Auth          string
+	BehindGateway bool
+	// TokenFile is the file of tokens; "" where they are in the database.
+	TokenFile string
+	// JWT is only read where Auth is "jwt"; its Log is nil.
+	JWT access.JWTOptions
+	// RateLimit is how many requests a second a caller may make, RateBurst how many at once; 0 is any number.
+	RateLimit, RateBurst int
+	// ChannelLimit is how many exhausts of a channel may be under way; 0 is any number.
+	ChannelLimit int
+	// AuditLog is the path of a file; "" writes to the log of the process.
+	AuditLog       string
+	TrustedProxies access.TrustedProxies
+	// PrivatePurpose demands a purpose of private exhausts.
+	PrivatePurpose bool
+	// TLSCertificate and TLSPrivateKey are files; "" where the API speaks plain HTTP.
+	TLSCertificate, TLSPrivateKey string
+	// MetricsToken lets whoever has it read the metrics.
+	MetricsToken string
+	// Token is that with which the starter calls the API.
+	Token string
 	// AzureConnectionString is used where both are given.
 	AzureConnectionString, AzureAccount string
 	// AzureAPIVersion is the service version of requests and signed URLs.
@@ -116,7 +139,7 @@ func Load(environ []string) (Config, error) {
 			faults = append(faults, s.fault(value, files[s.name], err))
 		}
 	}
-	faults = append(faults, c.checkAzure(files), c.checkLayout(), c.checkWebhookKeys())
+	faults = append(faults, c.checkAzure(files), c.checkLayout(), c.checkWebhookKeys(), c.checkAuth(), c.checkTLS())
 	if err := errors.Join(append(faults, unknown...)...); err != nil {
 		return Config{}, err
 	}
@@ -225,6 +248,30 @@ func (c *Config) checkWebhookKeys() error {
 		}
 	}
 	return c.WebhookKeys.Check()
+}
+
+// checkAuth demands what a way to sign in needs.
+func (c *Config) checkAuth() error {
+	if c.Auth != AuthJWT {
+		return nil
+	}
+	var faults []error
+	for _, missing := range []struct{ name, value, what string }{
+		{"EXHAUST_JWT_ISSUER", c.JWT.Issuer, "whose tokens count"},
+		{"EXHAUST_JWT_AUDIENCE", c.JWT.Audience, "for whom tokens have to be made"},
+	} {
+		if missing.value == "" && !c.isSet[missing.name] {
+			faults = append(faults, fmt.Errorf("%s is missing: with EXHAUST_AUTH=jwt it says %s", missing.name, missing.what))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (c *Config) checkTLS() error {
+	if (c.TLSCertificate == "") == (c.TLSPrivateKey == "") {
+		return nil
+	}
+	return errors.New("EXHAUST_TLS_CERTIFICATE and EXHAUST_TLS_PRIVATE_KEY belong together: set both, or neither")
 }
 
 // Setting is one setting as it may be shown to anybody.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"data-exhaust/access"
 	"data-exhaust/exhaust"
 	"data-exhaust/report"
 )
@@ -38,6 +40,7 @@ func TestLoadOfNothingGivesTheContractsDefaults(t *testing.T) {
 		URLTTL: 24 * time.Hour, MaxDays: 366, Timeout: 24 * time.Hour,
 		CSVDialect: report.RFC4180, CSVFormulaGuard: true, SettleTime: 10 * time.Minute, TaskQueue: "exhaust",
 		Mode: "now", NightlyCron: "0 2 * * *", NightlyConcurrency: 8, NightlyWatch: 2 * time.Hour, ReportRetention: 30 * 24 * time.Hour,
+		Auth: "none", JWT: jwtOptions(t, "RS256", "channel", "resource_access.data-exhaust.roles", 30*time.Second), RateBurst: 200, ChannelLimit: 1000,
 		AzureAPIVersion: "2026-12-06",
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -75,9 +78,15 @@ func TestLoadReadsEverySetting(t *testing.T) {
 			Signing: "webhook-secret-of-24-ch.", SigningPrevious: "former-secret-of-24-char",
 			Sealing: "sealing-key-of-24-chars.", SealingPrevious: "former-sealing-key-of-26.",
 		},
-		WebhookAllowPrivate:   true,
+		WebhookAllowPrivate: true,
+		TLSCertificate:      "/etc/tls.crt", TLSPrivateKey: "/etc/tls.key",
+		Auth: "jwt", BehindGateway: true, TokenFile: "/etc/tokens", Token: "exhaust_calls-me", MetricsToken: "scrapes-the-metrics",
+		JWT:       jwtOptions(t, "ES256 RS512", "/a.b/c", "realm_access.roles", time.Minute),
+		RateLimit: 7, RateBurst: 8, ChannelLimit: 9, AuditLog: "/var/log/audit.log",
+		TrustedProxies: access.TrustedProxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, PrivatePurpose: true,
 		AzureConnectionString: "AccountName=a;AccountKey=azurekey", AzureAccount: "account", AzureAPIVersion: "2019-07-07",
 	}
+	want.JWT.Issuer, want.JWT.JWKSURL, want.JWT.Audience = "https://id.example.org/", "http://keys:8080/jwks", "data-exhaust"
 	if !reflect.DeepEqual(c, want) {
 		for i := range reflect.TypeFor[Config]().NumField() - 1 {
 			got, want := reflect.ValueOf(c).Field(i), reflect.ValueOf(want).Field(i)
@@ -86,6 +95,19 @@ func TestLoadReadsEverySetting(t *testing.T) {
 			}
 		}
 	}
+}
+
+func jwtOptions(t *testing.T, algorithms, channels, rights string, leeway time.Duration) access.JWTOptions {
+	t.Helper()
+	channelsClaim, err := access.ParseClaimPath(channels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rightsClaim, err := access.ParseClaimPath(rights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return access.JWTOptions{Algorithms: strings.Fields(algorithms), ChannelsClaim: channelsClaim, RightsClaim: rightsClaim, Leeway: leeway}
 }
 
 // everySetting gives each a value other than its default.
@@ -104,6 +126,8 @@ var everySetting = []string{
 	"EXHAUST_TELEMETRY_LAYOUT={yyyy}/{MM}/{dd}/",
 	"EXHAUST_PDATA_ID=prod.UCI.sunbird",
 	"EXHAUST_ADDR=:9000",
+	"EXHAUST_TLS_CERTIFICATE=/etc/tls.crt",
+	"EXHAUST_TLS_PRIVATE_KEY=/etc/tls.key",
 	"EXHAUST_PUBLIC_URL=https://exhaust.example.org/api/",
 	"EXHAUST_URL_TTL=90m",
 	"EXHAUST_TIMEZONE=America/New_York",
@@ -129,6 +153,24 @@ var everySetting = []string{
 	"EXHAUST_SEALING_KEY=sealing-key-of-24-chars.",
 	"EXHAUST_SEALING_KEY_PREVIOUS=former-sealing-key-of-26.",
 	"EXHAUST_WEBHOOK_ALLOW_PRIVATE=true",
+	"EXHAUST_AUTH=jwt",
+	"EXHAUST_AUTH_BEHIND_GATEWAY=true",
+	"EXHAUST_TOKEN_STORE=file:///etc/tokens",
+	"EXHAUST_JWT_ISSUER=https://id.example.org/",
+	"EXHAUST_JWT_JWKS_URL=http://keys:8080/jwks",
+	"EXHAUST_JWT_AUDIENCE=data-exhaust",
+	"EXHAUST_JWT_ALGORITHMS=ES256, RS512",
+	"EXHAUST_JWT_CHANNELS_CLAIM=/a.b/c",
+	"EXHAUST_JWT_RIGHTS_CLAIM=realm_access.roles",
+	"EXHAUST_JWT_LEEWAY=1m",
+	"EXHAUST_RATE_LIMIT=7",
+	"EXHAUST_RATE_BURST=8",
+	"EXHAUST_CHANNEL_LIMIT=9",
+	"EXHAUST_AUDIT_LOG=/var/log/audit.log",
+	"EXHAUST_TRUSTED_PROXIES=10.0.0.0/8, ::1",
+	"EXHAUST_PRIVATE_PURPOSE=required",
+	"EXHAUST_METRICS_TOKEN=scrapes-the-metrics",
+	"EXHAUST_TOKEN=exhaust_calls-me",
 	"EXHAUST_AZURE_API_VERSION=2019-07-07",
 	"AZURE_STORAGE_CONNECTION_STRING=AccountName=a;AccountKey=azurekey",
 	"AZURE_STORAGE_ACCOUNT=account",
@@ -186,6 +228,10 @@ func TestDefaultsAreDerivedFromOtherSettings(t *testing.T) {
 		{[]string{"EXHAUST_ADDR=0.0.0.0:9000"}, func(c Config) string { return c.PublicURL }, "http://127.0.0.1:9000"},
 		{[]string{"EXHAUST_ADDR=[::]:9000"}, func(c Config) string { return c.PublicURL }, "http://127.0.0.1:9000"},
 		{[]string{"EXHAUST_ADDR=[::1]:9000"}, func(c Config) string { return c.PublicURL }, "http://[::1]:9000"},
+		{[]string{"EXHAUST_ADDR=:9000", "EXHAUST_TLS_CERTIFICATE=/c", "EXHAUST_TLS_PRIVATE_KEY=/k"}, func(c Config) string { return c.PublicURL }, "https://127.0.0.1:9000"},
+		{[]string{"EXHAUST_JWT_ISSUER=https://h/realms/r"}, func(c Config) string { return c.JWT.JWKSURL }, "https://h/realms/r/protocol/openid-connect/certs"},
+		{[]string{"EXHAUST_AUTH=none"}, func(c Config) string { return fmt.Sprint(c.RateLimit) }, "0"},
+		{[]string{"EXHAUST_AUTH=tokens"}, func(c Config) string { return fmt.Sprint(c.RateLimit) }, "50"},
 		{[]string{"EXHAUST_ADDR=exhaust.local:80"}, func(c Config) string { return c.PublicURL }, "http://exhaust.local:80"},
 	} {
 		config, err := Load(c.environ)
@@ -253,6 +299,22 @@ func TestAWrongValueIsAnErrorThatSaysWhatIsAccepted(t *testing.T) {
 		{"EXHAUST_MAX_DAYS=1.5", `EXHAUST_MAX_DAYS is "1.5": it must be a number of days from 1 to 3660`},
 		{"EXHAUST_ASSUME_CONSENT=yes", `EXHAUST_ASSUME_CONSENT is "yes": it must be true or false`},
 		{"EXHAUST_WEBHOOK_ALLOW_PRIVATE=1", `EXHAUST_WEBHOOK_ALLOW_PRIVATE is "1": it must be true or false`},
+		{"EXHAUST_AUTH=basic", `EXHAUST_AUTH is "basic": it must be none, tokens or jwt`},
+		{"EXHAUST_AUTH=jwt", "EXHAUST_JWT_ISSUER is missing: with EXHAUST_AUTH=jwt it says whose tokens count\n" +
+			"EXHAUST_JWT_AUDIENCE is missing: with EXHAUST_AUTH=jwt it says for whom tokens have to be made"},
+		{"EXHAUST_AUTH_BEHIND_GATEWAY=yes", `EXHAUST_AUTH_BEHIND_GATEWAY is "yes": it must be true or false`},
+		{"EXHAUST_TOKEN_STORE=/etc/tokens", `EXHAUST_TOKEN_STORE is "/etc/tokens": it must be database, or file:// and a file`},
+		{"EXHAUST_JWT_ISSUER=sunbird", `EXHAUST_JWT_ISSUER is "sunbird": it must be http:// or https:// with a host, without user and fragment`},
+		{"EXHAUST_JWT_JWKS_URL=file:///keys", `EXHAUST_JWT_JWKS_URL is "file:///keys": it must be http:// or https:// with a host, without user and fragment`},
+		{"EXHAUST_JWT_ALGORITHMS=RS256,HS256", `EXHAUST_JWT_ALGORITHMS is "RS256,HS256": algorithm HS256 is not accepted: who can check its signatures can also make them, and an issuer publishes no such key`},
+		{"EXHAUST_JWT_ALGORITHMS=none", `EXHAUST_JWT_ALGORITHMS is "none": algorithm none is not accepted: anybody can make a token without a signature`},
+		{"EXHAUST_JWT_LEEWAY=6m", `EXHAUST_JWT_LEEWAY is "6m": it must be a duration from 0s to 5m, such as 90m or 24h`},
+		{"EXHAUST_RATE_LIMIT=-1", `EXHAUST_RATE_LIMIT is "-1": it must be a number of requests a second from 1 to 100000, or 0 for no bound`},
+		{"EXHAUST_RATE_BURST=0", `EXHAUST_RATE_BURST is "0": it must be a number of requests from 1 to 1000000`},
+		{"EXHAUST_CHANNEL_LIMIT=many", `EXHAUST_CHANNEL_LIMIT is "many": it must be a number of exhausts from 1 to 1000000, or 0 for no bound`},
+		{"EXHAUST_TRUSTED_PROXIES=proxy", `EXHAUST_TRUSTED_PROXIES is "proxy": "proxy" is neither: a trusted proxy is an address or a CIDR, such as 10.0.0.7, 10.0.0.0/8, 2001:db8::7 or 2001:db8::/32`},
+		{"EXHAUST_PRIVATE_PURPOSE=true", `EXHAUST_PRIVATE_PURPOSE is "true": it must be optional or required`},
+		{"EXHAUST_METRICS_TOKEN=short", secretFault("EXHAUST_METRICS_TOKEN") + "it must have at least 16 characters, none of them white space"},
 		{"EXHAUST_MODE=later", `EXHAUST_MODE is "later": it must be now or nightly`},
 		{"EXHAUST_NIGHTLY_CRON=0 2 * *", `EXHAUST_NIGHTLY_CRON is "0 2 * *": it must be five cron fields (minute, hour, day of month, month, day of week), such as 0 2 * * *`},
 		{"EXHAUST_NIGHTLY_WATCH=0s", `EXHAUST_NIGHTLY_WATCH is "0s": it must be a duration from 1s to 24h, such as 90m or 24h`},
@@ -456,6 +518,8 @@ func TestPublicShowsEverySettingButNoSecret(t *testing.T) {
 		{"EXHAUST_TELEMETRY_LAYOUT", "{yyyy}/{MM}/{dd}/", false},
 		{"EXHAUST_PDATA_ID", "prod.UCI.sunbird", false},
 		{"EXHAUST_ADDR", ":9000", false},
+		{"EXHAUST_TLS_CERTIFICATE", "/etc/tls.crt", false},
+		{"EXHAUST_TLS_PRIVATE_KEY", "/etc/tls.key", false},
 		{"EXHAUST_PUBLIC_URL", "https://exhaust.example.org/api", false},
 		{"EXHAUST_URL_TTL", "1h30m", false},
 		{"EXHAUST_TIMEZONE", "America/New_York", false},
@@ -481,6 +545,24 @@ func TestPublicShowsEverySettingButNoSecret(t *testing.T) {
 		{"EXHAUST_SEALING_KEY", "xxxxx", false},
 		{"EXHAUST_SEALING_KEY_PREVIOUS", "xxxxx", false},
 		{"EXHAUST_WEBHOOK_ALLOW_PRIVATE", "true", false},
+		{"EXHAUST_AUTH", "jwt", false},
+		{"EXHAUST_AUTH_BEHIND_GATEWAY", "true", false},
+		{"EXHAUST_TOKEN_STORE", "file:///etc/tokens", false},
+		{"EXHAUST_JWT_ISSUER", "https://id.example.org/", false},
+		{"EXHAUST_JWT_JWKS_URL", "http://keys:8080/jwks", false},
+		{"EXHAUST_JWT_AUDIENCE", "data-exhaust", false},
+		{"EXHAUST_JWT_ALGORITHMS", "ES256,RS512", false},
+		{"EXHAUST_JWT_CHANNELS_CLAIM", "/a.b/c", false},
+		{"EXHAUST_JWT_RIGHTS_CLAIM", "realm_access.roles", false},
+		{"EXHAUST_JWT_LEEWAY", "1m", false},
+		{"EXHAUST_RATE_LIMIT", "7", false},
+		{"EXHAUST_RATE_BURST", "8", false},
+		{"EXHAUST_CHANNEL_LIMIT", "9", false},
+		{"EXHAUST_AUDIT_LOG", "/var/log/audit.log", false},
+		{"EXHAUST_TRUSTED_PROXIES", "10.0.0.0/8,::1/128", false},
+		{"EXHAUST_PRIVATE_PURPOSE", "required", false},
+		{"EXHAUST_METRICS_TOKEN", "xxxxx", false},
+		{"EXHAUST_TOKEN", "xxxxx", false},
 		{"EXHAUST_AZURE_API_VERSION", "2019-07-07", false},
 		{"AZURE_STORAGE_CONNECTION_STRING", "xxxxx", false},
 		{"AZURE_STORAGE_ACCOUNT", "account", false},
@@ -524,7 +606,7 @@ func TestNoWayOfPrintingAConfigShowsASecret(t *testing.T) {
 		"%v": fmt.Sprintf("%v", c), "%+v": fmt.Sprintf("%+v", c), "%#v": fmt.Sprintf("%#v", c), "%s": fmt.Sprintf("of %s", c), "%q": fmt.Sprintf("%q", c),
 		"a pointer": fmt.Sprintf("%+v", &c), "within": fmt.Sprintf("%+v", struct{ C Config }{c}), "slog": logged.String(), "JSON": string(marshalled),
 	} {
-		for _, secret := range []string{"dbpass", "ucipass", "fapass", "c2l4dGVlb", "azurekey", "kF0y3Zb1", "c2lnbmlu"} {
+		for _, secret := range []string{"dbpass", "ucipass", "fapass", "c2l4dGVlb", "azurekey", "kF0y3Zb1", "c2lnbmlu", "calls-me", "scrapes-the"} {
 			if strings.Contains(shown, secret) {
 				t.Errorf("%s shows %s: %s", how, secret, shown)
 			}
@@ -558,7 +640,7 @@ func TestTheDocumentListsEverySettingThatAFileCanHold(t *testing.T) {
 		"EXHAUST_DATABASE_URL_FILE", "UCI_DATABASE_URL_FILE", "FUSIONAUTH_DATABASE_URL_FILE", "UCI_ENCRYPTION_SECRET_FILE",
 		"EXHAUST_SIGNING_KEY_FILE",
 		"EXHAUST_RECEIPT_KEY_FILE", "EXHAUST_WEBHOOK_SECRET_FILE", "EXHAUST_WEBHOOK_SECRET_PREVIOUS_FILE",
-		"EXHAUST_SEALING_KEY_FILE", "EXHAUST_SEALING_KEY_PREVIOUS_FILE", "AZURE_STORAGE_CONNECTION_STRING_FILE",
+		"EXHAUST_SEALING_KEY_FILE", "EXHAUST_SEALING_KEY_PREVIOUS_FILE", "EXHAUST_METRICS_TOKEN_FILE", "EXHAUST_TOKEN_FILE", "AZURE_STORAGE_CONNECTION_STRING_FILE",
 	}
 	var known []string
 	for _, s := range new(Config).settings() {
@@ -590,7 +672,8 @@ func TestAReceiptKeyInPEMIsTakenWholeFromTheEnvironmentAndFromAFile(t *testing.T
 func TestEveryDocumentedExampleIsAccepted(t *testing.T) {
 	for _, s := range new(Config).settings() {
 		if _, err := Load([]string{s.name + "=" + s.example, "AZURE_STORAGE_CONNECTION_STRING=AccountName=a;AccountKey=k",
-			"EXHAUST_WEBHOOK_SECRET=webhook-secret-of-24-ch.", "EXHAUST_SEALING_KEY=sealing-key-of-24-chars."}); err != nil {
+			"EXHAUST_WEBHOOK_SECRET=webhook-secret-of-24-ch.", "EXHAUST_SEALING_KEY=sealing-key-of-24-chars.",
+			"EXHAUST_TLS_CERTIFICATE=/etc/tls.crt", "EXHAUST_TLS_PRIVATE_KEY=/etc/tls.key"}); err != nil {
 			t.Errorf("%s=%s: %v", s.name, s.example, err)
 		}
 	}

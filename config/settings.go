@@ -12,6 +12,7 @@ import (
 	"time"
 	_ "time/tzdata" // time zones work in an image without any files
 
+	"data-exhaust/access"
 	"data-exhaust/blob"
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
@@ -123,10 +124,20 @@ func (c *Config) settings() []setting {
 			value: text(&c.Addr, parseAddr),
 		},
 		{
+			name: "EXHAUST_TLS_CERTIFICATE", example: "/run/secrets/tls.crt", derivation: "none: plain HTTP",
+			about: "The file with the API's TLS certificate and those between it and its authority, in PEM. It is read again when it changes.",
+			value: text(&c.TLSCertificate, parseFile),
+		},
+		{
+			name: "EXHAUST_TLS_PRIVATE_KEY", example: "/run/secrets/tls.key",
+			about: "The file with the private key of that certificate, in PEM.",
+			value: text(&c.TLSPrivateKey, parseFile),
+		},
+		{
 			name: "EXHAUST_PUBLIC_URL", example: "https://exhaust.example.org",
 			about:      "Where clients reach the API; the download URLs of a `file://` reports store begin with it. Workers sign such URLs too: give them the same.",
 			derive:     c.localURL,
-			derivation: "`http://` and `EXHAUST_ADDR`, with `127.0.0.1` where that is every address",
+			derivation: "`http://`, or `https://` with `EXHAUST_TLS_CERTIFICATE`, and `EXHAUST_ADDR`, with `127.0.0.1` where that is every address",
 			value:      text(&c.PublicURL, parsePublicURL),
 		},
 		{
@@ -252,6 +263,110 @@ func (c *Config) settings() []setting {
 			value: boolean(&c.WebhookAllowPrivate),
 		},
 		{
+			name: "EXHAUST_AUTH", example: "tokens", preset: AuthNone,
+			about: "Whom the API asks who he is: `none` lets everybody do everything, and only on a loopback address; `tokens` are made by `starter token create`; `jwt` are JSON Web Tokens of an OpenID provider. [auth.md](auth.md).",
+			value: pattern(&c.Auth, authName, "none, tokens or jwt"),
+		},
+		{
+			name: "EXHAUST_AUTH_BEHIND_GATEWAY", example: "true", preset: "false",
+			about: "`true` lets the API listen elsewhere than on loopback though `EXHAUST_AUTH` is `none`: a gateway in front of it signs callers in, and nobody gets past that.",
+			value: boolean(&c.BehindGateway),
+		},
+		{
+			name: "EXHAUST_TOKEN_STORE", example: "file:///run/secrets/tokens", preset: "database",
+			about: "Where tokens are kept, by their hashes: in the `database`, or in a file whose lines `starter token create --offline` writes.",
+			value: field(&c.TokenFile, parseTokenStore, func(file string) string {
+				if file == "" {
+					return "database"
+				}
+				return "file://" + file
+			}),
+		},
+		{
+			name: "EXHAUST_JWT_ISSUER", example: "https://sunbird.example.org/auth/realms/sunbird",
+			about: "The issuer (`iss`) whose JSON Web Tokens count.",
+			value: text(&c.JWT.Issuer, parseIssuer),
+		},
+		{
+			name: "EXHAUST_JWT_JWKS_URL", example: "https://login.example.org/keys",
+			about:      "Where the issuer publishes its keys (JWKS).",
+			derive:     func() string { return c.keysOfKeycloak() },
+			derivation: "where Keycloak has them: `<EXHAUST_JWT_ISSUER>/protocol/openid-connect/certs`",
+			value:      text(&c.JWT.JWKSURL, parseIssuer),
+		},
+		{
+			name: "EXHAUST_JWT_AUDIENCE", example: "data-exhaust",
+			about: "The audience (`aud`) that tokens have to be made for.",
+			value: text(&c.JWT.Audience, parseAnything),
+		},
+		{
+			name: "EXHAUST_JWT_ALGORITHMS", example: "RS256,ES256", preset: "RS256",
+			about: "The algorithms with which tokens may be signed, separated by commas: " + strings.Join(access.Algorithms, ", ") + ".",
+			value: field(&c.JWT.Algorithms, parseAlgorithms, func(names []string) string { return strings.Join(names, ",") }),
+		},
+		{
+			name: "EXHAUST_JWT_CHANNELS_CLAIM", example: "/https:~1~1example.org~1channels", preset: "channel",
+			about: "The claim with the caller's channels, a text or a list of texts: names joined by dots, or a JSON Pointer.",
+			value: field(&c.JWT.ChannelsClaim, access.ParseClaimPath, access.ClaimPath.String),
+		},
+		{
+			name: "EXHAUST_JWT_RIGHTS_CLAIM", example: "realm_access.roles", preset: "resource_access.data-exhaust.roles",
+			about: "The claim with the caller's rights: `uci-response-exhaust`, `uci-private-exhaust`, each perhaps with `@` and a channel, `operator`. Others are left alone.",
+			value: field(&c.JWT.RightsClaim, access.ParseClaimPath, access.ClaimPath.String),
+		},
+		{
+			name: "EXHAUST_JWT_LEEWAY", example: "1m", preset: "30s",
+			about: "How far the issuer's clock may be off, `0s` to `5m`.",
+			value: duration(&c.JWT.Leeway, 0, 5*time.Minute),
+		},
+		{
+			name: "EXHAUST_RATE_LIMIT", example: "10",
+			about:      "How many requests a second a caller may make of one API process; `0` is any number. Where nobody signs in, a caller is an address.",
+			derive:     c.defaultRateLimit,
+			derivation: "`50`; `0` where `EXHAUST_AUTH` is `none`",
+			value:      numberOrNone(&c.RateLimit, "a number of requests a second", 100_000),
+		},
+		{
+			name: "EXHAUST_RATE_BURST", example: "20", preset: "200",
+			about: "How many requests a caller may make at once after a rest.",
+			value: number(&c.RateBurst, "a number of requests", 1_000_000),
+		},
+		{
+			name: "EXHAUST_CHANNEL_LIMIT", example: "50", preset: "1000",
+			about: "How many exhausts of a channel may be under way when somebody asks for another, over all API processes; `0` is any number. Those that wait for the night do not count, and the night and schedules are not held up.",
+			value: numberOrNone(&c.ChannelLimit, "a number of exhausts", 1_000_000),
+		},
+		{
+			name: "EXHAUST_AUDIT_LOG", example: "/var/log/exhaust/audit.log", derivation: "the log of the API, on standard error",
+			about: "The file of the audit log, a JSON object a line. What rotates logs may move it away. [auth.md](auth.md#the-audit-log).",
+			value: text(&c.AuditLog, parseFile),
+		},
+		{
+			name: "EXHAUST_TRUSTED_PROXIES", example: "10.0.0.0/8,192.168.1.4", derivation: "none: whoever connects is the client",
+			about: "The addresses and networks of the proxies in front of the API, separated by commas, whose `X-Forwarded-For` says who the client is.",
+			value: field(&c.TrustedProxies, access.ParseTrustedProxies, access.TrustedProxies.String),
+		},
+		{
+			name: "EXHAUST_PRIVATE_PURPOSE", example: "required", preset: "optional",
+			about: "`required` refuses a private exhaust whose request does not say what it is for (`request.purpose`).",
+			value: field(&c.PrivatePurpose, parsePurpose, func(isRequired bool) string {
+				if isRequired {
+					return purposeRequired
+				}
+				return purposeOptional
+			}),
+		},
+		{
+			name: "EXHAUST_METRICS_TOKEN", example: "o3Zk8Wq1Vb5Nn2Xc7Lm4Rt6Yp9Hs0Jd", derivation: "none: operators read the metrics",
+			about: "The bearer token with which Prometheus reads `/metrics`, at least 16 characters; it allows nothing else. Never shown.",
+			value: text(&c.MetricsToken, parseMetricsToken), hide: hideAll,
+		},
+		{
+			name: "EXHAUST_TOKEN", example: "exhaust_" + strings.Repeat("x", 43),
+			about: "The token with which `starter` calls the API. Never shown.",
+			value: text(&c.Token, parseAnything), hide: hideAll,
+		},
+		{
 			name: "EXHAUST_AZURE_API_VERSION", example: "2019-07-07", preset: blob.NewestAPIVersion,
 			about: "The service version of Azure Storage that all requests to `azblob://` stores and their download URLs are in, from `" +
 				blob.OldestAPIVersion + "` to the default, which is the SDK's. An account that does not know that one needs an older one: [deploy.md](deploy.md#accounts-of-an-older-service-version).",
@@ -270,7 +385,17 @@ func (c *Config) settings() []setting {
 	}
 }
 
+// What EXHAUST_AUTH may be.
+const (
+	AuthNone   = "none"
+	AuthTokens = "tokens"
+	AuthJWT    = "jwt"
+)
+
+const purposeRequired, purposeOptional = "required", "optional"
+
 var (
+	authName      = regexp.MustCompile(`^(` + AuthNone + `|` + AuthTokens + `|` + AuthJWT + `)$`)
 	taskQueueName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)
 	// Temporal takes no . and no : in the name of a deployment, and nothing that begins with two underscores. It lists
 	// workflows by name:build, a search attribute of 255 characters at the most.
@@ -359,10 +484,19 @@ func pattern(target *string, accepted *regexp.Regexp, description string) variab
 
 // number takes whole numbers from 1 to most.
 func number(target *int, description string, most int) variable {
+	return wholeNumber(target, 1, most, fmt.Sprintf("it must be %s from 1 to %d", description, most))
+}
+
+// numberOrNone takes 0 too, which is no bound.
+func numberOrNone(target *int, description string, most int) variable {
+	return wholeNumber(target, 0, most, fmt.Sprintf("it must be %s from 1 to %d, or 0 for no bound", description, most))
+}
+
+func wholeNumber(target *int, least, most int, accepted string) variable {
 	return field(target, func(value string) (int, error) {
 		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 || n > most {
-			return 0, fmt.Errorf("it must be %s from 1 to %d", description, most)
+		if err != nil || n < least || n > most {
+			return 0, errors.New(accepted)
 		}
 		return n, nil
 	}, strconv.Itoa)
@@ -481,7 +615,70 @@ func (c *Config) localURL() string {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	scheme := "http://"
+	if c.TLSCertificate != "" {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(host, port)
+}
+
+func (c *Config) keysOfKeycloak() string {
+	if c.JWT.Issuer == "" {
+		return ""
+	}
+	return strings.TrimRight(c.JWT.Issuer, "/") + "/protocol/openid-connect/certs"
+}
+
+// defaultRateLimit bounds nobody where callers are not told from another.
+func (c *Config) defaultRateLimit() string {
+	if c.Auth == AuthNone {
+		return "0"
+	}
+	return "50"
+}
+
+func parseTokenStore(value string) (string, error) {
+	if value == "database" {
+		return "", nil
+	}
+	file, isFile := strings.CutPrefix(value, "file://")
+	if !isFile || file == "" {
+		return "", errors.New("it must be database, or file:// and a file")
+	}
+	return filepath.Abs(file)
+}
+
+func parseFile(value string) (string, error) { return filepath.Abs(value) }
+
+func parseIssuer(value string) (string, error) {
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
+		return "", errors.New("it must be http:// or https:// with a host, without user and fragment")
+	}
+	return value, nil
+}
+
+func parseAlgorithms(value string) ([]string, error) {
+	names := strings.Split(value, ",")
+	for i := range names {
+		names[i] = strings.TrimSpace(names[i])
+	}
+	return names, access.CheckAlgorithms(names)
+}
+
+func parseMetricsToken(value string) (string, error) {
+	const shortest = 16
+	if len(value) < shortest || strings.ContainsAny(value, " \t\n") {
+		return "", fmt.Errorf("it must have at least %d characters, none of them white space", shortest)
+	}
+	return value, nil
+}
+
+func parsePurpose(value string) (bool, error) {
+	if value != purposeRequired && value != purposeOptional {
+		return false, errors.New("it must be optional or required")
+	}
+	return value == purposeRequired, nil
 }
 
 func parsePublicURL(value string) (string, error) {

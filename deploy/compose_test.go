@@ -228,6 +228,9 @@ func TestEveryVolumeIsANamedOne(t *testing.T) {
 func TestEverySettingInTheEnvFileReachesOurServices(t *testing.T) {
 	var names []string
 	for _, setting := range (config.Config{}).Public() {
+		if setting.Name == "EXHAUST_TOKEN" {
+			continue // it is the operator's, for his commands alone
+		}
 		names = append(names, setting.Name)
 	}
 	project := mustLoadCompose(t, exampleEnv(t))

@@ -90,6 +90,7 @@ func TestTheStackOfTheComposeFileMakesAnExhaust(t *testing.T) {
 		t.Errorf("the file has %d rows, the telemetry %d answers, or others", len(got), len(want))
 	}
 
+	s.refusedWithoutToken(conversation, channel)
 	s.loseTelemetry()
 	s.stopServices()
 }
@@ -108,6 +109,8 @@ type stack struct {
 	temporal string // address
 	running  map[string]*exec.Cmd
 	done     map[string]bool
+	// token is the first one, which setup prints.
+	token string
 }
 
 func newStack(t *testing.T) *stack {
@@ -384,10 +387,10 @@ func (s *stack) startOurs(service types.ServiceConfig) {
 func (s *stack) runTwiceAtOnce(setup types.ServiceConfig) {
 	s.t.Helper()
 	var both [2]*exec.Cmd
-	var outputs [2]bytes.Buffer
+	var outputs, tokens [2]bytes.Buffer
 	for i := range both {
 		both[i] = s.command(s.t.Context(), setup, setup.Command)
-		both[i].Stdout, both[i].Stderr = &outputs[i], &outputs[i]
+		both[i].Stdout, both[i].Stderr = &tokens[i], &outputs[i]
 		if err := both[i].Start(); err != nil {
 			s.t.Fatal(err)
 		}
@@ -397,7 +400,15 @@ func (s *stack) runTwiceAtOnce(setup types.ServiceConfig) {
 			s.t.Fatalf("%v\n%s", err, &outputs[i])
 		}
 	}
+	found := regexp.MustCompile(`(?m)^exhaust_[A-Za-z0-9_-]{43}$`).FindAllString(tokens[0].String()+tokens[1].String(), -1)
+	if len(found) != 1 {
+		s.t.Fatalf("not exactly one token in\n%s%s", &tokens[0], &tokens[1])
+	}
+	s.token = found[0]
 	printed := outputs[0].String() + outputs[1].String()
+	if strings.Contains(printed, s.token) {
+		s.t.Errorf("the token is in the log")
+	}
 	for _, made := range []string{
 		`msg="made the container" of=EXHAUST_TELEMETRY_STORE`,
 		`msg="made the namespace" namespace=exhaust retention=72h0m0s`,
@@ -418,6 +429,22 @@ func (s *stack) refused(service string, args []string, sentence string) {
 	}
 }
 
+// refusedWithoutToken sees that whoever reaches the API needs a token.
+func (s *stack) refusedWithoutToken(conversation, channel string) {
+	s.t.Helper()
+	token := s.token
+	defer func() { s.token = token }()
+	s.token = ""
+	s.refused("api", []string{"starter", "submit", "--conversation=" + conversation, "--channel=" + channel}, "error: credentials are missing: ")
+	s.token = token
+	made := s.run("setup", "starter", "token", "create", "--name=reader", "--channel=0", "--dataset=uci-response-exhaust")
+	s.token = regexp.MustCompile(`exhaust_\S{43}`).FindString(made)
+	output, err := s.command(s.t.Context(), s.project.Services["api"], []string{"starter", "submit", "--conversation=" + conversation, "--channel=" + channel}).CombinedOutput()
+	if exit, isExit := errors.AsType[*exec.ExitError](err); !isExit || exit.ExitCode() != 5 || !strings.Contains(string(output), "no channel available with the given X-Channel-ID") {
+		s.t.Errorf("with the token of another channel: %v\n%s", err, output)
+	}
+}
+
 // loseTelemetry sees that an API is alive, but not healthy, while something that it needs is away.
 func (s *stack) loseTelemetry() {
 	s.t.Helper()
@@ -434,7 +461,7 @@ func (s *stack) loseTelemetry() {
 func (s *stack) setUpAgain() {
 	s.t.Helper()
 	printed := s.run("setup", s.project.Services["setup"].Command...)
-	if strings.Contains(printed, "made the") || !strings.Contains(printed, "the API and the worker can start") {
+	if strings.Contains(printed, "made the") || strings.Contains(printed, "exhaust_") || !strings.Contains(printed, "the API and the worker can start") {
 		s.t.Errorf("a further run of setup printed\n%s", printed)
 	}
 }
@@ -499,6 +526,9 @@ func (s *stack) command(ctx context.Context, service types.ServiceConfig, args [
 	maps.Copy(env, environment(service))
 	for name, value := range env {
 		env[name] = rewrite.Replace(value)
+	}
+	if s.token != "" && !slices.Equal(args, service.Command) {
+		env["EXHAUST_TOKEN"] = s.token // as an operator puts it into .env for his commands
 	}
 	env["PATH"] = s.bin
 	env["TMPDIR"] = "/nowhere" // the image has no such folder

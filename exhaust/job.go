@@ -54,6 +54,9 @@ type Request struct {
 	// AllowEmpty makes an exhaust without any event a SUCCESS whose file has a header only. It is no
 	// part of what the exhaust is.
 	AllowEmpty bool `json:"allowEmpty,omitempty"`
+	// Purpose is what the client says that it needs the exhaust for; "" where it says nothing. It is no part of what the
+	// exhaust is: that of the first submission stays.
+	Purpose string `json:"purpose,omitempty"`
 }
 
 // ChannelTag is the stored tag, "tag:channel", as answers show it.

@@ -22,6 +22,8 @@ type Submission struct {
 	OutputFormat  string
 	// RunAt is RunNow, RunNightly, or "" where the service decides (EXHAUST_MODE).
 	RunAt string
+	// Purpose is what the exhaust is for; "" where that is not said.
+	Purpose string
 }
 
 // When an exhaust is to start. It is no part of what the exhaust is.
@@ -36,6 +38,8 @@ type Rules struct {
 	Now time.Time
 	// MaxDays is how many days one exhaust may cover (EXHAUST_MAX_DAYS).
 	MaxDays int
+	// PrivatePurpose demands a purpose of a private exhaust (EXHAUST_PRIVATE_PURPOSE).
+	PrivatePurpose bool
 }
 
 // InvalidError is a fault in what the client sent. Its text is a sentence for the client.
@@ -69,6 +73,7 @@ func (s Submission) Check(rules Rules) (Request, error) {
 		Channel:      s.Channel,
 		RequestedBy:  s.RequestedBy,
 		OutputFormat: s.OutputFormat,
+		Purpose:      s.Purpose,
 		SubmittedAt:  rules.Now.Truncate(time.Millisecond),
 	}
 	if r.OutputFormat == "" {
@@ -86,6 +91,7 @@ func (s Submission) Check(rules Rules) (Request, error) {
 		func() error { return s.checkNames(&r) },
 		func() error { return r.takeConfig(config) },
 		func() error { return r.checkDays(rules) },
+		func() error { return r.checkPurpose(rules) },
 	} {
 		if err := check(); err != nil {
 			return Request{}, err
@@ -214,6 +220,26 @@ func (r *Request) checkDays(rules Rules) error {
 	return CheckSpan(r.StartDate, r.EndDate, rules.MaxDays)
 }
 
+const maxPurpose = 500
+
+// joiners are what Indian scripts need within words, and no character by itself.
+var joiners = strings.NewReplacer("\u200c", "", "\u200d", "")
+
+func (r *Request) checkPurpose(rules Rules) error {
+	if r.Dataset == PrivateExhaust && rules.PrivatePurpose && !strings.ContainsFunc(r.Purpose, unicode.IsLetter) {
+		return Invalid("purpose is empty: for a private exhaust this service wants to know, in a sentence, what the file is for")
+	}
+	return CheckPurpose(r.Purpose)
+}
+
+// CheckPurpose says in an *InvalidError what is wrong with a purpose; an empty one is none.
+func CheckPurpose(purpose string) error {
+	if purpose != "" && !printableText(joiners.Replace(purpose), maxPurpose) {
+		return Invalid("purpose is not valid: at most %d printable characters are accepted", maxPurpose)
+	}
+	return nil
+}
+
 // CheckSpan says in an *InvalidError that the days from start to end are more than one exhaust may cover.
 func CheckSpan(start, end Day, maxDays int) error {
 	if days := start.DaysTo(end); days > maxDays {
@@ -243,7 +269,11 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
 func validName(s string) bool { return namePattern.MatchString(s) }
 
 func printable(s string, most int) bool {
-	if s == "" || !utf8.ValidString(s) || utf8.RuneCountInString(s) > most || len(s) > 255 {
+	return len(s) <= 255 && printableText(s, most)
+}
+
+func printableText(s string, most int) bool {
+	if s == "" || !utf8.ValidString(s) || utf8.RuneCountInString(s) > most {
 		return false
 	}
 	// U+FFFD is what is left of half a surrogate pair, whichever it was: two texts would be one.

@@ -360,3 +360,57 @@ func TestEscapesOfHTMLAreUndoneWhereTheyAreEscapes(t *testing.T) {
 		}
 	}
 }
+
+func TestThePurposeIsKeptAndMakesNoOtherExhaust(t *testing.T) {
+	without, err := check(valid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for purpose, isAccepted := range map[string]bool{
+		"calls for the helpdesk": true,
+		`सहायता केंद्र, "महीना" 🙂`:     true,
+		"क्\u200dष शक्\u200cति":        true,
+		"\u200d":                       false,
+		strings.Repeat("क", 500):       true,
+		strings.Repeat("k", 501):       false,
+		"two\nlines":                   false,
+		"\xff":                         false,
+		"half a pair \ufffd":           false,
+		"a direction mark \u202e mark": false,
+	} {
+		s := valid()
+		s.Purpose = purpose
+		switch got, err := check(s); {
+		case isAccepted && (err != nil || got.Purpose != purpose || got.ID != without.ID):
+			t.Errorf("%.40q: kept as %.40q, id %s, %v", purpose, got.Purpose, got.ID, err)
+		case !isAccepted && (err == nil || err.Error() != "purpose is not valid: at most 500 printable characters are accepted"):
+			t.Errorf("%.40q: %v", purpose, err)
+		}
+	}
+}
+
+func TestAPrivateExhaustMayNeedAPurpose(t *testing.T) {
+	private := valid()
+	private.Dataset, private.DatasetConfig = "uci-private-exhaust", config("")
+	for _, test := range []struct {
+		submission Submission
+		purpose    string
+		isRequired bool
+		want       string
+	}{
+		{private, "", false, ""},
+		{private, "calls", true, ""},
+		{valid(), "", true, ""},
+		{private, "", true, "purpose is empty: for a private exhaust this service wants to know, in a sentence, what the file is for"},
+	} {
+		test.submission.Purpose = test.purpose
+		_, err := test.submission.Check(Rules{Now: noon, MaxDays: 366, PrivatePurpose: test.isRequired})
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%s for %q, required %t: %q, want %q", test.submission.Dataset, test.purpose, test.isRequired, got, test.want)
+		}
+	}
+}

@@ -16,6 +16,8 @@ type Schedule struct {
 	Tag         string `json:"tag"`
 	Channel     string `json:"channel"`
 	RequestedBy string `json:"requestedBy"`
+	// Purpose is that of each firing's exhaust.
+	Purpose string `json:"purpose,omitempty"`
 	// Config is the datasetConfig of each firing's exhaust but for the days.
 	Config         json.RawMessage `json:"datasetConfig"`
 	ConversationID string          `json:"conversationId"`
@@ -57,6 +59,6 @@ func (s Schedule) Submission(w Window) (Submission, error) {
 	}
 	raw, err := json.Marshal(config)
 	return Submission{
-		Dataset: string(s.Dataset), Tag: s.Tag, Channel: s.Channel, RequestedBy: s.RequestedBy, DatasetConfig: raw,
+		Dataset: string(s.Dataset), Tag: s.Tag, Channel: s.Channel, RequestedBy: s.RequestedBy, DatasetConfig: raw, Purpose: s.Purpose,
 	}, err
 }

@@ -120,6 +120,29 @@ func (j *Jobs) List(ctx context.Context, tag, channel string, limit int) ([]exha
 	return j.query(ctx, "list jobs in", listQuery, []any{of.ChannelTag(), channel, atMost(limit)})
 }
 
+// Unpark records that an exhaust no longer waits for the night, before its workflow records itself.
+func (j *Jobs) Unpark(ctx context.Context, requestID string, attempts int) error {
+	_, err := j.change(ctx, "let run job "+requestID+" in",
+		`UPDATE job_request SET parked = $3 WHERE request_id = $1 AND iteration = $2 AND status = 'SUBMITTED'`, requestID, attempts, false)
+	return err
+}
+
+// CountUnderWay is how many exhausts of a channel have been submitted and have not ended, those aside that wait for the night and
+// those of which nothing was recorded since a time.
+func (j *Jobs) CountUnderWay(ctx context.Context, channel string, since time.Time) (int, error) {
+	var counts []int
+	err := j.db.Select(ctx, &counts, underWayQuery, channel, instant(since))
+	if err != nil {
+		return 0, j.failed("count jobs in", err)
+	}
+	return counts[0], nil
+}
+
+// underWayQuery names the datasets for the index of a channel.
+const underWayQuery = `SELECT count(*) FROM job_request WHERE requested_channel = $1
+	AND job_id IN ('uci-response-exhaust', 'uci-private-exhaust') AND status IN ('SUBMITTED', 'PROCESSING')
+	AND NOT parked AND dt_job_updated >= $2`
+
 // Search says which exhausts are wanted; a zero value wants any.
 type Search struct {
 	Dataset exhaust.Dataset
@@ -163,7 +186,7 @@ func (j *Jobs) Configs(ctx context.Context, requestIDs []string) (map[string]jso
 const jobColumns = `request_id, tag, job_id, status, request_data, requested_by, requested_channel,
 	output_format, conversation_id, start_date, end_date, allow_empty, dt_job_submitted, dt_job_updated,
 	dt_job_completed, execution_time, iteration, err_message, may_heal, progress, report, receipt,
-	download_urls, receipt_url, dt_urls_expire, parked`
+	download_urls, receipt_url, dt_urls_expire, parked, purpose`
 
 // listColumns are those of several jobs.
 var listColumns = strings.Replace(jobColumns, "request_data, ", "", 1)
@@ -316,6 +339,7 @@ type jobRow struct {
 	ReceiptURL     string        `db:"receipt_url"`
 	ExpiresAt      instant       `db:"dt_urls_expire"`
 	Parked         bool          `db:"parked"`
+	Purpose        string        `db:"purpose"`
 }
 
 func rowOf(job exhaust.Job) (jobRow, error) {
@@ -355,6 +379,7 @@ func rowOf(job exhaust.Job) (jobRow, error) {
 		ReceiptURL:     job.ReceiptURL,
 		ExpiresAt:      instant(job.ExpiresAt),
 		Parked:         job.Parked,
+		Purpose:        job.Purpose,
 	}, nil
 }
 
@@ -372,6 +397,7 @@ func (r jobRow) job() (exhaust.Job, error) {
 			EndDate:        exhaust.Day(r.EndDate),
 			SubmittedAt:    time.Time(r.SubmittedAt),
 			AllowEmpty:     r.AllowEmpty,
+			Purpose:        r.Purpose,
 		},
 		State: exhaust.State{
 			Status:        exhaust.Status(r.Status),

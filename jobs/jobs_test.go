@@ -47,6 +47,7 @@ func submitted(id string) exhaust.Job {
 	return exhaust.Job{
 		Request: exhaust.Request{
 			ID: id, Dataset: exhaust.ResponseExhaust, Tag: "tag-1", Channel: "channel:with:colons", RequestedBy: `O'Hara "🙂" \`,
+			Purpose:      `सहायता "केंद्र" 🙂`,
 			Config:       json.RawMessage("{ \"type\" : \"uci-response-exhaust\",\r\n\t\"conversationId\":\"c\", \"x\":\"\\u0000 \\ud800 é 1e400\",\"x\":1e400 }"),
 			OutputFormat: "csv", ConversationID: "c", StartDate: "2022-03-01", EndDate: "2022-04-01", SubmittedAt: morning,
 		},
@@ -382,14 +383,16 @@ func TestMigratingTwiceKeepsTheJobs(t *testing.T) {
 	})
 }
 
-func TestAJobOfTheReleaseBeforeIsNotParked(t *testing.T) {
+func TestAJobOfTheReleaseBeforeIsNotParkedAndHasNoPurpose(t *testing.T) {
 	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
 		save(t, jobs, parked(submitted("A")))
 		undoMigrations(t, jobs.db)
 		if err := jobs.Migrate(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		wantJob(t, jobs, submitted("A"))
+		want := submitted("A")
+		want.Purpose = ""
+		wantJob(t, jobs, want)
 		save(t, jobs, parked(submitted("A")))
 		wantJob(t, jobs, parked(submitted("A")))
 	})
@@ -409,7 +412,7 @@ func TestManyProcessesMayMigrateAtOnce(t *testing.T) {
 			})
 			db := dbtest.Open(t, url)
 			dbtest.AtOnce(t, 4, func(int) error { return New(db).Migrate(context.Background()) })
-			wantMigrations(t, db, 0, 1, 2, 3, 4)
+			wantMigrations(t, db, 0, 1, 2, 3, 4, 5)
 			save(t, New(db), submitted("A"))
 			wantJob(t, New(db), submitted("A"))
 		})
@@ -429,7 +432,7 @@ func TestManyPoolsMayMigrateAtOnce(t *testing.T) {
 			}
 			for range 2 {
 				dbtest.AtOnce(t, len(pools), func(i int) error { return New(pools[i]).Migrate(context.Background()) })
-				wantMigrations(t, pools[0], 0, 1, 2, 3, 4)
+				wantMigrations(t, pools[0], 0, 1, 2, 3, 4, 5)
 				undoMigrations(t, pools[0])
 			}
 		})
@@ -441,6 +444,8 @@ func undoMigrations(t *testing.T, db *database.DB) {
 	t.Helper()
 	dbtest.Exec(t, db, `ALTER TABLE job_request DROP COLUMN parked`)
 	dbtest.Exec(t, db, `DROP TABLE webhook_salt`)
+	dbtest.Exec(t, db, `DROP TABLE access_token`)
+	dbtest.Exec(t, db, `ALTER TABLE job_request DROP COLUMN purpose`)
 	dbtest.Exec(t, db, `DELETE FROM data_exhaust_migrations WHERE version_id >= 3`)
 }
 
@@ -465,8 +470,8 @@ func TestADatabaseIsMigratedOnceItHasHadEachMigrationOfThisRelease(t *testing.T)
 		if err := jobs.CheckMigrated(t.Context()); err != nil {
 			t.Errorf("after a later release's migration: %v", err)
 		}
-		dbtest.Exec(t, db, `DELETE FROM data_exhaust_migrations WHERE version_id = 4`)
-		wantLack("without the newest of this release", db.String()+" is not migrated to this release: it lacks 00004_webhook_salt.sql")
+		dbtest.Exec(t, db, `DELETE FROM data_exhaust_migrations WHERE version_id = 5`)
+		wantLack("without the newest of this release", db.String()+" is not migrated to this release: it lacks 00005_access_token.sql")
 		dbtest.Exec(t, db, `DROP TABLE job_request`)
 		wantLack("without the table", "job_request")
 	})
@@ -487,7 +492,7 @@ func TestWhatAnEarlierReleaseHasMigratedGoesOn(t *testing.T) {
 		if err := New(db).Migrate(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		wantMigrations(t, db, 0, 1, 2, 3, 4)
+		wantMigrations(t, db, 0, 1, 2, 3, 4, 5)
 		dbtest.Exec(t, db, `INSERT INTO job_request (request_id, parked) VALUES ('A', true)`)
 	})
 }
@@ -504,7 +509,7 @@ func TestAMigrationThatFailsSaysWhyAndGoesOnOnceItsCauseIsGone(t *testing.T) {
 		if err := New(db).Migrate(context.Background()); err != nil {
 			t.Errorf("once its cause is gone: %v", err)
 		}
-		wantMigrations(t, db, 0, 1, 2, 3, 4)
+		wantMigrations(t, db, 0, 1, 2, 3, 4, 5)
 	})
 }
 

@@ -41,6 +41,7 @@ func TestNoLookUpOfJobsReadsTheTableWhole(t *testing.T) {
 			"raise the progress": {raiseQuery, []any{"J000000007", 0, "{}", "{}"}},
 			"save the URLs":      {saveURLsQuery, []any{"J000000007", 0, "report", "[]", "", instant(morning)}},
 			"has succeeded":      {succeededQuery, []any{"J000000007", 0, "report"}},
+			"count under way":    {underWayQuery, []any{"channel-1", instant(morning)}},
 			"drop the report":    {dropReportQuery, []any{"J000000007", 0, "report", "expired"}},
 		}
 		for _, s := range allSearches(10) {
@@ -99,6 +100,6 @@ func fillJobs(t testing.TB, db *database.DB, count int) {
 		CASE n/3%2 WHEN 0 THEN 'uci-response-exhaust' ELSE 'uci-private-exhaust' END,
 		CASE n%1000 WHEN 1 THEN 'FAILED' ELSE 'SUCCESS' END,
 		'{"type":"uci-response-exhaust","conversationId":"c63b6faa-11a9-4259-b941-11cd2f8446c6"}', 'user_id', 'channel-' || (n%2),
-		'csv', 'c63b6faa-11a9-4259-b941-11cd2f8446c6', '', '', false, `+at+`, `+at+`, `+at+`, 1000, 0, '', false, '{}', 'report', 'receipt', '["https://store/a?sig=1"]', '', `+at+`, false FROM numbers`)
+		'csv', 'c63b6faa-11a9-4259-b941-11cd2f8446c6', '', '', false, `+at+`, `+at+`, `+at+`, 1000, 0, '', false, '{}', 'report', 'receipt', '["https://store/a?sig=1"]', '', `+at+`, false, '' FROM numbers`)
 	dbtest.Exec(t, db, `ANALYZE`)
 }

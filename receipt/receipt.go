@@ -40,11 +40,13 @@ type Receipt struct {
 
 // Request is what was asked for.
 type Request struct {
-	ID            string          `json:"requestId"`
-	Dataset       string          `json:"dataset"`
-	Tag           string          `json:"tag"`
-	Channel       string          `json:"channel"`
-	RequestedBy   string          `json:"requestedBy"`
+	ID          string `json:"requestId"`
+	Dataset     string `json:"dataset"`
+	Tag         string `json:"tag"`
+	Channel     string `json:"channel"`
+	RequestedBy string `json:"requestedBy"`
+	// Purpose is what the exhaust was asked for; left out where that was not said.
+	Purpose       string          `json:"purpose,omitempty"`
 	DatasetConfig json.RawMessage `json:"datasetConfig"`
 	SubmittedAt   time.Time       `json:"submittedAt"`
 	// Attempts counts the attempts before the one that made the file.

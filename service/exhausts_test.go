@@ -257,7 +257,7 @@ func TestFiftySubmissionsAtOnceAreOneExhaustWithOneAnswer(t *testing.T) {
 			if working {
 				s.ended(jobs[0], exhaust.Success)
 			}
-			listed, err := s.List(t.Context(), "tag", channel, 10)
+			listed, err := s.List(t.Context(), "tag", channel, 10, URLsOfAll)
 			if err != nil || len(listed) != 1 || listed[0].ID != jobs[0].ID || listed[0].Attempts != 0 {
 				t.Errorf("listed %+v, %v", listed, err)
 			}
@@ -395,7 +395,7 @@ func TestURLsAreSignedAfreshWhenLessThanHalfOfTheirTimeIsLeft(t *testing.T) {
 	if again := read(); again.DownloadURLs[0] != got.DownloadURLs[0] {
 		t.Error("it is signed at each reading")
 	}
-	listed, err := s.List(t.Context(), "tag", channel, 1)
+	listed, err := s.List(t.Context(), "tag", channel, 1, URLsOfAll)
 	if err != nil || len(listed) != 1 || !reflect.DeepEqual(listed[0].DownloadURLs, got.DownloadURLs) {
 		t.Errorf("listed %+v, %v", listed, err)
 	}

@@ -12,7 +12,9 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/singleflight"
 
+	"data-exhaust/access"
 	"data-exhaust/exhaust"
+	"data-exhaust/jobs"
 	"data-exhaust/workflows"
 )
 
@@ -41,6 +43,8 @@ type Exhausts struct {
 	jobs     Jobs
 	reports  Reports
 	settings Settings
+	// underWay bounds how many exhausts of a channel are.
+	underWay *access.Concurrency
 	// submissions lets identical submissions that arrive together share one answer.
 	submissions singleflight.Group
 }
@@ -48,7 +52,20 @@ type Exhausts struct {
 // NewExhausts makes the service of exhausts. The client's connection has StartOnce as an interceptor, and its namespace
 // knows the search attributes (RegisterSearchAttributes).
 func NewExhausts(temporal client.Client, jobs Jobs, reports Reports, settings Settings) *Exhausts {
-	return &Exhausts{temporal: temporal, jobs: jobs, reports: reports, settings: settings}
+	s := &Exhausts{temporal: temporal, jobs: jobs, reports: reports, settings: settings}
+	s.underWay = access.NewConcurrency(settings.ChannelLimit, s.countUnderWay)
+	return s
+}
+
+// countUnderWay leaves out rows that are too old to be of an exhaust that is still tried: somebody has deleted its workflow, and
+// the night has not looked yet.
+func (s *Exhausts) countUnderWay(ctx context.Context, channel string) (int, error) {
+	const recording = 24 * time.Hour // for so long the end of one is tried to be recorded
+	n, err := s.jobs.CountUnderWay(ctx, channel, time.Now().Add(-s.settings.Timeout-recording))
+	if err != nil {
+		return 0, databaseFailure(err)
+	}
+	return n, nil
 }
 
 // Submit starts the exhaust that is asked for, or finds it: the same request on the same day is the same exhaust, however
@@ -69,7 +86,9 @@ func (s *Exhausts) Submit(ctx context.Context, submission exhaust.Submission) (e
 	answer, err, _ := s.submissions.Do(key, func() (any, error) {
 		ctx, cancel := context.WithTimeout(shared, submitTimeout)
 		defer cancel()
-		return s.findOrStart(ctx, request, startOptions{waitForNight: runAt == exhaust.RunNightly, signalWaiting: submission.RunAt == exhaust.RunNow})
+		return s.findOrStart(ctx, request, startOptions{
+			waitForNight: runAt == exhaust.RunNightly, signalWaiting: submission.RunAt == exhaust.RunNow, isLimited: true,
+		})
 	})
 	if err != nil {
 		return exhaust.Job{}, err
@@ -84,7 +103,9 @@ const submitTimeout = 20 * time.Second
 // is the same exhaust, on whatever day it is made. With allowEmpty an exhaust without any event succeeds with a file that
 // has a header only. It never waits for the night: a schedule says itself when it fires.
 func (s *Exhausts) SubmitAt(ctx context.Context, submission exhaust.Submission, at time.Time, allowEmpty bool) (exhaust.Job, error) {
-	request, err := s.check(submission, at)
+	rules := s.settings.rules(at)
+	rules.PrivatePurpose = false // which is asked for when a schedule is made: one that was made before fires on
+	request, err := submission.Check(rules)
 	if err != nil {
 		return exhaust.Job{}, err
 	}
@@ -94,7 +115,7 @@ func (s *Exhausts) SubmitAt(ctx context.Context, submission exhaust.Submission, 
 }
 
 func (s *Exhausts) check(submission exhaust.Submission, at time.Time) (exhaust.Request, error) {
-	return submission.Check(exhaust.Rules{Now: at.In(s.settings.Timezone), MaxDays: s.settings.MaxDays})
+	return submission.Check(s.settings.rules(at))
 }
 
 // startOptions say how an exhaust is to start.
@@ -107,6 +128,8 @@ type startOptions struct {
 	evenAfterSuccess bool
 	// isNight says that the night starts it.
 	isNight bool
+	// isLimited holds it to how many of its channel may be under way.
+	isLimited bool
 }
 
 func (s *Exhausts) findOrStart(ctx context.Context, request exhaust.Request, options startOptions) (exhaust.Job, error) {
@@ -123,7 +146,7 @@ func (s *Exhausts) findOrStart(ctx context.Context, request exhaust.Request, opt
 		job.AllowEmpty = request.AllowEmpty
 		return s.startNextAttempt(ctx, job, options)
 	case job.Status == exhaust.Submitted && options.signalWaiting:
-		return job, s.signal(ctx, job.ID, workflows.Release{})
+		return job, s.releaseNow(ctx, job, options)
 	case job.Status.HasEnded():
 		return s.withReport(ctx, job)
 	}
@@ -133,7 +156,7 @@ func (s *Exhausts) findOrStart(ctx context.Context, request exhaust.Request, opt
 // isOwnedBy tells whether a job that was found by the id of a request is of the request's tag and channel. Releases that took
 // a | in a channel gave requests of two tenants the same id.
 func isOwnedBy(job exhaust.Job, request exhaust.Request) bool {
-	return job.Tag == request.Tag && job.Channel == request.Channel
+	return job.Tag == request.Tag && job.Channel == request.Channel && job.Dataset == request.Dataset
 }
 
 var errForeign = exhaust.Invalid("the requestId of this request is that of another exhaust: send another tag or requestedBy")
@@ -151,8 +174,8 @@ func acknowledge(job exhaust.Job) exhaust.Job {
 }
 
 // Retry makes another attempt of an exhaust that FAILED or was CANCELLED, or whose report is no longer there.
-func (s *Exhausts) Retry(ctx context.Context, tag, channel, requestID string) (exhaust.Job, error) {
-	job, err := s.Read(ctx, tag, channel, requestID)
+func (s *Exhausts) Retry(ctx context.Context, tag, channel, requestID string, may ...Permission) (exhaust.Job, error) {
+	job, err := s.Read(ctx, tag, channel, requestID, may...)
 	if err != nil {
 		return exhaust.Job{}, err
 	}
@@ -160,7 +183,7 @@ func (s *Exhausts) Retry(ctx context.Context, tag, channel, requestID string) (e
 	if job.Status != exhaust.Failed && job.Status != exhaust.Cancelled && !isReportGone {
 		return exhaust.Job{}, exhaust.Invalid("the exhaust is %s: only a FAILED or CANCELLED one, or one whose report has expired, can be retried", job.Status)
 	}
-	job, err = s.startNextAttempt(ctx, job, startOptions{evenAfterSuccess: isReportGone})
+	job, err = s.startNextAttempt(ctx, job, startOptions{evenAfterSuccess: isReportGone, isLimited: true})
 	return acknowledge(job), err
 }
 
@@ -186,13 +209,45 @@ func (s *Exhausts) start(ctx context.Context, requestID string, status exhaust.S
 	}
 	switch {
 	case job.Status == exhaust.Submitted && status == exhaust.Submitted && job.Parked:
-		return job, true, s.signal(ctx, requestID, workflows.Release{Night: options.isNight})
+		return job, true, s.releaseNow(ctx, job, options)
 	case job.Message == workflowGone,
 		job.Status == status && (status == exhaust.Failed || status == exhaust.Cancelled):
 		job, err = s.startNextAttempt(ctx, job, options)
 		return job, err == nil && job.Attempts == attempts+1, err
 	}
 	return job, false, nil
+}
+
+// releaseNow starts an exhaust that waits for the night.
+func (s *Exhausts) releaseNow(ctx context.Context, job exhaust.Job, options startOptions) error {
+	if options.isLimited && job.Parked {
+		unpark, err := s.reserveParked(ctx, job)
+		if err != nil {
+			return err
+		}
+		defer unpark()
+	}
+	return s.signal(ctx, job.ID, workflows.Release{Night: options.isNight})
+}
+
+// reserveParked makes room for an exhaust that waits for the night: its row says from now on that it does not, and so it counts,
+// though no worker may have taken it on for long. One whose row says so already has its room.
+func (s *Exhausts) reserveParked(ctx context.Context, job exhaust.Job) (release func(), err error) {
+	row, err := s.jobs.Job(ctx, job.ID)
+	switch {
+	case err != nil && !errors.Is(err, jobs.ErrNoJob):
+		return nil, databaseFailure(err)
+	case err == nil && !row.Parked:
+		return func() {}, nil
+	}
+	if release, err = s.underWay.Reserve(ctx, job.Channel); err != nil {
+		return nil, err
+	}
+	if err := s.jobs.Unpark(ctx, job.ID, job.Attempts); err != nil {
+		release()
+		return nil, databaseFailure(err)
+	}
+	return release, nil
 }
 
 // signal starts an exhaust that waits for the night. One that does not wait takes no notice. One that has just ended is
@@ -238,6 +293,13 @@ func (s *Exhausts) startWorkflow(ctx context.Context, job exhaust.Job, options s
 		job.UpdatedAt = time.Now().Truncate(time.Millisecond)
 	}
 	job.Parked = options.waitForNight
+	if options.isLimited && !job.Parked {
+		release, err := s.underWay.Reserve(ctx, job.Channel)
+		if err != nil {
+			return exhaust.Job{}, err
+		}
+		defer release()
+	}
 	makes := workflows.Exhaust
 	if options.waitForNight {
 		makes = workflows.Parked
@@ -296,8 +358,8 @@ func (s *Exhausts) describeOf(ctx context.Context, request exhaust.Request) (exh
 
 // Cancel stops an exhaust that has not ended and returns its state: CANCELLED, or, where no worker stops it within three
 // seconds, what it was.
-func (s *Exhausts) Cancel(ctx context.Context, tag, channel, requestID string) (exhaust.Job, error) {
-	job, err := s.findOf(ctx, tag, channel, requestID)
+func (s *Exhausts) Cancel(ctx context.Context, tag, channel, requestID string, may ...Permission) (exhaust.Job, error) {
+	job, err := s.findOf(ctx, tag, channel, requestID, may)
 	if err != nil || job.Status == exhaust.Cancelled {
 		return job, err
 	}

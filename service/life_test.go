@@ -201,12 +201,12 @@ func TestAListKnowsWhatWasTerminatedWhileItWaited(t *testing.T) {
 		row, err := s.jobs.Job(t.Context(), job.ID)
 		return err == nil && row.Parked
 	})
-	if listed, err := s.List(t.Context(), "tag", channel, 10); err != nil || len(listed) != 1 || listed[0].Status != exhaust.Submitted {
+	if listed, err := s.List(t.Context(), "tag", channel, 10, URLsOfAll); err != nil || len(listed) != 1 || listed[0].Status != exhaust.Submitted {
 		t.Errorf("listed %+v, %v", listed, err)
 	}
 	e2etest.Must(t, s.client.TerminateWorkflow(t.Context(), exhaust.WorkflowID(job.ID), "", "of no use"))
 	e2etest.Eventually(t, 20*time.Second, "the list says so", func() bool { // Temporal lists it with a delay
-		listed, err := s.List(t.Context(), "tag", channel, 10)
+		listed, err := s.List(t.Context(), "tag", channel, 10, URLsOfAll)
 		return err == nil && len(listed) == 1 && listed[0].Status == exhaust.Failed && listed[0].Message == "terminated by an operator"
 	})
 }
@@ -222,7 +222,7 @@ func TestWhatWaitsForTheNightIsListedWithoutAskingTemporal(t *testing.T) {
 	}
 	begun := s.kept("B", exhaust.Submitted, time.Now()) // as far as its row knows
 	for range 3 {
-		listed, err := s.List(t.Context(), "tag", channel, 10)
+		listed, err := s.List(t.Context(), "tag", channel, 10, URLsOfAll)
 		if err != nil || len(listed) != 2 || listed[0].Status != exhaust.Submitted || listed[1].Status != exhaust.Submitted {
 			t.Errorf("listed %+v, %v", listed, err)
 		}
@@ -244,7 +244,7 @@ func TestOneListAsksATemporalThatIsAwayAboutAFewExhaustsOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	listed, err := s.List(t.Context(), "tag", channel, 1000)
+	listed, err := s.List(t.Context(), "tag", channel, 1000, URLsOfAll)
 	if err != nil || len(listed) != 3*maxConcurrency+1 {
 		t.Errorf("listed %d, %v", len(listed), err)
 	}

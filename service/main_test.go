@@ -47,6 +47,8 @@ var (
 	api string
 	// service's own log.
 	serviceLog logtest.Buffer
+	// settings are those of the service, but for where it listens.
+	settings []string
 )
 
 func TestMain(m *testing.M) {
@@ -83,10 +85,10 @@ func run(m *testing.M) int {
 	if err != nil {
 		return fail(err)
 	}
-	cfg, err := config.Load([]string{
-		"EXHAUST_DATA_DIR=" + dir, "EXHAUST_ADDR=" + addr,
-		"EXHAUST_WEBHOOK_SECRET=" + secret, "EXHAUST_SEALING_KEY=" + sealing, "EXHAUST_WEBHOOK_ALLOW_PRIVATE=true",
-	})
+	settings = []string{
+		"EXHAUST_DATA_DIR=" + dir, "EXHAUST_WEBHOOK_SECRET=" + secret, "EXHAUST_SEALING_KEY=" + sealing, "EXHAUST_WEBHOOK_ALLOW_PRIVATE=true",
+	}
+	cfg, err := config.Load(append(settings, "EXHAUST_ADDR="+addr))
 	if err != nil {
 		return fail(err)
 	}

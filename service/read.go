@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,8 @@ type Jobs interface {
 	List(ctx context.Context, tag, channel string, limit int) ([]exhaust.Job, error)
 	Search(ctx context.Context, search jobs.Search) ([]exhaust.Job, error)
 	Select(ctx context.Context, selection jobs.Selection) ([]exhaust.Job, error)
+	Unpark(ctx context.Context, requestID string, attempts int) error
+	CountUnderWay(ctx context.Context, channel string, since time.Time) (int, error)
 }
 
 // Reports signs the URLs of reports, and tells whether one is there.
@@ -38,9 +41,23 @@ type Reports interface {
 	Stat(ctx context.Context, name string) (blob.Object, error)
 }
 
+// Permission is nil where a call may go on with an exhaust or schedule that was found, of that dataset, and else says why not.
+// Calls that take permissions ask all of them.
+type Permission func(exhaust.Dataset) error
+
+// ask is the first refusal of several permissions.
+func ask(may []Permission, dataset exhaust.Dataset) error {
+	for _, permission := range may {
+		if err := permission(dataset); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Read is one exhaust with its progress and, where it succeeded, URLs that work for a while.
-func (s *Exhausts) Read(ctx context.Context, tag, channel, requestID string) (exhaust.Job, error) {
-	job, err := s.findOf(ctx, tag, channel, requestID)
+func (s *Exhausts) Read(ctx context.Context, tag, channel, requestID string, may ...Permission) (exhaust.Job, error) {
+	job, err := s.findOf(ctx, tag, channel, requestID, may)
 	if err != nil {
 		return exhaust.Job{}, err
 	}
@@ -129,28 +146,34 @@ const statTimeout = 2 * time.Second
 
 var requestIDPattern = regexp.MustCompile(`^[0-9A-F]{32}$`)
 
-// findOf finds an exhaust of that tag and channel.
-func (s *Exhausts) findOf(ctx context.Context, tag, channel, requestID string) (exhaust.Job, error) {
+// findOf finds an exhaust of that tag and channel that somebody may go on with.
+func (s *Exhausts) findOf(ctx context.Context, tag, channel, requestID string, may []Permission) (exhaust.Job, error) {
 	if !requestIDPattern.MatchString(requestID) {
 		return exhaust.Job{}, ErrNotFound
 	}
-	job, err := s.Find(ctx, requestID)
+	job, err := s.findIf(ctx, requestID, func(r exhaust.Request) bool { return r.Tag == tag && r.Channel == channel })
 	if err != nil {
 		return exhaust.Job{}, err
 	}
-	if job.Tag != tag || job.Channel != channel {
-		return exhaust.Job{}, ErrNotFound
-	}
-	return job, nil
+	return job, ask(may, job.Dataset)
 }
 
 // Find is how an exhaust stands: it reads the workflow, and job_request where Temporal has forgotten it or does not answer.
 func (s *Exhausts) Find(ctx context.Context, requestID string) (exhaust.Job, error) {
-	job, workflowErr := s.describe(ctx, requestID)
+	return s.findIf(ctx, requestID, anyRequest)
+}
+
+// findIf is Find of an exhaust that is wanted. Any other takes the same calls to Temporal and to the database as one that does not
+// exist, so that nobody tells from the time of an answer which exhausts others have.
+func (s *Exhausts) findIf(ctx context.Context, requestID string, isWanted func(exhaust.Request) bool) (exhaust.Job, error) {
+	job, workflowErr := s.describeIf(ctx, requestID, isWanted)
 	if workflowErr == nil {
 		return job, nil
 	}
 	job, err := s.jobs.Job(ctx, requestID)
+	if err == nil && !isWanted(job.Request) {
+		err = jobs.ErrNoJob
+	}
 	switch {
 	case err == nil && job.Status.HasEnded():
 		return job, nil
@@ -240,29 +263,51 @@ func (s *Exhausts) Configs(ctx context.Context, requestIDs []string) (map[string
 	return configs, nil
 }
 
+// URLsOf says of which exhausts the URLs are signed and shown. Of the others nothing is signed.
+type URLsOf func(exhaust.Request) bool
+
+// URLsOfAll shows the URLs of all exhausts, URLsOfNone those of none.
+func URLsOfAll(exhaust.Request) bool  { return true }
+func URLsOfNone(exhaust.Request) bool { return false }
+
 // List is the exhausts of a tag, newest first, at most limit of them.
-func (s *Exhausts) List(ctx context.Context, tag, channel string, limit int) ([]exhaust.Job, error) {
+func (s *Exhausts) List(ctx context.Context, tag, channel string, limit int, urls URLsOf) ([]exhaust.Job, error) {
 	found, err := s.jobs.List(ctx, tag, channel, limit)
 	if err != nil {
 		return nil, databaseFailure(err)
 	}
-	return s.refresh(ctx, found, true)
+	return s.refresh(ctx, found, urls)
 }
 
 // Search says which exhausts are wanted, and how they are shown.
 type Search struct {
 	jobs.Search
-	// WithURLs signs and shows the URLs of those that succeeded. Without it nothing is signed.
-	WithURLs bool
+	// Channels are those wanted, where Channel names none; none are any.
+	Channels []string
+	URLs     URLsOf
 }
 
 // Search is the exhausts that match, newest first.
 func (s *Exhausts) Search(ctx context.Context, search Search) ([]exhaust.Job, error) {
-	found, err := s.jobs.Search(ctx, search.Search)
-	if err != nil {
-		return nil, databaseFailure(err)
+	if search.Channel != "" || len(search.Channels) == 0 {
+		search.Channels = []string{search.Channel}
 	}
-	return s.refresh(ctx, found, search.WithURLs)
+	// Channel by channel: within one, rows stand in the index in the order that is wanted.
+	var found []exhaust.Job
+	for _, search.Channel = range search.Channels {
+		ofChannel, err := s.jobs.Search(ctx, search.Search)
+		if err != nil {
+			return nil, databaseFailure(err)
+		}
+		found = append(found, ofChannel...)
+	}
+	if len(search.Channels) > 1 {
+		slices.SortFunc(found, func(x, y exhaust.Job) int {
+			return cmp.Or(y.SubmittedAt.Compare(x.SubmittedAt), cmp.Compare(x.ID, y.ID))
+		})
+		found = found[:min(search.Limit, len(found))]
+	}
+	return s.refresh(ctx, found, search.URLs)
 }
 
 // maxConcurrency bounds how many exhausts are looked at, or started, at a time for one request.
@@ -271,7 +316,7 @@ const maxConcurrency = 16
 // refresh brings jobs up to date: those that job_request does not know to have ended with their workflow's state, those that
 // succeeded with URLs that work. What does not answer leaves them as job_request knows them: one exhaust that cannot be asked
 // about hides no other.
-func (s *Exhausts) refresh(ctx context.Context, found []exhaust.Job, withURLs bool) ([]exhaust.Job, error) {
+func (s *Exhausts) refresh(ctx context.Context, found []exhaust.Job, urls URLsOf) ([]exhaust.Job, error) {
 	terminated := s.terminatedParked(ctx, found)
 	var isTemporalAway atomic.Bool
 	group, ctx := errgroup.WithContext(ctx)
@@ -284,7 +329,7 @@ func (s *Exhausts) refresh(ctx context.Context, found []exhaust.Job, withURLs bo
 			if !isSettled && !isTemporalAway.Load() {
 				job = s.refreshState(ctx, job, &isTemporalAway)
 			}
-			if withURLs {
+			if urls(job.Request) {
 				job, err = s.withListedURLs(ctx, job)
 			} else {
 				job = withoutURLs(s.withExpiry(job, time.Now()))

@@ -18,9 +18,9 @@ type Replay struct {
 	// Statuses are those wanted, of SUBMITTED (waiting for the night), FAILED and CANCELLED.
 	Statuses  []exhaust.Status
 	RequestID string
-	Dataset   exhaust.Dataset
 	Tag       string
-	Channel   string
+	// Scopes are the datasets and channels wanted; none are any.
+	Scopes []Scope
 	// From and To bound the time of submission: From <= submitted < To.
 	From, To time.Time
 	// DryRun shows what would start.
@@ -28,21 +28,34 @@ type Replay struct {
 	// After goes on behind an id; Limit is how many.
 	After string
 	Limit int
+	// IsLimited holds what starts to how many of its channel may be under way.
+	IsLimited bool
+}
+
+// Scope is a dataset of a channel; a zero value is any.
+type Scope struct {
+	Channel string
+	Dataset exhaust.Dataset
 }
 
 // Replay starts the exhausts that are wanted, by ascending id, and gives them as they are then. Those whose attempt before is
 // still being wound up are left out; one that is wanted by its id is exhaust.ErrWindingUp. next is where to go on, "" at the
 // end.
 func (s *Exhausts) Replay(ctx context.Context, r Replay) (found []exhaust.Job, next string, err error) {
-	for _, status := range r.Statuses {
-		selected, err := s.jobs.Select(ctx, jobs.Selection{
-			Status: status, RequestID: r.RequestID, Dataset: r.Dataset, Tag: r.Tag, Channel: r.Channel,
-			From: r.From, To: r.To, After: r.After, Limit: r.Limit,
-		})
-		if err != nil {
-			return nil, "", databaseFailure(err)
+	if len(r.Scopes) == 0 {
+		r.Scopes = []Scope{{}}
+	}
+	for _, scope := range r.Scopes {
+		for _, status := range r.Statuses {
+			selected, err := s.jobs.Select(ctx, jobs.Selection{
+				Status: status, RequestID: r.RequestID, Dataset: scope.Dataset, Tag: r.Tag, Channel: scope.Channel,
+				From: r.From, To: r.To, After: r.After, Limit: r.Limit,
+			})
+			if err != nil {
+				return nil, "", databaseFailure(err)
+			}
+			found = append(found, selected...)
 		}
-		found = append(found, selected...)
 	}
 	slices.SortFunc(found, func(x, y exhaust.Job) int { return strings.Compare(x.ID, y.ID) })
 	if len(found) >= r.Limit {
@@ -57,7 +70,7 @@ func (s *Exhausts) Replay(ctx context.Context, r Replay) (found []exhaust.Job, n
 	isWindingUp := make([]bool, len(found))
 	for i, job := range found {
 		group.Go(func() error {
-			started, err := s.Start(ctx, job.ID, job.Status, job.Attempts)
+			started, _, err := s.start(ctx, job.ID, job.Status, job.Attempts, startOptions{isLimited: r.IsLimited})
 			if errors.Is(err, exhaust.ErrWindingUp) && r.RequestID == "" {
 				isWindingUp[i] = true
 				return nil

@@ -18,10 +18,10 @@ import (
 
 // Change changes a schedule. Where it changes when the schedule fires, the windows go on where the
 // firings so far have come to: no day is covered twice, and none is left out.
-func (s *Schedules) Change(ctx context.Context, channel, id string, patch SchedulePatch) (Schedule, error) {
+func (s *Schedules) Change(ctx context.Context, channel, id string, patch SchedulePatch, may ...Permission) (Schedule, error) {
 	secret := ""
 	for range updateTries {
-		description, old, err := s.describe(ctx, channel, id)
+		description, old, err := s.describe(ctx, channel, id, may...)
 		if err != nil {
 			return Schedule{}, err
 		}
@@ -41,7 +41,7 @@ func (s *Schedules) Change(ctx context.Context, channel, id string, patch Schedu
 			}
 		}
 		if changed.Webhook != nil && changed.Webhook != old.Webhook && secret == "" {
-			if secret, err = s.secrets.ensure(ctx, channel); err != nil {
+			if secret, err = s.secrets.ensure(ctx, channel, may); err != nil {
 				return Schedule{}, err
 			}
 		}

@@ -35,7 +35,7 @@ func (s *Schedules) check(draft ScheduleDraft) (exhaust.Schedule, error) {
 	if draft.Tag == "" {
 		draft.Tag = "schedule-" + schedule.ID
 	}
-	request, err := draft.Check(exhaust.Rules{Now: now.In(s.settings.Timezone), MaxDays: s.settings.MaxDays})
+	request, err := draft.Check(s.settings.rules(now))
 	if err != nil {
 		return exhaust.Schedule{}, err
 	}
@@ -44,6 +44,7 @@ func (s *Schedules) check(draft ScheduleDraft) (exhaust.Schedule, error) {
 	}
 	schedule.Dataset, schedule.Tag, schedule.Channel = request.Dataset, request.Tag, request.Channel
 	schedule.RequestedBy, schedule.Config, schedule.ConversationID = request.RequestedBy, request.Config, request.ConversationID
+	schedule.Purpose = request.Purpose
 	if err := s.checkFiring(schedule); err != nil {
 		return exhaust.Schedule{}, err
 	}
@@ -72,7 +73,7 @@ func (s *Schedules) checkFiring(schedule exhaust.Schedule) error {
 	if err != nil {
 		return exhaust.Invalid("datasetConfig cannot be read")
 	}
-	_, err = submission.Check(exhaust.Rules{Now: time.Now().In(s.settings.Timezone), MaxDays: s.settings.MaxDays})
+	_, err = submission.Check(s.settings.rules(time.Now()))
 	return err
 }
 
@@ -221,7 +222,7 @@ func (s *Schedules) apply(patch SchedulePatch, schedule Schedule) (Schedule, err
 			continue
 		}
 		if !changeable[name] {
-			return Schedule{}, exhaust.Invalid("%.40s cannot be changed: cron, zone, jitter, webhook, paused and note are accepted", name)
+			return Schedule{}, exhaust.Invalid("%.40s cannot be changed: cron, zone, jitter, webhook, purpose, paused and note are accepted", name)
 		}
 		if json.Unmarshal(raw, &text) != nil {
 			return Schedule{}, exhaust.Invalid("%s is not a string", name)
@@ -235,6 +236,9 @@ func (s *Schedules) apply(patch SchedulePatch, schedule Schedule) (Schedule, err
 			schedule.Jitter, err = checkJitter(text)
 		case "webhook":
 			schedule.Webhook, err = s.checkWebhook(schedule.ID, text)
+		case "purpose":
+			schedule.Purpose = text
+			err = s.checkFiring(schedule.Schedule)
 		case "note":
 			schedule.Note, err = text, checkNote(text)
 		}
@@ -246,4 +250,4 @@ func (s *Schedules) apply(patch SchedulePatch, schedule Schedule) (Schedule, err
 }
 
 // changeable are the members of a change that are strings; null is "".
-var changeable = map[string]bool{"cron": true, "zone": true, "jitter": true, "webhook": true, "note": true}
+var changeable = map[string]bool{"cron": true, "zone": true, "jitter": true, "webhook": true, "purpose": true, "note": true}

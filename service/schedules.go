@@ -64,9 +64,12 @@ type Firing struct {
 }
 
 // Create makes a schedule, or says in an *exhaust.InvalidError what is wrong with the draft.
-func (s *Schedules) Create(ctx context.Context, draft ScheduleDraft) (Schedule, error) {
+func (s *Schedules) Create(ctx context.Context, draft ScheduleDraft, may ...Permission) (Schedule, error) {
 	schedule, err := s.check(draft)
 	if err != nil {
+		return Schedule{}, err
+	}
+	if err := ask(may, schedule.Dataset); err != nil {
 		return Schedule{}, err
 	}
 	if err := s.checkWindows(ctx, schedule); err != nil {
@@ -75,7 +78,7 @@ func (s *Schedules) Create(ctx context.Context, draft ScheduleDraft) (Schedule, 
 	secret := ""
 	if schedule.Webhook != nil {
 		// Before the schedule: there is none whose webhooks nobody could verify.
-		if secret, err = s.secrets.ensure(ctx, schedule.Channel); err != nil {
+		if secret, err = s.secrets.ensure(ctx, schedule.Channel, may); err != nil {
 			return Schedule{}, err
 		}
 	}
@@ -132,9 +135,9 @@ func listRecurring(ctx context.Context, c client.Client, query string) (found []
 	return found, nil
 }
 
-// List is the schedules of a channel by id, at most limit of them, read from Temporal a page at a time. Temporal lists a new one
-// a moment after it was made.
-func (s *Schedules) List(ctx context.Context, channel string, limit int) (iter.Seq2[Schedule, error], error) {
+// List is the schedules of a channel by id, at most limit of them, read from Temporal a page at a time. Those that a permission
+// refuses are left out. Temporal lists a new one a moment after it was made.
+func (s *Schedules) List(ctx context.Context, channel string, limit int, may ...Permission) (iter.Seq2[Schedule, error], error) {
 	query := workflows.ChannelAttribute.GetName() + " = " + quoteFilter(channel)
 	if strings.ContainsAny(channel, `"\`) {
 		query = "" // Temporal on PostgreSQL or SQLite finds no value with one of these
@@ -145,7 +148,8 @@ func (s *Schedules) List(ctx context.Context, channel string, limit int) (iter.S
 	}
 	var ids []string
 	for _, entry := range entries {
-		if channelOf(entry) == channel {
+		dataset := exhaust.Dataset(attributeOf(entry, workflows.DatasetAttribute))
+		if attributeOf(entry, workflows.ChannelAttribute) == channel && ask(may, dataset) == nil {
 			ids = append(ids, strings.TrimPrefix(entry.ID, workflows.RecurringScheduleID("")))
 		}
 	}
@@ -195,10 +199,10 @@ func (s *Schedules) describePage(ctx context.Context, channel string, ids []stri
 	return slices.DeleteFunc(found, func(schedule Schedule) bool { return schedule.ID == "" }), nil
 }
 
-func channelOf(entry *client.ScheduleListEntry) (channel string) {
-	payload := entry.SearchAttributes.GetIndexedFields()[workflows.ChannelAttribute.GetName()]
-	_ = converter.GetDefaultDataConverter().FromPayload(payload, &channel) // one without is nobody's
-	return channel
+func attributeOf(entry *client.ScheduleListEntry, key temporal.SearchAttributeKeyKeyword) (value string) {
+	payload := entry.SearchAttributes.GetIndexedFields()[key.GetName()]
+	_ = converter.GetDefaultDataConverter().FromPayload(payload, &value) // one without is nobody's
+	return value
 }
 
 // quoteFilter writes a value as Temporal's list filters take it.
@@ -207,8 +211,8 @@ func quoteFilter(s string) string {
 }
 
 // Read is one schedule with its last firings.
-func (s *Schedules) Read(ctx context.Context, channel, id string) (Schedule, error) {
-	_, schedule, err := s.describe(ctx, channel, id)
+func (s *Schedules) Read(ctx context.Context, channel, id string, may ...Permission) (Schedule, error) {
+	_, schedule, err := s.describe(ctx, channel, id, may...)
 	if err != nil {
 		return Schedule{}, err
 	}
@@ -256,8 +260,8 @@ func (s *Schedules) firings(ctx context.Context, id string) ([]Firing, error) {
 }
 
 // Delete ends a schedule. Firings that are on their way go on, and what it has made stays.
-func (s *Schedules) Delete(ctx context.Context, channel, id string) (Schedule, error) {
-	_, schedule, err := s.describe(ctx, channel, id)
+func (s *Schedules) Delete(ctx context.Context, channel, id string, may ...Permission) (Schedule, error) {
+	_, schedule, err := s.describe(ctx, channel, id, may...)
 	if err != nil {
 		return Schedule{}, err
 	}
@@ -266,8 +270,8 @@ func (s *Schedules) Delete(ctx context.Context, channel, id string) (Schedule, e
 
 // Trigger makes the exhaust of the days since the last firing, up to yesterday; where no day has ended
 // since, that of the last firing's days. It moves nothing: the next firing covers what it would have.
-func (s *Schedules) Trigger(ctx context.Context, channel, id string) (Schedule, error) {
-	_, schedule, err := s.describe(ctx, channel, id)
+func (s *Schedules) Trigger(ctx context.Context, channel, id string, may ...Permission) (Schedule, error) {
+	_, schedule, err := s.describe(ctx, channel, id, may...)
 	if err != nil {
 		return Schedule{}, err
 	}
@@ -279,8 +283,8 @@ const maxBackfill = 500
 
 // Backfill makes the windows that hold a day from first to last and are over, and gives them. A window
 // that was made before is found, not made again.
-func (s *Schedules) Backfill(ctx context.Context, channel, id, first, last string) ([]exhaust.Window, error) {
-	_, schedule, err := s.describe(ctx, channel, id)
+func (s *Schedules) Backfill(ctx context.Context, channel, id, first, last string, may ...Permission) ([]exhaust.Window, error) {
+	_, schedule, err := s.describe(ctx, channel, id, may...)
 	if err != nil {
 		return nil, err
 	}
@@ -356,7 +360,7 @@ func newID() string {
 }
 
 // describe gives a channel's schedule, and the same as Temporal has it.
-func (s *Schedules) describe(ctx context.Context, channel, id string) (*workflowservice.DescribeScheduleResponse, Schedule, error) {
+func (s *Schedules) describe(ctx context.Context, channel, id string, may ...Permission) (*workflowservice.DescribeScheduleResponse, Schedule, error) {
 	if !idPattern.MatchString(id) {
 		return nil, Schedule{}, ErrNoSchedule
 	}
@@ -374,6 +378,9 @@ func (s *Schedules) describe(ctx context.Context, channel, id string) (*workflow
 	}
 	if schedule.Channel != channel {
 		return nil, Schedule{}, ErrNoSchedule
+	}
+	if err := ask(may, schedule.Dataset); err != nil {
+		return nil, Schedule{}, err
 	}
 	return description, schedule, nil
 }

@@ -22,10 +22,20 @@ type Settings struct {
 	Mode string
 	// ReportRetention is how long a report is kept after its exhaust was completed.
 	ReportRetention time.Duration
+	// PrivatePurpose demands a purpose of private exhausts.
+	PrivatePurpose bool
+	// ChannelLimit is how many exhausts of a channel may be under way when somebody asks for another; 0 is any number. Those
+	// that wait for the night, and those that the night and schedules start, are not held up.
+	ChannelLimit int
 	// Log is where the service says what no caller is told.
 	Log *slog.Logger
 	// WebhookAllowPrivate lets webhooks go to private addresses.
 	WebhookAllowPrivate bool
+}
+
+// rules bound what may be asked for at a time.
+func (s Settings) rules(at time.Time) exhaust.Rules {
+	return exhaust.Rules{Now: at.In(s.Timezone), MaxDays: s.MaxDays, PrivatePurpose: s.PrivatePurpose}
 }
 
 var (

@@ -18,10 +18,17 @@ import (
 	"data-exhaust/workflows"
 )
 
-// describe is the state that the exhaust's workflow publishes. It takes one call and no worker:
-// the memo holds the request and the state, the heartbeats of the activities that run now what has
-// been done since.
+// describe is describeIf of any exhaust.
 func (s *Exhausts) describe(ctx context.Context, requestID string) (exhaust.Job, error) {
+	return s.describeIf(ctx, requestID, anyRequest)
+}
+
+func anyRequest(exhaust.Request) bool { return true }
+
+// describeIf is the state that the workflow of an exhaust publishes that is wanted; any other is ErrNotFound. It takes one call
+// and no worker: the memo holds the request and the state, the heartbeats of the activities that run now what has been done
+// since.
+func (s *Exhausts) describeIf(ctx context.Context, requestID string, isWanted func(exhaust.Request) bool) (exhaust.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
 	defer cancel()
 	description, err := s.temporal.DescribeWorkflowExecution(ctx, exhaust.WorkflowID(requestID), "")
@@ -34,6 +41,9 @@ func (s *Exhausts) describe(ctx context.Context, requestID string) (exhaust.Job,
 	job, isPublished, err := jobOf(description)
 	if err != nil {
 		return exhaust.Job{}, fmt.Errorf("reading the workflow of exhaust %s: %w", requestID, err)
+	}
+	if !isWanted(job.Request) {
+		return exhaust.Job{}, ErrNotFound
 	}
 	if !isPublished {
 		return s.endOf(ctx, job)

@@ -124,7 +124,7 @@ func TestAnExhaustThatCannotBeAskedAboutHidesNoOther(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	listed, err := s.List(t.Context(), "tag", channel, 10)
+	listed, err := s.List(t.Context(), "tag", channel, 10, URLsOfAll)
 	got := map[string]string{}
 	for _, job := range listed {
 		got[job.ID] = job.Channel + " " + string(job.Status)
@@ -158,7 +158,7 @@ func TestAListIsAnsweredThoughNoURLCanBeSigned(t *testing.T) {
 	}
 	s.Exhausts.reports = unsigned{s.reports}
 	got := map[string]string{}
-	listed, err := s.List(t.Context(), "tag", channel, 10)
+	listed, err := s.List(t.Context(), "tag", channel, 10, URLsOfAll)
 	if err != nil || len(listed) != 3 {
 		t.Fatalf("listed %+v, %v", listed, err)
 	}

@@ -29,6 +29,8 @@ const (
 	TemporalDependency = "temporal"
 	DatabaseDependency = "database"
 	ReportsDependency  = "reports store"
+	// AuditDependency is no server: it is where the audit log is written.
+	AuditDependency = "audit log"
 )
 
 // temporalFailure and databaseFailure are an UnavailableError where a later try may help. Where the fault lies in what was

@@ -49,6 +49,10 @@ var (
 	errSecretIsAnother = exhaust.Invalid("the channel's webhook secret was made by somebody else just now: ask them for it, or make another")
 )
 
+// errSecretOfOthers is of a webhook of a channel that has no secret yet, asked for by somebody who may not see that.
+var errSecretOfOthers = &ForbiddenError{Sentence: "webhook needs a secret that the channel does not have yet, and that signs the webhooks of both datasets: " +
+	"somebody with the rights to both makes it first"}
+
 // Read tells of a channel's secret, without the secret.
 func (w *WebhookSecrets) Read(ctx context.Context, channel string) (WebhookSecret, error) {
 	salts, err := w.find(ctx, channel, time.Now())
@@ -80,12 +84,18 @@ func (w *WebhookSecrets) Replace(ctx context.Context, channel string) (WebhookSe
 	return secret, err
 }
 
-// ensure makes a channel's secret where it has none, and returns it as receivers take it; "" where it has one.
-func (w *WebhookSecrets) ensure(ctx context.Context, channel string) (string, error) {
+// ensure makes a channel's secret where it has none, and returns it as receivers take it; "" where it has one. It signs the
+// webhooks of every dataset, so permissions are asked for all of them.
+func (w *WebhookSecrets) ensure(ctx context.Context, channel string, may []Permission) (string, error) {
 	now := time.Now()
 	salts, err := w.find(ctx, channel, now)
 	if err != nil || len(salts) > 0 {
 		return "", err
+	}
+	for _, dataset := range exhaust.Datasets {
+		if ask(may, dataset) != nil {
+			return "", errSecretOfOthers
+		}
 	}
 	secret, isReplaced, err := w.replace(ctx, channel, salts, now)
 	if err != nil || !isReplaced {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,9 +14,11 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"data-exhaust/config"
 	"data-exhaust/exhaust"
 )
 
@@ -24,7 +27,14 @@ type apiClient struct {
 	// base is the API's URL; "" is EXHAUST_PUBLIC_URL.
 	base    string
 	channel string
+	// client sends the requests; nil is redirectless.
+	client *http.Client
+	// isAnonymous sends no token.
+	isAnonymous bool
 }
+
+// redirectless follows no redirect: it would hand the token on. The API redirects nobody.
+var redirectless = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // requestPath is where the API takes requests for exhausts.
 const requestPath = "/dataset/v1/request/"
@@ -75,12 +85,48 @@ func (c *apiClient) call(ctx context.Context, method, path string, query url.Val
 	if c.channel != "" {
 		request.Header.Set("X-Channel-ID", c.channel)
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return envelope{}, fmt.Errorf("the API does not answer: %w (is it running? EXHAUST_PUBLIC_URL and --api say where)", err)
+	// As a file of its own it need not be among the settings: these are not read where --api says where the API is.
+	if !c.isAnonymous {
+		token, err := config.Secret("EXHAUST_TOKEN")
+		if err != nil {
+			return envelope{}, &codedError{code: exitUsage, err: err}
+		}
+		if token != "" {
+			request.Header.Set("Authorization", "Bearer "+token)
+		}
 	}
-	defer response.Body.Close()
-	return c.readEnvelope(response)
+	for {
+		response, err := cmp.Or(c.client, redirectless).Do(request)
+		if err != nil {
+			return envelope{}, fmt.Errorf("the API does not answer: %w (is it running? EXHAUST_PUBLIC_URL and --api say where)", err)
+		}
+		wait, isTooSoon := tooSoon(response)
+		if !isTooSoon || !sleep(ctx, wait) {
+			defer response.Body.Close()
+			return c.readEnvelope(response)
+		}
+		response.Body.Close()
+		request.Body = io.NopCloser(bytes.NewReader(body))
+	}
+}
+
+// tooSoon tells whether the API wants the same request again in a moment, as it does of one who asks too often. It has done nothing
+// then. Where it wants it later than that, the user had better know.
+func tooSoon(response *http.Response) (wait time.Duration, isTooSoon bool) {
+	const moment = 5 * time.Second
+	seconds, err := strconv.Atoi(response.Header.Get("Retry-After"))
+	wait = time.Duration(seconds) * time.Second
+	return wait, response.StatusCode == http.StatusTooManyRequests && err == nil && wait <= moment
+}
+
+// sleep reports false where the context ends first.
+func sleep(ctx context.Context, wait time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(wait):
+		return true
+	}
 }
 
 func (c *apiClient) readEnvelope(response *http.Response) (answer envelope, err error) {
@@ -91,7 +137,11 @@ func (c *apiClient) readEnvelope(response *http.Response) (answer envelope, err 
 		return envelope{}, &foreignError{base: strings.TrimRight(c.base, "/"), status: response.Status}
 	}
 	if response.StatusCode != http.StatusOK {
-		return envelope{}, &apiError{status: response.StatusCode, sentence: answer.Params.ErrMsg}
+		refusal := &apiError{status: response.StatusCode, sentence: answer.Params.ErrMsg}
+		if response.StatusCode == http.StatusUnauthorized {
+			refusal.sentence += " (EXHAUST_TOKEN, or EXHAUST_TOKEN_FILE, is the token that starter sends)"
+		}
+		return envelope{}, refusal
 	}
 	return answer, nil
 }

@@ -42,18 +42,22 @@ func (f *apiFlags) complete(command *cobra.Command, do func(cmd *cobra.Command, 
 	command.Flags().StringVar(&f.channel, "channel", "", "the channel (X-Channel-ID)")
 	command.Flags().BoolVar(&f.asJSON, "json", false, "print the API's answer as JSON")
 	command.RunE = func(cmd *cobra.Command, args []string) error {
-		err := do(cmd, args)
-		if refusal, ok := errors.AsType[*apiError](err); ok {
-			switch refusal.status {
-			case http.StatusNotFound:
-				return &codedError{exitNotFound, err}
-			case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
-				return &codedError{exitUsage, err}
-			}
-		}
-		return err
+		return apiErrorCode(do(cmd, args))
 	}
 	return command
+}
+
+// apiErrorCode gives an error that the API answers its exit code.
+func apiErrorCode(err error) error {
+	if refusal, ok := errors.AsType[*apiError](err); ok {
+		switch refusal.status {
+		case http.StatusNotFound:
+			return &codedError{exitNotFound, err}
+		case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+			return &codedError{exitUsage, err}
+		}
+	}
+	return err
 }
 
 // show prints an answer, for people or as it came.

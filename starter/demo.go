@@ -150,7 +150,7 @@ func loadDemoSettings(settings []string) (config.Config, error) {
 // playExhaust asks for one exhaust as any client would, and downloads it.
 func playExhaust(ctx context.Context, cfg config.Config, set *sample.Set, dataset exhaust.Dataset, out, progress io.Writer) (string, error) {
 	bot, days := set.Conversations()[0], set.Days()
-	client := apiClient{base: cfg.PublicURL, channel: bot.Channel}
+	client := apiClient{base: cfg.PublicURL, channel: bot.Channel, isAnonymous: true}
 	body, err := submission{
 		dataset: string(dataset), conversation: bot.ID, by: "demo", tag: "demo-" + string(dataset),
 		start: string(days[0]), end: string(days[len(days)-1]),

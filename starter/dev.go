@@ -103,7 +103,9 @@ func setUp(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	const timeout, retention = time.Minute, 72 * time.Hour
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return app.SetUp(ctx, cfg, retention, log)
+	return app.SetUp(ctx, cfg, retention, func(secret string) {
+		fmt.Fprintf(os.Stdout, "\n  The first token, an operator's, for 30 days; it is not shown again:\n  %s\n", secret)
+	}, log)
 }
 
 // start starts a service, whose end is the end of all.

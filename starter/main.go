@@ -90,7 +90,7 @@ Exit codes: 0 done, 1 error, 2 wrong use, 3 the exhaust FAILED, 4 it was CANCELL
 	root.AddCommand(
 		newDev(), newDemo(), newMigrate(), newSetup(), newHealth(), newGen(),
 		newSubmit(), newRead(), newList(), newWait(), newDownload(), newCancel(), newRetry(),
-		newVerify(), newReplay(), newRun(), newErase(), newSchedule(), newWebhookSecret(), newDeployment(),
+		newVerify(), newReplay(), newRun(), newErase(), newSchedule(), newWebhookSecret(), newToken(), newDeployment(),
 	)
 	wrapArgs(root.Commands())
 	return root

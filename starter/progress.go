@@ -55,7 +55,8 @@ func followAll(ctx context.Context, client apiClient, jobs []job, wait waiting, 
 	group.SetLimit(8)
 	for i := range jobs {
 		group.Go(func() (err error) {
-			client := apiClient{base: client.base, channel: jobs[i].RequestedChannel}
+			client := client
+			client.channel = jobs[i].RequestedChannel
 			_, jobs[i], err = client.follow(ctx, jobs[i].pathTag(), jobs[i].RequestID, deadline, func(job) {})
 			if err != nil {
 				return err

@@ -42,6 +42,7 @@ func newSubmit() *cobra.Command {
 	f.StringVar(&request.runAt, "run-at", "", "now or nightly (default: EXHAUST_MODE of the service)")
 	f.StringVar(&request.tag, "tag", "", "your own name for the request (default: a new one)")
 	f.StringVar(&request.by, "requested-by", os.Getenv("USER"), "who asks")
+	f.StringVar(&request.purpose, "purpose", "", "what the file is for; a private exhaust may need it (EXHAUST_PRIVATE_PURPOSE)")
 	f.StringVar(&file, "file", "", "send this JSON file instead of the flags' request; - is standard input")
 	f.BoolVar(&follow, "wait", false, "wait for its end, with a progress bar")
 	f.StringVar(&out, "out", "", "wait for its end and download its file into this folder")
@@ -68,7 +69,7 @@ func newSubmit() *cobra.Command {
 }
 
 // submission is what submit's flags ask for.
-type submission struct{ dataset, conversation, start, end, tag, by, runAt string }
+type submission struct{ dataset, conversation, start, end, tag, by, runAt, purpose string }
 
 func (s submission) body(file string, stdin io.Reader) ([]byte, error) {
 	switch file {
@@ -97,6 +98,9 @@ func (s submission) json() ([]byte, error) {
 	}
 	if s.runAt != "" {
 		request["runAt"] = s.runAt
+	}
+	if s.purpose != "" {
+		request["purpose"] = s.purpose
 	}
 	return json.Marshal(map[string]any{
 		"id":      "ekstep.analytics.job.request.submit",

@@ -153,7 +153,7 @@ func newScheduleCommand[T any](command *cobra.Command, method, suffix string, re
 }
 
 // timing is when a schedule fires and whom it tells, as flags say it.
-type timing struct{ cron, zone, jitter, webhook, note string }
+type timing struct{ cron, zone, jitter, webhook, purpose, note string }
 
 func (t *timing) add(command *cobra.Command) {
 	f := command.Flags()
@@ -161,13 +161,14 @@ func (t *timing) add(command *cobra.Command) {
 	f.StringVar(&t.zone, "zone", "", "the time zone of that, such as Asia/Kolkata (default: EXHAUST_TIMEZONE)")
 	f.StringVar(&t.jitter, "jitter", "", "how late, at the most, a firing starts, such as 10m")
 	f.StringVar(&t.webhook, "webhook", "", "the URL that is told when a file is ready")
+	f.StringVar(&t.purpose, "purpose", "", "what its files are for; private exhausts may need it (EXHAUST_PRIVATE_PURPOSE)")
 	f.StringVar(&t.note, "note", "", "what people should know of it")
 }
 
 // changes are the flags that the command line names; the API has the same names for them.
 func (t *timing) changes(command *cobra.Command) map[string]any {
 	changes := map[string]any{}
-	for name, value := range map[string]string{"cron": t.cron, "zone": t.zone, "jitter": t.jitter, "webhook": t.webhook, "note": t.note} {
+	for name, value := range map[string]string{"cron": t.cron, "zone": t.zone, "jitter": t.jitter, "webhook": t.webhook, "purpose": t.purpose, "note": t.note} {
 		if command.Flags().Changed(name) {
 			changes[name] = value
 		}

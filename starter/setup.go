@@ -21,7 +21,9 @@ func newSetup() *cobra.Command {
 
 It makes the table job_request, the containers of azblob:// stores, the Temporal namespace
 (TEMPORAL_NAMESPACE) and its search attributes, each where it is not there yet. What is there is left
-as it is, so it may run again, and several may run at once. What does not answer is waited for.`,
+as it is, so it may run again, and several may run at once. What does not answer is waited for.
+
+With EXHAUST_AUTH=tokens, and no token yet, it makes an operator's and prints it, once.`,
 		PreRunE: func(*cobra.Command, []string) error {
 			const shortest = 24 * time.Hour
 			if retention < shortest {
@@ -32,7 +34,10 @@ as it is, so it may run again, and several may run at once. What does not answer
 		RunE: withSettings(func(cmd *cobra.Command, cfg config.Config) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), wait)
 			defer cancel()
-			if err := app.SetUp(ctx, cfg, retention, newLogger(slog.LevelInfo)); err != nil {
+			if err := app.SetUp(ctx, cfg, retention, func(secret string) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "the first token, an operator's, for 30 days; it is not shown again:")
+				fmt.Fprintln(cmd.OutOrStdout(), secret)
+			}, newLogger(slog.LevelInfo)); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "the API and the worker can start")

@@ -126,6 +126,15 @@ func (o object) checkEncryption(r *http.Request) error {
 	return nil
 }
 
+// checkKnown refuses a member that is none of these.
+func (o object) checkKnown(known ...string) {
+	for _, name := range slices.Sorted(maps.Keys(o.members)) {
+		if !slices.Contains(known, name) && *o.fault == nil {
+			*o.fault = exhaust.Invalid("%.100q is no field: %s are accepted", o.pathOf(name), strings.Join(known, ", "))
+		}
+	}
+}
+
 // checkSpelling refuses a member that is one of these but for its letter case, where ignoring it would do more than was asked for.
 func (o object) checkSpelling(known ...string) {
 	for _, name := range slices.Sorted(maps.Keys(o.members)) {

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 
+	"data-exhaust/access"
 	"data-exhaust/exhaust"
 	"data-exhaust/service"
 )
@@ -75,6 +78,9 @@ func (s *Server) ok(w http.ResponseWriter, id string, result any) {
 // The response codes of errors.
 const (
 	clientError        = "CLIENT_ERROR"
+	unauthorized       = "UNAUTHORIZED"
+	forbidden          = "FORBIDDEN"
+	tooManyRequests    = "TOO_MANY_REQUESTS"
 	notFound           = "RESOURCE_NOT_FOUND"
 	serverError        = "SERVER_ERROR"
 	serviceUnavailable = "SERVICE_UNAVAILABLE"
@@ -95,8 +101,31 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, id string, err e
 		invalid     *exhaust.InvalidError
 		tooLarge    *http.MaxBytesError
 		unavailable *service.UnavailableError
+		away        *access.AwayError
+		credentials *access.CredentialsError
+		lack        *service.ForbiddenError
+		elsewhere   *service.NoChannelError
+		limit       *access.LimitError
 	)
 	switch {
+	case errors.As(err, &unavailable): // first: what the audit log was not told is not answered, whatever it is
+		s.unavailable(w, r, id, unavailable.Dependency, unavailable.Err)
+	case errors.As(err, &away):
+		s.unavailable(w, r, id, away.What, away.Err)
+	case errors.As(err, &credentials):
+		challenge := `Bearer realm="data-exhaust"`
+		if !credentials.IsMissing {
+			challenge += `, error="invalid_token"` // RFC 6750, section 3
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
+		s.fail(w, id, http.StatusUnauthorized, unauthorized, credentials.Sentence)
+	case errors.As(err, &lack):
+		s.fail(w, id, http.StatusForbidden, forbidden, lack.Sentence)
+	case errors.As(err, &elsewhere):
+		s.fail(w, id, http.StatusNotFound, notFound, elsewhere.Error())
+	case errors.As(err, &limit):
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(limit.RetryAfter.Seconds())))))
+		s.fail(w, id, http.StatusTooManyRequests, tooManyRequests, limit.Sentence)
 	case errors.As(err, &tooLarge):
 		s.fail(w, id, http.StatusRequestEntityTooLarge, clientError, fmt.Sprintf("the request body is larger than 1 MiB: at most %d bytes are accepted", tooLarge.Limit))
 	case errors.As(err, &invalid):
@@ -105,17 +134,21 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, id string, err e
 		s.fail(w, id, http.StatusNotFound, notFound, service.ErrNotFound.Error())
 	case errors.Is(err, service.ErrNoSchedule):
 		s.fail(w, id, http.StatusNotFound, notFound, service.ErrNoSchedule.Error())
+	case errors.Is(err, service.ErrNoToken):
+		s.fail(w, id, http.StatusNotFound, notFound, service.ErrNoToken.Error())
 	case errors.Is(err, exhaust.ErrWindingUp):
 		w.Header().Set("Retry-After", "5")
 		s.fail(w, id, http.StatusServiceUnavailable, serviceUnavailable, exhaust.ErrWindingUp.Error())
-	case errors.As(err, &unavailable):
-		s.log.Warn("dependency not available", "dependency", unavailable.Dependency, "error", unavailable.Err, "path", r.URL.Path)
-		w.Header().Set("Retry-After", "5")
-		s.fail(w, id, http.StatusServiceUnavailable, serviceUnavailable, unavailable.Dependency+" is not available: try again later")
 	default:
-		s.log.Error("request failed", "error", err, "path", r.URL.Path)
+		s.log.Error("request failed", "error", err, "path", pathOf(r))
 		s.fail(w, id, http.StatusInternalServerError, serverError, "the request could not be answered: the service's log says why")
 	}
+}
+
+func (s *Server) unavailable(w http.ResponseWriter, r *http.Request, id, what string, err error) {
+	s.log.Warn("dependency not available", "dependency", what, "error", err, "path", pathOf(r))
+	w.Header().Set("Retry-After", "5")
+	s.fail(w, id, http.StatusServiceUnavailable, serviceUnavailable, what+" is not available: try again later")
 }
 
 func (s *Server) write(w http.ResponseWriter, status int, e envelope) {
@@ -174,9 +207,11 @@ type jobStats struct {
 type jobInfo struct {
 	jobResult
 	// ReceiptURL is null where there is no receipt.
-	ReceiptURL    *string          `json:"receiptUrl"`
-	StatusMessage string           `json:"statusMessage"`
-	Progress      exhaust.Progress `json:"progress"`
+	ReceiptURL    *string `json:"receiptUrl"`
+	StatusMessage string  `json:"statusMessage"`
+	// Purpose is left out where the request had none.
+	Purpose  string           `json:"purpose,omitempty"`
+	Progress exhaust.Progress `json:"progress"`
 }
 
 // jobResult shows a job. While it has no URLs, expiresAt is when they would stop working had they been
@@ -209,7 +244,7 @@ func (s *Server) jobResult(job exhaust.Job) jobResult {
 }
 
 func (s *Server) jobInfo(job exhaust.Job) jobInfo {
-	info := jobInfo{jobResult: s.jobResult(job), StatusMessage: job.Message, Progress: job.Progress}
+	info := jobInfo{jobResult: s.jobResult(job), StatusMessage: job.Message, Purpose: job.Purpose, Progress: job.Progress}
 	if job.ReceiptURL != "" {
 		info.ReceiptURL = &job.ReceiptURL
 	}

@@ -12,17 +12,18 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"data-exhaust/access"
 	"data-exhaust/exhaust"
 	"data-exhaust/jobs"
 	"data-exhaust/service"
 )
 
-func (s *Server) submit(r *http.Request) (any, error) {
+func (s *Server) submit(r *http.Request, c access.Caller) (any, error) {
 	submission, err := readSubmission(r)
 	if err != nil {
-		return nil, err
+		return nil, s.service.Refused(c, "submit", err)
 	}
-	job, err := s.exhausts.Submit(r.Context(), submission)
+	job, err := s.service.Submit(r.Context(), c, submission)
 	return s.result(job), err
 }
 
@@ -57,6 +58,7 @@ func submissionOf(request object, channel string) exhaust.Submission {
 		RequestedBy:   request.text("requestedBy"),
 		DatasetConfig: request.members["datasetConfig"],
 		OutputFormat:  request.text("output_format"),
+		Purpose:       request.text("purpose"),
 	}
 }
 
@@ -74,8 +76,8 @@ func callerChannel(r *http.Request) (string, error) {
 
 // one is a call about one exhaust, which the path names by its tag, the header by its channel and the query by its
 // requestId.
-func (s *Server) one(call func(ctx context.Context, tag, channel, requestID string) (exhaust.Job, error), show func(exhaust.Job) any) call {
-	return func(r *http.Request) (any, error) {
+func (s *Server) one(call func(ctx context.Context, c access.Caller, tag, channel, requestID string) (exhaust.Job, error), show func(exhaust.Job) any) call {
+	return func(r *http.Request, c access.Caller) (any, error) {
 		channel, err := headerChannel(r)
 		if err != nil {
 			return nil, err
@@ -88,7 +90,7 @@ func (s *Server) one(call func(ctx context.Context, tag, channel, requestID stri
 		if err != nil {
 			return nil, err
 		}
-		job, err := call(r.Context(), tag, channel, requestID)
+		job, err := call(r.Context(), c, tag, channel, requestID)
 		return show(job), err
 	}
 }
@@ -113,7 +115,7 @@ const (
 	defaultSearchLimit = 10
 )
 
-func (s *Server) listTag(r *http.Request) (any, error) {
+func (s *Server) listTag(r *http.Request, c access.Caller) (any, error) {
 	channel, limit, err := channelAndLimit(r)
 	if err != nil {
 		return nil, err
@@ -122,7 +124,7 @@ func (s *Server) listTag(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.exhausts.List(r.Context(), tag, channel, limit)
+	found, err := s.service.List(r.Context(), c, tag, channel, limit)
 	return s.list(r.Context(), found), err
 }
 
@@ -146,7 +148,7 @@ func readLimit(text string, ifAbsent int) (int, error) {
 	return limit, nil
 }
 
-func (s *Server) search(r *http.Request) (any, error) {
+func (s *Server) search(r *http.Request, c access.Caller) (any, error) {
 	channel, err := callerChannel(r)
 	if err != nil {
 		return nil, err
@@ -155,25 +157,8 @@ func (s *Server) search(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !bound(&search.Channel, channel) {
-		return s.list(r.Context(), nil), nil
-	}
-	// Whoever does not say whose exhausts he wants to see gets nobody's files.
-	search.WithURLs = channel != ""
-	found, err := s.exhausts.Search(r.Context(), search)
+	found, err := s.service.Search(r.Context(), c, channel, search)
 	return s.list(r.Context(), found), err
-}
-
-// bound narrows the filter of a channel to the caller's, where he has one. It is false where nothing is left.
-func bound(filter *string, caller string) bool {
-	if caller == "" || *filter == caller {
-		return true
-	}
-	if *filter != "" {
-		return false
-	}
-	*filter = caller
-	return true
 }
 
 func (s *Server) readSearch(r *http.Request) (service.Search, error) {

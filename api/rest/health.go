@@ -19,13 +19,13 @@ type Check struct {
 	// IsRequired says that the api itself cannot answer without it: /health/ready asks these alone.
 	IsRequired bool
 	// Ping is given 2 s. It runs once at a time, however many ask. Its error is logged and not answered, except for the
-	// sentence of a *Lack.
+	// sentence of a *Lack, to operators.
 	Ping func(ctx context.Context) error
 }
 
 // Lack is the error of a dependency that answers and yet lacks something.
 type Lack struct {
-	// Sentence is a clause for everybody that says what is missing, and which command makes it.
+	// Sentence is a clause that says what is missing, and which command makes it.
 	Sentence string
 	Err      error
 }
@@ -94,16 +94,19 @@ func (s *Server) answerHealth(id string, of health) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		errs := of.ask(r.Context())
 		states := make([]dependencyState, len(of))
-		var down, up []string
+		var down, explained, up []string
 		for i, d := range of {
 			states[i] = dependencyState{Name: d.Name, Healthy: errs[i] == nil}
 			if errs[i] == nil {
 				up = append(up, d.Name)
 			} else {
-				down = append(down, d.Name+explain(errs[i]))
+				down, explained = append(down, d.Name), append(explained, d.Name+explain(errs[i]))
 			}
 		}
 		if len(down) > 0 {
+			if s.isOperator(r) {
+				down = explained
+			}
 			sentence := "down: " + strings.Join(down, ", ")
 			if len(up) > 0 {
 				sentence += "; up: " + strings.Join(up, ", ")
@@ -115,7 +118,21 @@ func (s *Server) answerHealth(id string, of health) http.Handler {
 	})
 }
 
-// explain is what of an error everybody may see.
+// isOperator reports whether a request comes from an operator. Probes have no credentials, and those of others do not matter.
+func (s *Server) isOperator(r *http.Request) bool {
+	// Something is down: it may be what says who calls.
+	ctx, cancel := context.WithTimeout(r.Context(), operatorTimeout)
+	defer cancel()
+	c, err := s.authenticate(r.WithContext(ctx))
+	if err != nil && !errors.Is(err, errNoCredentials) {
+		s.signIn.Strangers.Allow(networkOf(c.From), time.Now())
+	}
+	return err == nil && c.Operator
+}
+
+const operatorTimeout = time.Second
+
+// explain is what of an error an operator may see.
 func explain(err error) string {
 	var lack *Lack
 	if errors.As(err, &lack) {

@@ -59,7 +59,7 @@ func (s *Server) configs(ctx context.Context, jobs []exhaust.Job) (map[string]js
 	for i, job := range jobs {
 		ids[i] = job.ID
 	}
-	return s.exhausts.Configs(ctx, ids)
+	return s.service.Configs(ctx, ids)
 }
 
 func showSchedules(found iter.Seq2[service.Schedule, error]) *list {

@@ -1,6 +1,10 @@
 package rest
 
-import "net/http"
+import (
+	"net/http"
+
+	"data-exhaust/access"
+)
 
 // receiptKey is a public key that receipts are signed with.
 type receiptKey struct {
@@ -19,8 +23,8 @@ type receiptKeyList struct {
 
 // receiptKeys answers the keys that receipts were signed with: also those that are not used any more, whose receipts may
 // still be around. They are no secret.
-func (s *Server) receiptKeys(r *http.Request) (any, error) {
-	keys, err := s.exhausts.ReceiptKeys(r.Context())
+func (s *Server) receiptKeys(r *http.Request, c access.Caller) (any, error) {
+	keys, err := s.service.ReceiptKeys(r.Context(), c)
 	list := receiptKeyList{Count: len(keys), Keys: make([]receiptKey, len(keys))}
 	for i, key := range keys {
 		list.Keys[i] = receiptKey{ID: key.ID, Algorithm: "Ed25519", PublicKey: key.Key, AddedAt: key.AddedAt.UnixMilli()}

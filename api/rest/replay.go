@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"data-exhaust/access"
 	"data-exhaust/exhaust"
 	"data-exhaust/service"
 )
@@ -14,22 +15,16 @@ import (
 const replayID = idPrefix + ".replay"
 
 // replay starts all exhausts that match: those that wait for the night, and those that FAILED or were CANCELLED.
-func (s *Server) replay(r *http.Request) (any, error) {
+func (s *Server) replay(r *http.Request, c access.Caller) (any, error) {
 	channel, err := callerChannel(r)
 	if err != nil {
 		return nil, err
 	}
-	replay, err := s.readReplay(r)
+	replay, scope, err := s.readReplay(r)
 	if err != nil {
-		return nil, err
+		return nil, s.service.Refused(c, "replay", err)
 	}
-	var (
-		found []exhaust.Job
-		next  string
-	)
-	if bound(&replay.Channel, channel) {
-		found, next, err = s.exhausts.Replay(r.Context(), replay)
-	}
+	found, next, err := s.service.Replay(r.Context(), c, channel, scope, replay)
 	list := s.list(r.Context(), found)
 	list.next = &next
 	return list, err
@@ -38,37 +33,37 @@ func (s *Server) replay(r *http.Request) (any, error) {
 // replayable are the statuses of exhausts that can be started.
 var replayable = []exhaust.Status{exhaust.Submitted, exhaust.Failed, exhaust.Cancelled}
 
-func (s *Server) readReplay(r *http.Request) (service.Replay, error) {
+func (s *Server) readReplay(r *http.Request) (replay service.Replay, scope service.Scope, err error) {
 	body, err := readObject(r)
 	if err != nil {
-		return service.Replay{}, err
+		return replay, scope, err
 	}
 	request := body.object("request")
 	filters, after, isDryRun := request.object("filters"), request.text("after"), request.boolean("dryRun")
 	request.checkSpelling("filters", "dryRun", "after", "limit")
 	if *body.fault != nil {
-		return service.Replay{}, *body.fault
+		return replay, scope, *body.fault
 	}
 	if err := exhaust.CheckText("after", after); err != nil {
-		return service.Replay{}, err
+		return replay, scope, err
 	}
 	limit, err := readLimitJSON(request.members["limit"], defaultListLimit)
 	if err != nil {
-		return service.Replay{}, err
+		return replay, scope, err
 	}
-	replay := service.Replay{
+	replay = service.Replay{
 		Statuses: []exhaust.Status{exhaust.Submitted, exhaust.Failed},
 		DryRun:   isDryRun, After: after, Limit: limit,
 	}
 	for _, name := range slices.Sorted(maps.Keys(filters.members)) {
-		if err := s.addReplayFilter(&replay, name, filters.members[name]); err != nil {
-			return service.Replay{}, err
+		if err := s.addReplayFilter(&replay, &scope, name, filters.members[name]); err != nil {
+			return replay, scope, err
 		}
 	}
-	return replay, nil
+	return replay, scope, nil
 }
 
-func (s *Server) addReplayFilter(replay *service.Replay, name string, raw json.RawMessage) error {
+func (s *Server) addReplayFilter(replay *service.Replay, scope *service.Scope, name string, raw json.RawMessage) error {
 	value, err := filterText(name, raw)
 	if err != nil || value == "" {
 		return err
@@ -77,11 +72,11 @@ func (s *Server) addReplayFilter(replay *service.Replay, name string, raw json.R
 	case "requestId":
 		replay.RequestID = value
 	case "dataset":
-		return filterDataset(&replay.Dataset, value)
+		return filterDataset(&scope.Dataset, value)
 	case "tag":
 		replay.Tag = value
 	case "channel":
-		replay.Channel = value
+		scope.Channel = value
 		return exhaust.CheckChannel(value)
 	case "status":
 		replay.Statuses = []exhaust.Status{exhaust.Status(value)}

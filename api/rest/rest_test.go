@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
+	"data-exhaust/access"
 	"data-exhaust/api/rest"
 	"data-exhaust/blob"
 	"data-exhaust/database"
@@ -43,6 +45,9 @@ type api struct {
 	// reports is where what is kept has its report.
 	reports *blob.Local
 	log     *logtest.Buffer
+	// audit is the audit log, and tokens are those in the database.
+	audit  *logtest.Buffer
+	tokens *service.Tokens
 
 	db      *database.DB
 	handler http.Handler
@@ -61,7 +66,26 @@ func (a *api) awaitLog(text string) {
 
 func newAPI(t *testing.T) *api {
 	t.Helper()
-	a := &api{t: t, log: new(logtest.Buffer)}
+	return newAPIWith(t, func(*service.Tokens) rest.SignIn { return rest.SignIn{} }, refusing(t))
+}
+
+// refusing is an address that refuses connections.
+func refusing(t *testing.T) string {
+	t.Helper()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return closed.Addr().String()
+}
+
+// newAPIWith is newAPI with a way to sign in, which may be by the tokens in the database, and with this Temporal.
+func newAPIWith(t *testing.T, signIn func(*service.Tokens) rest.SignIn, temporalAddress string) *api {
+	t.Helper()
+	a := &api{t: t, log: new(logtest.Buffer), audit: new(logtest.Buffer)}
 	db, err := database.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "registry.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -79,14 +103,7 @@ func newAPI(t *testing.T) *api {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := closed.Close(); err != nil {
-		t.Fatal(err)
-	}
-	temporal, err := client.NewLazyClient(client.Options{HostPort: closed.Addr().String(), Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	temporal, err := client.NewLazyClient(client.Options{HostPort: temporalAddress, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,13 +113,18 @@ func newAPI(t *testing.T) *api {
 		Mode: exhaust.RunNow, ReportRetention: 30 * 24 * time.Hour, Log: slog.New(slog.NewJSONHandler(a.log, nil)),
 	}
 	a.logger = slog.New(slog.NewJSONHandler(a.log, nil))
+	a.tokens = service.NewTokens(a.jobs)
 	a.handler = rest.NewHandler(rest.Options{
-		Exhausts:  service.NewExhausts(temporal, a.jobs, a.reports, settings),
-		Schedules: service.NewSchedules(temporal, "default", nil, settings),
-		Files:     http.HandlerFunc(files),
-		Timezone:  kolkata,
-		URLTTL:    24 * time.Hour,
-		Log:       a.logger,
+		Service: service.NewAuthorized(
+			service.NewExhausts(temporal, a.jobs, a.reports, settings),
+			service.NewSchedules(temporal, "default", nil, settings),
+			nil, a.tokens, access.NewAudit(slog.New(slog.NewJSONHandler(a.audit, nil))),
+		),
+		SignIn:   signIn(a.tokens),
+		Files:    http.HandlerFunc(files),
+		Timezone: kolkata,
+		URLTTL:   24 * time.Hour,
+		Log:      a.logger,
 	})
 	server := httptest.NewServer(a.handler)
 	t.Cleanup(server.Close)
@@ -113,8 +135,13 @@ func newAPI(t *testing.T) *api {
 // largeFile is more than fits between two ends that do not read.
 const largeFile = 32 << 20
 
-// files stands in for a folder's files, of which one is large, one panics before it has answered and one after.
+// files stands in for a folder's files, of which one is large, one panics before it has answered and one after; those called
+// missing are not there.
 func files(w http.ResponseWriter, r *http.Request) {
+	if path.Base(r.URL.Path) == "missing" {
+		http.NotFound(w, r)
+		return
+	}
 	switch r.URL.Path {
 	case "/large":
 		_, _ = w.Write(make([]byte, largeFile))
@@ -437,10 +464,12 @@ func TestCallsOfOneExhaustNameItsRequestIDAndChannel(t *testing.T) {
 		path := "/dataset/v1/request/" + call + "/"
 		a.wants(a.call(method, path+"tag", channel, ""), 400, failure(id, "CLIENT_ERROR", "requestId is empty: the requestId that submit answered is accepted"))
 		a.wants(a.call(method, path+"tag?requestId="+made.ID, "", ""), 400, failure(id, "CLIENT_ERROR", "X-Channel-ID is missing in request header"))
-		const none = "no job available with the given request_id and tag"
-		a.wants(a.call(method, path+"other?requestId="+made.ID, channel, ""), 404, failure(id, "RESOURCE_NOT_FOUND", none))
-		a.wants(a.call(method, path+"tag?requestId="+made.ID, "other", ""), 404, failure(id, "RESOURCE_NOT_FOUND", none))
-		a.wants(a.call(method, path+"tag?requestId=x", channel, ""), 404, failure(id, "RESOURCE_NOT_FOUND", none))
+		a.wants(a.call(method, path+"tag?requestId=x", channel, ""), 404, failure(id, "RESOURCE_NOT_FOUND", "no job available with the given request_id and tag"))
+		// While Temporal is away it is not known whether there is an exhaust of that id, and nobody is told more of another's.
+		unknown := failure(id, "SERVICE_UNAVAILABLE", "temporal is not available: try again later")
+		a.wants(a.call(method, path+"tag?requestId="+strings.Repeat("0", 32), channel, ""), 503, unknown)
+		a.wants(a.call(method, path+"other?requestId="+made.ID, channel, ""), 503, unknown)
+		a.wants(a.call(method, path+"tag?requestId="+made.ID, "other", ""), 503, unknown)
 	}
 	a.wants(a.call("POST", "/dataset/v1/request/cancel/tag?requestId="+made.ID, channel, ""), 400,
 		failure(prefix+".cancel", "CLIENT_ERROR", "the exhaust is SUCCESS: only one that has not ended can be cancelled"))

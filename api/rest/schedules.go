@@ -7,6 +7,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"data-exhaust/access"
 	"data-exhaust/exhaust"
 	"data-exhaust/service"
 )
@@ -35,12 +36,12 @@ func (s *Server) routeSchedules(router *mux.Router) {
 	router.Handle(one+"/backfill", s.answer(scheduleBackfillID, s.oneSchedule(s.backfillSchedule))).Methods(http.MethodPost)
 }
 
-func (s *Server) createSchedule(r *http.Request) (any, error) {
+func (s *Server) createSchedule(r *http.Request, c access.Caller) (any, error) {
 	draft, err := readDraft(r)
 	if err != nil {
-		return nil, err
+		return nil, s.service.Refused(c, "schedule.create", err)
 	}
-	schedule, err := s.schedules.Create(r.Context(), draft)
+	schedule, err := s.service.CreateSchedule(r.Context(), c, draft)
 	return showSchedule(schedule), err
 }
 
@@ -71,12 +72,12 @@ func readDraft(r *http.Request) (service.ScheduleDraft, error) {
 	return draft, cmp.Or(*body.fault, err)
 }
 
-func (s *Server) listSchedules(r *http.Request) (any, error) {
+func (s *Server) listSchedules(r *http.Request, c access.Caller) (any, error) {
 	channel, limit, err := channelAndLimit(r)
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.schedules.List(r.Context(), channel, limit)
+	found, err := s.service.ListSchedules(r.Context(), c, channel, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -84,22 +85,22 @@ func (s *Server) listSchedules(r *http.Request) (any, error) {
 }
 
 // oneSchedule is a call about one schedule, which the path names by its id and the header by its channel.
-func (s *Server) oneSchedule(act func(r *http.Request, channel, id string) (any, error)) call {
-	return func(r *http.Request) (any, error) {
+func (s *Server) oneSchedule(act func(r *http.Request, c access.Caller, channel, id string) (any, error)) call {
+	return func(r *http.Request, c access.Caller) (any, error) {
 		channel, err := headerChannel(r)
 		if err != nil {
 			return nil, err
 		}
-		return act(r, channel, mux.Vars(r)["id"])
+		return act(r, c, channel, mux.Vars(r)["id"])
 	}
 }
 
-func (s *Server) readSchedule(r *http.Request, channel, id string) (any, error) {
-	schedule, err := s.schedules.Read(r.Context(), channel, id)
+func (s *Server) readSchedule(r *http.Request, c access.Caller, channel, id string) (any, error) {
+	schedule, err := s.service.ReadSchedule(r.Context(), c, channel, id)
 	return scheduleInfo{showSchedule(schedule), showFirings(schedule.Firings)}, err
 }
 
-func (s *Server) changeSchedule(r *http.Request, channel, id string) (any, error) {
+func (s *Server) changeSchedule(r *http.Request, c access.Caller, channel, id string) (any, error) {
 	body, err := readObject(r)
 	if err != nil {
 		return nil, err
@@ -109,23 +110,23 @@ func (s *Server) changeSchedule(r *http.Request, channel, id string) (any, error
 		return nil, *body.fault
 	}
 	if len(patch.members) == 0 {
-		return nil, exhaust.Invalid("request is empty: cron, zone, jitter, webhook, paused and note are accepted")
+		return nil, exhaust.Invalid("request is empty: cron, zone, jitter, webhook, purpose, paused and note are accepted")
 	}
-	schedule, err := s.schedules.Change(r.Context(), channel, id, patch.members)
+	schedule, err := s.service.ChangeSchedule(r.Context(), c, channel, id, patch.members)
 	return showSchedule(schedule), err
 }
 
-func (s *Server) deleteSchedule(r *http.Request, channel, id string) (any, error) {
-	schedule, err := s.schedules.Delete(r.Context(), channel, id)
+func (s *Server) deleteSchedule(r *http.Request, c access.Caller, channel, id string) (any, error) {
+	schedule, err := s.service.DeleteSchedule(r.Context(), c, channel, id)
 	return map[string]string{"scheduleId": schedule.ID}, err
 }
 
-func (s *Server) triggerSchedule(r *http.Request, channel, id string) (any, error) {
-	schedule, err := s.schedules.Trigger(r.Context(), channel, id)
+func (s *Server) triggerSchedule(r *http.Request, c access.Caller, channel, id string) (any, error) {
+	schedule, err := s.service.TriggerSchedule(r.Context(), c, channel, id)
 	return showSchedule(schedule), err
 }
 
-func (s *Server) backfillSchedule(r *http.Request, channel, id string) (any, error) {
+func (s *Server) backfillSchedule(r *http.Request, c access.Caller, channel, id string) (any, error) {
 	body, err := readObject(r)
 	if err != nil {
 		return nil, err
@@ -135,7 +136,7 @@ func (s *Server) backfillSchedule(r *http.Request, channel, id string) (any, err
 	if *body.fault != nil {
 		return nil, *body.fault
 	}
-	windows, err := s.schedules.Backfill(r.Context(), channel, id, from, to)
+	windows, err := s.service.BackfillSchedule(r.Context(), c, channel, id, from, to)
 	results := make([]windowResult, len(windows))
 	for i, window := range windows {
 		results[i] = showWindow(window)
@@ -155,7 +156,9 @@ type scheduleResult struct {
 	Zone             string          `json:"zone"`
 	Jitter           string          `json:"jitter"`
 	// Webhook is the host that the news go to; its URL, which may hold a token, is not shown.
-	Webhook     string `json:"webhook"`
+	Webhook string `json:"webhook"`
+	// Purpose is left out where the schedule has none.
+	Purpose     string `json:"purpose,omitempty"`
 	Paused      bool   `json:"paused"`
 	Note        string `json:"note"`
 	Created     int64  `json:"created"`
@@ -200,6 +203,7 @@ func showSchedule(schedule service.Schedule) scheduleResult {
 		Cron:             schedule.Cron,
 		Zone:             schedule.Zone,
 		Jitter:           exhaust.FormatDuration(schedule.Jitter),
+		Purpose:          schedule.Purpose,
 		Paused:           schedule.Paused,
 		Note:             schedule.Note,
 		Created:          schedule.CreatedAt.UnixMilli(),

@@ -8,33 +8,35 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
 
+	"data-exhaust/access"
 	"data-exhaust/service"
 )
 
 // Server answers the API.
 type Server struct {
-	exhausts  *service.Exhausts
-	schedules *service.Schedules
-	secrets   *service.WebhookSecrets
-	health    health
-	files     http.Handler
-	timezone  *time.Location
-	urlTTL    time.Duration
-	log       *slog.Logger
+	service  *service.Authorized
+	signIn   SignIn
+	health   health
+	files    http.Handler
+	timezone *time.Location
+	urlTTL   time.Duration
+	metrics  *metrics
+	// recent are the credentials that counted a moment ago.
+	recent access.Recent
+	log    *slog.Logger
 }
 
 // Options are what a Server is made of.
 type Options struct {
-	Exhausts  *service.Exhausts
-	Schedules *service.Schedules
-	// WebhookSecrets is nil where there are no webhooks.
-	WebhookSecrets *service.WebhookSecrets
+	Service *service.Authorized
+	SignIn  SignIn
 	// Checks are of the dependencies that /health reports on.
 	Checks []Check
 	// Files serves the signed URLs of a folder store below FilesPath; nil where another service does.
@@ -51,26 +53,34 @@ const FilesPath = "/files/reports"
 // NewHandler makes the service's handler.
 func NewHandler(o Options) http.Handler {
 	s := &Server{
-		exhausts: o.Exhausts, schedules: o.Schedules, secrets: o.WebhookSecrets, health: newHealth(o.Checks, o.Log), files: o.Files,
-		timezone: o.Timezone, urlTTL: o.URLTTL, log: o.Log,
+		service: o.Service, signIn: o.SignIn, health: newHealth(o.Checks, o.Log), files: o.Files,
+		timezone: o.Timezone, urlTTL: o.URLTTL, metrics: newMetrics(), log: o.Log,
 	}
+	return cleanPath(s.guard(s.newRouter()))
+}
+
+// newRouter routes all calls. Each but those of probes and files goes through answer, which asks who calls.
+func (s *Server) newRouter() *mux.Router {
 	// The paths are clean when they get here (cleanPath): the router would redirect, and turn a POST into a GET.
 	router := mux.NewRouter().SkipClean(true)
+	router.Use(s.metrics.count)
 	// Whole paths, and no subrouter: with one, a wrong method would be answered as a wrong path.
 	const requests = "/dataset/v1/request"
 	router.Handle(requests+"/submit", s.answer(submitID, s.submit)).Methods(http.MethodPost)
-	router.Handle(requests+"/read/{tag}", s.answer(infoID, s.one(s.exhausts.Read, s.info))).Methods(http.MethodGet)
+	router.Handle(requests+"/read/{tag}", s.answer(infoID, s.one(s.service.Read, s.info))).Methods(http.MethodGet)
 	router.Handle(requests+"/list/{tag}", s.answer(listID, s.listTag)).Methods(http.MethodGet)
 	router.Handle(requests+"/search", s.answer(searchID, s.search)).Methods(http.MethodPost)
-	router.Handle(requests+"/cancel/{tag}", s.answer(cancelID, s.one(s.exhausts.Cancel, s.info))).Methods(http.MethodPost)
-	router.Handle(requests+"/retry/{tag}", s.answer(retryID, s.one(s.exhausts.Retry, s.result))).Methods(http.MethodPost)
+	router.Handle(requests+"/cancel/{tag}", s.answer(cancelID, s.one(s.service.Cancel, s.info))).Methods(http.MethodPost)
+	router.Handle(requests+"/retry/{tag}", s.answer(retryID, s.one(s.service.Retry, s.result))).Methods(http.MethodPost)
 	router.Handle(requests+"/replay", s.answer(replayID, s.replay)).Methods(http.MethodPost)
 	router.Handle("/dataset/v1/receipt-keys", s.answer(receiptKeysID, s.receiptKeys)).Methods(http.MethodGet)
 	s.routeSchedules(router)
 	s.routeWebhookSecret(router)
+	s.routeTokens(router)
 	s.routeHealth(router)
+	s.routeMetrics(router)
 	if s.files != nil {
-		router.PathPrefix(FilesPath + "/").Handler(http.StripPrefix(FilesPath, s.files))
+		router.PathPrefix(FilesPath + "/").HandlerFunc(s.serveFile)
 	}
 	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, idPrefix, http.StatusNotFound, notFound, fmt.Sprintf("there is no %s %s here", r.Method, r.URL.Path))
@@ -78,7 +88,7 @@ func NewHandler(o Options) http.Handler {
 	router.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, idPrefix, http.StatusMethodNotAllowed, clientError, fmt.Sprintf("%s does not take %s", r.URL.Path, r.Method))
 	})
-	return cleanPath(s.guard(router))
+	return router
 }
 
 // cleanPath makes of a path with doubled slashes or one in the end the path that is meant: clients put a host in front that ends
@@ -101,12 +111,16 @@ func cleanPath(next http.Handler) http.Handler {
 }
 
 // call answers one call of the API with a result, or with an error for fail.
-type call func(r *http.Request) (any, error)
+type call func(r *http.Request, c access.Caller) (any, error)
 
-// answer writes what a call answers, in the envelope of that id.
+// answer writes what a call answers to whom may make it, in the envelope of that id.
 func (s *Server) answer(id string, call call) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		result, err := call(r)
+		caller, err := s.admit(r)
+		var result any
+		if err == nil {
+			result, err = call(r, caller)
+		}
 		if l, isList := result.(*list); isList && err == nil {
 			if err = s.writeList(w, id, l); err == nil {
 				return
@@ -122,8 +136,9 @@ func (s *Server) answer(id string, call call) http.Handler {
 
 // Limits of the HTTP server.
 const (
-	maxBody   = 1 << 20
-	maxHeader = 64 << 10
+	maxBody = 1 << 20
+	// maxHeader lets even a token of a megabyte be answered in an envelope.
+	maxHeader = 1 << 20
 	// answerTimeout bounds the work for a call of the API, writeTimeout the time from its header to the last byte that the client
 	// takes of the answer, fileTimeout a download, which may be long.
 	answerTimeout = 30 * time.Second
@@ -155,7 +170,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				if cause == http.ErrAbortHandler {
 					panic(cause)
 				}
-				s.log.Error("panic", "path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
+				s.log.Error("panic", "path", pathOf(r), "cause", cause, "stack", string(debug.Stack()))
 				if recorder.status != 0 {
 					panic(http.ErrAbortHandler) // too late for another answer: let the client see a broken one
 				}
@@ -165,7 +180,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			if isProbe(r) {
 				level = slog.LevelDebug // probes come by the second, and what changes is in the log already
 			}
-			s.log.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path, "status", recorder.status, "ms", time.Since(start).Milliseconds())
+			s.log.Log(r.Context(), level, "request", "method", r.Method, "path", pathOf(r), "status", recorder.status, "ms", time.Since(start).Milliseconds())
 		}()
 		if isFile(r) {
 			// A connection that cannot be given more time ends with the server's: the download is tried again.
@@ -179,6 +194,12 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		next.ServeHTTP(recorder, r)
 	})
 }
+
+// tokenInPath is what somebody may put into a path who means to revoke it.
+var tokenInPath = regexp.MustCompile(`exhaust_[A-Za-z0-9_-]+`)
+
+// pathOf is a request's path as the log has it.
+func pathOf(r *http.Request) string { return tokenInPath.ReplaceAllString(r.URL.Path, "exhaust_…") }
 
 func isFile(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, FilesPath+"/") }
 

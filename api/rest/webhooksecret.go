@@ -7,6 +7,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"data-exhaust/access"
 	"data-exhaust/service"
 )
 
@@ -20,18 +21,18 @@ const (
 // routeWebhookSecret adds the calls about the secret that signs a channel's webhooks.
 func (s *Server) routeWebhookSecret(router *mux.Router) {
 	const path = "/dataset/v1/webhook-secret"
-	router.Handle(path, s.answer(webhookSecretCreateID, webhookSecretCall(s.secrets.Replace))).Methods(http.MethodPost)
-	router.Handle(path, s.answer(webhookSecretInfoID, webhookSecretCall(s.secrets.Read))).Methods(http.MethodGet)
+	router.Handle(path, s.answer(webhookSecretCreateID, webhookSecretCall(s.service.ReplaceWebhookSecret))).Methods(http.MethodPost)
+	router.Handle(path, s.answer(webhookSecretInfoID, webhookSecretCall(s.service.ReadWebhookSecret))).Methods(http.MethodGet)
 }
 
 // webhookSecretCall is a call about the secret of the header's channel. It reads no body.
-func webhookSecretCall(act func(ctx context.Context, channel string) (service.WebhookSecret, error)) call {
-	return func(r *http.Request) (any, error) {
+func webhookSecretCall(act func(ctx context.Context, c access.Caller, channel string) (service.WebhookSecret, error)) call {
+	return func(r *http.Request, c access.Caller) (any, error) {
 		channel, err := headerChannel(r)
 		if err != nil {
 			return nil, err
 		}
-		secret, err := act(r.Context(), channel)
+		secret, err := act(r.Context(), c, channel)
 		return showWebhookSecret(secret), err
 	}
 }

@@ -76,6 +76,7 @@ func (s *Stack) start(ctx context.Context, o Options) (err error) {
 		"TEMPORAL_ADDRESS=" + started.Temporal.Address,
 		"EXHAUST_DATA_DIR=" + s.dir,
 		fmt.Sprintf("EXHAUST_ADDR=127.0.0.1:%d", port),
+		"EXHAUST_CHANNEL_LIMIT=0",
 	})
 	if s.Config, err = config.Load(env); err != nil {
 		return err
@@ -83,7 +84,7 @@ func (s *Stack) start(ctx context.Context, o Options) (err error) {
 	s.API = newClient(s.Config.PublicURL)
 	quiet := slog.New(slog.DiscardHandler)
 	const retention = 72 * time.Hour
-	if err := app.SetUp(ctx, s.Config, retention, quiet); err != nil {
+	if err := app.SetUp(ctx, s.Config, retention, nil, quiet); err != nil {
 		return err
 	}
 	if s.Temporal, _, err = app.DialTemporal(quiet); err != nil {

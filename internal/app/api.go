@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -19,21 +18,36 @@ import (
 // API serves the REST API until the context ends, and then lets the requests in flight finish. It listens at once, whatever
 // is away, and says in /health what that is. onServing, where it is not nil, is called once with the address that it listens
 // on.
-func API(ctx context.Context, cfg config.Config, log *slog.Logger, onServing func(addr string)) error {
+func API(ctx context.Context, cfg config.Config, log *slog.Logger, onServing func(addr string)) (err error) {
 	c, err := connect(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	temporal := newTemporalCheck(c)
-	handler := newHandler(cfg, c, temporal, log)
-	listener, err := net.Listen("tcp", cfg.Addr)
+	audit, err := openAudit(cfg, log)
 	if err != nil {
-		return fmt.Errorf("EXHAUST_ADDR: %w", err)
+		return err
 	}
-	server := rest.NewHTTPServer(handler, log)
+	defer func() { err = errors.Join(err, audit.Close()) }()
+	signIn, tokens, err := newSignIn(ctx, cfg, c, log)
+	if err != nil {
+		return err
+	}
+	temporal := newTemporalCheck(c)
+	secrets := service.NewWebhookSecrets(c.jobs, cfg.WebhookKeys)
+	schedules := service.NewSchedules(c.temporal, c.namespace, secrets, c.settings)
+	authorized := service.NewAuthorized(c.exhausts, schedules, secrets, tokens, audit)
+	server := rest.NewHTTPServer(newHandler(cfg, c, temporal, signIn, authorized, log), log)
+	serve, err := secure(cfg, server, log)
+	if err != nil {
+		return err
+	}
+	listener, err := listen(cfg, log)
+	if err != nil {
+		return err
+	}
 	failure := make(chan error, 1)
-	go func() { failure <- server.Serve(listener) }()
+	go func() { failure <- serve(listener) }()
 	log.Info("api is listening", "addr", listener.Addr().String(), "publicURL", cfg.PublicURL)
 	if onServing != nil {
 		onServing(listener.Addr().String())
@@ -61,12 +75,10 @@ func API(ctx context.Context, cfg config.Config, log *slog.Logger, onServing fun
 const shutdownTimeout = 15 * time.Second
 
 // newHandler makes the service's handler.
-func newHandler(cfg config.Config, c *connections, temporal *temporalCheck, log *slog.Logger) http.Handler {
-	secrets := service.NewWebhookSecrets(c.jobs, cfg.WebhookKeys)
+func newHandler(cfg config.Config, c *connections, temporal *temporalCheck, signIn rest.SignIn, authorized *service.Authorized, log *slog.Logger) http.Handler {
 	options := rest.Options{
-		Exhausts:       c.exhausts,
-		Schedules:      service.NewSchedules(c.temporal, c.namespace, secrets, c.settings),
-		WebhookSecrets: secrets,
+		Service: authorized,
+		SignIn:  signIn,
 		Checks: []rest.Check{
 			{Name: service.TemporalDependency, IsRequired: true, Ping: temporal.ask},
 			{Name: service.DatabaseDependency, IsRequired: true, Ping: c.askJobs},

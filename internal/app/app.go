@@ -161,6 +161,8 @@ func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *conne
 		Mode:                cfg.Mode,
 		ReportRetention:     cfg.ReportRetention,
 		WebhookAllowPrivate: cfg.WebhookAllowPrivate,
+		PrivatePurpose:      cfg.PrivatePurpose,
+		ChannelLimit:        cfg.ChannelLimit,
 		Log:                 log,
 	}}
 	defer func() {

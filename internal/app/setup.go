@@ -25,8 +25,9 @@ import (
 // task queue. It tries until the context
 // ends, so what it depends on may still be starting. It may run again, and any number at once.
 //
-// retention is how long a namespace that it makes keeps workflows that have ended.
-func SetUp(ctx context.Context, cfg config.Config, retention time.Duration, log *slog.Logger) error {
+// retention is how long a namespace that it makes keeps workflows that have ended. Where callers sign in with tokens of the
+// database and there has never been one, it makes an operator's and calls onFirstToken with the secret, which nothing keeps.
+func SetUp(ctx context.Context, cfg config.Config, retention time.Duration, onFirstToken func(secret string), log *slog.Logger) error {
 	temporalClient, namespace, err := DialTemporal(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
@@ -37,6 +38,7 @@ func SetUp(ctx context.Context, cfg config.Config, retention time.Duration, log 
 		do   func(ctx context.Context) error
 	}{
 		{"database tables", func(ctx context.Context) error { return Migrate(ctx, cfg) }},
+		{"first token", func(ctx context.Context) error { return createFirstToken(ctx, cfg, onFirstToken) }},
 		{"stores", func(ctx context.Context) error { return createContainers(ctx, cfg, log) }},
 		{"Temporal namespace " + namespace, func(ctx context.Context) error {
 			return createNamespace(ctx, temporalClient, namespace, retention, log)
@@ -58,6 +60,25 @@ func SetUp(ctx context.Context, cfg config.Config, retention time.Duration, log 
 		log.Info("ready", "what", step.what)
 	}
 	return nil
+}
+
+const (
+	firstTokenName = "first"
+	// firstTokenLife is long enough to make tokens for people with it.
+	firstTokenLife = 30 * 24 * time.Hour
+)
+
+func createFirstToken(ctx context.Context, cfg config.Config, onFirstToken func(secret string)) error {
+	if cfg.Auth != config.AuthTokens || cfg.TokenFile != "" {
+		return nil
+	}
+	return Tokens(ctx, cfg, func(tokens *service.Tokens) error {
+		secret, err := tokens.CreateFirst(ctx, firstTokenName, firstTokenLife)
+		if secret != "" {
+			onFirstToken(secret)
+		}
+		return err
+	})
 }
 
 // isBeyondWaiting tells whether somebody has to change something first: permissions, the stores or their settings.

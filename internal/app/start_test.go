@@ -158,12 +158,13 @@ func TestTheServicesStartWithNothingThereAndWorkAsSoonAsItComes(t *testing.T) {
 	must(t, Migrate(t.Context(), cfg))
 	p.becomes("/health/ready", "503 down: temporal; up: database, reports store")
 
-	// As the release before left it: only webhooks lack something.
+	// As the release before left it: only tokens and purposes lack something.
 	db, err := database.Open(t.Context(), cfg.DatabaseURL)
 	must(t, err)
 	defer db.Close()
-	dbtest.Exec(t, db, "DROP TABLE webhook_salt")
-	dbtest.Exec(t, db, "DELETE FROM data_exhaust_migrations WHERE version_id = 4")
+	dbtest.Exec(t, db, "DROP TABLE access_token")
+	dbtest.Exec(t, db, "ALTER TABLE job_request DROP COLUMN purpose")
+	dbtest.Exec(t, db, "DELETE FROM data_exhaust_migrations WHERE version_id = 5")
 	p.becomes("/health/ready", "503 down: temporal, "+unmigrated+"; up: reports store")
 	must(t, Migrate(t.Context(), cfg))
 	p.becomes("/health/ready", "503 down: temporal; up: database, reports store")

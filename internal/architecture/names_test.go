@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"data-exhaust/access"
 	"data-exhaust/activities"
 	"data-exhaust/activities/night"
 	"data-exhaust/activities/recurring"
@@ -69,11 +70,15 @@ func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
 		{"headers of webhooks", []string{recurring.IDHeader, recurring.TimestampHeader, recurring.SignatureHeader}, []string{
 			"webhook-id", "webhook-timestamp", "webhook-signature",
 		}},
-		{"tables", query(t, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`), []string{"data_exhaust_migrations", "job_request", "receipt_key", "webhook_salt"}},
+		{"tables", query(t, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`), []string{"access_token", "data_exhaust_migrations", "job_request", "receipt_key", "webhook_salt"}},
+		{"columns of access_token", query(t, `SELECT name FROM pragma_table_info('access_token') ORDER BY name`), []string{
+			"channels", "dt_expires", "dt_made", "dt_revoked", "hash", "made_by", "name", "rights", "token_id",
+		}},
+		{"rights of tokens", append(operatorRights(t), access.OperatorRight), []string{"operator", "uci-response-exhaust", "uci-private-exhaust", "operator"}},
 		{"columns of webhook_salt", query(t, `SELECT name FROM pragma_table_info('webhook_salt') ORDER BY name`), []string{"channel", "dt_ends", "dt_made", "key_id", "salt"}},
 		{"columns of job_request", query(t, `SELECT name FROM pragma_table_info('job_request') ORDER BY name`), []string{
 			"allow_empty", "conversation_id", "download_urls", "dt_job_completed", "dt_job_submitted", "dt_job_updated", "dt_urls_expire", "end_date",
-			"err_message", "execution_time", "iteration", "job_id", "may_heal", "output_format", "parked", "progress", "receipt", "receipt_url", "report", "request_data", "request_id",
+			"err_message", "execution_time", "iteration", "job_id", "may_heal", "output_format", "parked", "progress", "purpose", "receipt", "receipt_url", "report", "request_data", "request_id",
 			"requested_by", "requested_channel", "start_date", "status", "tag",
 		}},
 	} {
@@ -81,6 +86,15 @@ func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
 			t.Errorf("%s:\ngot  %q\nwant %q", c.what, c.got, c.want)
 		}
 	}
+}
+
+func operatorRights(t *testing.T) []string {
+	t.Helper()
+	rights, err := access.ParseRights(nil, []string{"*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rights.Names()
 }
 
 func functionNames(functions ...any) (names []string) {
@@ -122,9 +136,9 @@ var payloads = map[reflect.Type]string{
 	reflect.TypeFor[workflows.Input]():         "request attempts timeout night,omitempty wait,omitempty",
 	reflect.TypeFor[workflows.Release]():       "night,omitempty",
 	reflect.TypeFor[workflows.Result]():        "report progress",
-	reflect.TypeFor[exhaust.Request]():         "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate,omitempty endDate,omitempty submittedAt allowEmpty,omitempty",
+	reflect.TypeFor[exhaust.Request]():         "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate,omitempty endDate,omitempty submittedAt allowEmpty,omitempty purpose,omitempty",
 	reflect.TypeFor[exhaust.State]():           "status statusMessage,omitempty mayHeal,omitempty parked,omitempty attempts progress updatedAt completedAt,omitzero executionTime,omitempty report,omitempty receipt,omitempty",
-	reflect.TypeFor[exhaust.Job]():             "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate,omitempty endDate,omitempty submittedAt allowEmpty,omitempty status statusMessage,omitempty mayHeal,omitempty parked,omitempty attempts progress updatedAt completedAt,omitzero executionTime,omitempty report,omitempty receipt,omitempty",
+	reflect.TypeFor[exhaust.Job]():             "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate,omitempty endDate,omitempty submittedAt allowEmpty,omitempty purpose,omitempty status statusMessage,omitempty mayHeal,omitempty parked,omitempty attempts progress updatedAt completedAt,omitzero executionTime,omitempty report,omitempty receipt,omitempty",
 	reflect.TypeFor[exhaust.Progress]():        "phase bytesTotal bytesRead eventsMatched repeats rowsWritten linesSkipped rowsUnknownDevice consentUnreadable undecryptable percent waiting,omitempty",
 	reflect.TypeFor[exhaust.Conversation]():    "ID Name Channel StartDate EndDate",
 	reflect.TypeFor[activities.Resolved]():     "conversation startDate endDate",
@@ -157,7 +171,7 @@ var payloads = map[reflect.Type]string{
 	reflect.TypeFor[night.Standing]():          "outcome,omitempty waiting,omitempty",
 	reflect.TypeFor[night.Cleaned]():           "reports staged unnamed failed,omitempty failures,omitempty",
 	reflect.TypeFor[workflows.Firing]():        "firing from,omitempty to,omitempty requestId,omitempty status,omitempty rows note,omitempty webhook,omitempty",
-	reflect.TypeFor[exhaust.Schedule]():        "id revision dataset tag channel requestedBy datasetConfig conversationId cron zone jitter,omitempty change,omitempty webhook,omitempty createdAt updatedAt",
+	reflect.TypeFor[exhaust.Schedule]():        "id revision dataset tag channel requestedBy purpose,omitempty datasetConfig conversationId cron zone jitter,omitempty change,omitempty webhook,omitempty createdAt updatedAt",
 	reflect.TypeFor[exhaust.ScheduleChange]():  "at first last",
 	reflect.TypeFor[exhaust.SealedWebhook]():   "host sealed",
 	reflect.TypeFor[exhaust.Window]():          "firing from,omitempty to,omitempty",

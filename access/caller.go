@@ -75,7 +75,7 @@ func ParseRights(channels, names []string) (Rights, error) {
 		}
 	}
 	for _, name := range names {
-		if name == OperatorRight || name == "*" {
+		if isOperatorRight(name) {
 			r.Operator = true
 			continue
 		}
@@ -123,8 +123,10 @@ func parseDatasetRight(name string) (DatasetRight, error) {
 // IsRight reports whether ParseRights takes a text for the name of a right.
 func IsRight(name string) bool {
 	_, err := parseDatasetRight(name)
-	return err == nil || name == OperatorRight || name == "*"
+	return err == nil || isOperatorRight(name)
 }
+
+func isOperatorRight(name string) bool { return name == OperatorRight || name == "*" }
 
 // String is the right as ParseRights takes it.
 func (d DatasetRight) String() string {
@@ -154,11 +156,6 @@ func (r Rights) May(channel string, dataset exhaust.Dataset) bool {
 	return r.Sees(channel) && slices.ContainsFunc(r.Datasets, func(d DatasetRight) bool {
 		return d.Dataset == dataset && (d.Channel == "" || d.Channel == channel)
 	})
-}
-
-// MayAll is May of every dataset of a channel.
-func (r Rights) MayAll(channel string) bool {
-	return !slices.ContainsFunc(exhaust.Datasets, func(dataset exhaust.Dataset) bool { return !r.May(channel, dataset) })
 }
 
 // Covers reports whether whoever has these rights may do all that others allow: nobody gives what he has not.

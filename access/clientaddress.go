@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -63,10 +64,9 @@ func (t TrustedProxies) String() string {
 	return strings.Join(texts, ",")
 }
 
-// Client is the address that a request comes from, which came from a remote address and has these lines of
-// X-Forwarded-For: the one that called the API or, where that is a trusted proxy, the one
-// that called the proxy, and so on to the left through X-Forwarded-For, up to the first that is no trusted proxy. What stands
-// left of that one it may have written itself, and does not count. What is no address ends the walk at the last one that is
+// Client is the address that a request comes from: remote, which called the API, or, where that is a trusted proxy, the one that
+// called the proxy, and so on to the left through the lines of X-Forwarded-For, up to the first that is no trusted proxy. What
+// stands left of that one it may have written itself, and does not count. What is no address ends the walk at the last one that is
 // known to be right. It is the zero Addr where the request has no address at all, as one over a Unix socket has none. IPv4 is
 // always in its own form, and an address has no zone, which means something on one machine only.
 //
@@ -90,12 +90,7 @@ func (t TrustedProxies) Client(remote string, forwarded []string) netip.Addr {
 }
 
 func (t TrustedProxies) contain(addr netip.Addr) bool {
-	for _, prefix := range t {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
 }
 
 // parseHop reads an address as proxies write it: with or without a port, IPv6 with or without brackets.

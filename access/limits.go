@@ -76,52 +76,30 @@ func (l *Limiter) newBucket() *rate.Limiter { return rate.NewLimiter(rate.Limit(
 // A caller who can choose among many keys has many buckets. So the key of an IPv6 address had best be its /64, and those of
 // strangers had best have another Limiter than those of callers with credentials.
 func (l *Limiter) Allow(key string, now time.Time) (wait time.Duration) {
-	if l == nil {
-		return 0
-	}
-	hash := maphash.String(l.seed, key)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now = l.moveOn(now)
-	bucket := l.bucket(hash, now)
-	if bucket.AllowN(now, 1) {
-		return 0
-	}
-	return l.untilOne(bucket, now)
+	return l.ask(key, now, func(bucket *rate.Limiter, now time.Time) bool { return bucket.AllowN(now, 1) })
 }
 
 // Wait is what Allow would return. It takes nothing.
 func (l *Limiter) Wait(key string, now time.Time) (wait time.Duration) {
+	return l.ask(key, now, func(bucket *rate.Limiter, now time.Time) bool { return bucket.TokensAt(now) >= 1 })
+}
+
+// ask is 0 where the bucket of a key allows, and else how long it is until it does.
+func (l *Limiter) ask(key string, now time.Time, allows func(bucket *rate.Limiter, now time.Time) bool) (wait time.Duration) {
 	if l == nil {
 		return 0
 	}
 	hash := maphash.String(l.seed, key)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now = l.moveOn(now)
-	bucket, isKnown := l.buckets[hash]
-	switch {
-	case !isKnown && len(l.buckets) < maxBuckets:
-		return 0
-	case !isKnown:
-		bucket = l.others
-	}
-	if bucket.TokensAt(now) >= 1 {
-		return 0
-	}
-	return l.untilOne(bucket, now)
-}
-
-// moveOn is a time, or the latest that was named.
-func (l *Limiter) moveOn(now time.Time) time.Time {
 	if now.Before(l.latest) {
-		return l.latest
+		now = l.latest
 	}
 	l.latest = now
-	return now
-}
-
-func (l *Limiter) untilOne(bucket *rate.Limiter, now time.Time) time.Duration {
+	bucket := l.bucket(hash, now)
+	if allows(bucket, now) {
+		return 0
+	}
 	missing := 1 - bucket.TokensAt(now)
 	// AllowN forgives less than a nanosecond. So this may round down, and a whole second stays one.
 	return time.Duration(math.Round(missing / l.perSecond * float64(time.Second)))

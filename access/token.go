@@ -53,11 +53,9 @@ func (t Token) Caller() Caller {
 	return Caller{Name: t.Name, TokenID: t.ID, RootID: t.ID, Rights: t.Rights, ExpiresAt: t.ExpiresAt}
 }
 
-// errUnknownToken says no more: whoever tries secrets learns nothing of which there are.
-var errUnknownToken = refuse("the token is not known, or was revoked")
-
-// ErrUnknownToken is the *CredentialsError of a token that nobody knows, or that was revoked.
-func ErrUnknownToken() error { return errUnknownToken }
+// ErrUnknownToken is the *CredentialsError of a token that nobody knows, or that was revoked. It says no more: whoever tries
+// secrets learns nothing of which there are.
+var ErrUnknownToken = refuse("the token is not known, or was revoked")
 
 // CheckTime is a *CredentialsError where the token has expired.
 func (t Token) CheckTime(now time.Time) error {

@@ -67,7 +67,7 @@ func (f *TokenFile) Authenticate(_ context.Context, secret string) (Caller, erro
 	}
 	token, isKnown := f.byHash[HashSecret(secret)]
 	if !isKnown {
-		return Caller{}, ErrUnknownToken()
+		return Caller{}, ErrUnknownToken
 	}
 	return token.Caller(), token.CheckTime(now)
 }

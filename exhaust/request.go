@@ -109,6 +109,11 @@ func requestID(r Request, day Day, canonicalConfig []byte) string {
 	return fmt.Sprintf("%X", sum)
 }
 
+var requestIDPattern = regexp.MustCompile(`^[0-9A-F]{32}$`)
+
+// IsRequestID reports whether a text has the form of a requestId.
+func IsRequestID(text string) bool { return requestIDPattern.MatchString(text) }
+
 const (
 	maxChannel     = 150 // with the tag it has to fit a Temporal keyword of 255 bytes
 	maxRequestedBy = 255

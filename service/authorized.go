@@ -35,7 +35,7 @@ type ForbiddenError struct{ Sentence string }
 func (e *ForbiddenError) Error() string { return e.Sentence }
 
 // NoChannelError says that a channel is not the caller's. For him it does not exist, nor what is in it.
-type NoChannelError struct{ Channel string }
+type NoChannelError struct{}
 
 func (e *NoChannelError) Error() string { return "no channel available with the given X-Channel-ID" }
 
@@ -56,7 +56,7 @@ type need func(c access.Caller, channel string) error
 // call needs there (contract section 9).
 func (a *Authorized) check(c access.Caller, channel string, needs ...need) error {
 	if !c.Sees(channel) {
-		return &NoChannelError{Channel: channel}
+		return &NoChannelError{}
 	}
 	for _, need := range needs {
 		if err := need(c, channel); err != nil {
@@ -175,7 +175,7 @@ func (a *Authorized) Search(ctx context.Context, c access.Caller, channel string
 	if isLeft, err := narrow(c, channel, &search.Channel); !isLeft {
 		return nil, a.tellRefusal(c, "search", access.Event{Channel: search.Channel}, err)
 	}
-	if search.Channels = nil; !c.Operator {
+	if !c.Operator {
 		search.Channels = c.Channels
 	}
 	search.URLs = urlsFor(c)
@@ -197,7 +197,7 @@ func narrow(c access.Caller, named string, filter *string) (isLeft bool, err err
 		*filter = named
 		return named != "" || c.Operator || len(c.Channels) > 0, nil
 	case !c.Sees(*filter):
-		return false, &NoChannelError{Channel: *filter}
+		return false, &NoChannelError{}
 	}
 	return named == "" || named == *filter, nil
 }
@@ -226,9 +226,9 @@ func (a *Authorized) Replay(ctx context.Context, c access.Caller, channel string
 		return nil, next, a.tell(c, "replay", event, err)
 	}
 	for _, job := range found {
-		told := a.tell(c, "replay", access.Event{Channel: job.Channel, Dataset: job.Dataset, RequestID: job.ID}, err)
-		if told != nil && err == nil {
-			return nil, "", told
+		event := access.Event{Channel: job.Channel, Dataset: job.Dataset, RequestID: job.ID, Outcome: outcomeOf(err)}
+		if failure := a.write(c, "replay", event); failure != nil {
+			return nil, "", failure
 		}
 	}
 	return found, next, err
@@ -391,13 +391,13 @@ func (a *Authorized) Refused(c access.Caller, what string, err error) error {
 func (a *Authorized) Downloaded(ctx context.Context, c access.Caller, dataset exhaust.Dataset, requestID, outcome string) error {
 	ctx, cancel := context.WithTimeout(ctx, progressTimeout)
 	defer cancel()
-	event := access.Event{Action: "download", At: time.Now(), Caller: c, Dataset: dataset, RequestID: requestID, Outcome: outcome}
+	event := access.Event{Dataset: dataset, RequestID: requestID, Outcome: outcome}
 	if outcome == Done {
 		if job, err := a.exhausts.jobs.Job(ctx, requestID); err == nil {
 			event.Channel = job.Channel
 		} // else it is told without: the file is there though the database may be away
 	}
-	return auditFailure(a.audit.Write(event))
+	return a.write(c, "download", event)
 }
 
 // tellOf is tell of a call that answered an exhaust, and tellOfURLs of it.
@@ -423,9 +423,18 @@ func (a *Authorized) tellOfURLs(c access.Caller, found ...exhaust.Job) error {
 
 // tell writes to the audit log what a call came to, and returns the call's error. What cannot be told is not answered.
 func (a *Authorized) tell(c access.Caller, action string, event access.Event, err error) error {
+	event.Outcome = outcomeOf(err)
+	return errors.Join(err, a.write(c, action, event))
+}
+
+// write writes a line of the audit log.
+func (a *Authorized) write(c access.Caller, action string, event access.Event) error {
 	event = withoutOddities(event)
-	event.At, event.Caller, event.Action, event.Outcome = time.Now(), c, action, outcomeOf(err)
-	return errors.Join(err, auditFailure(a.audit.Write(event)))
+	event.At, event.Caller, event.Action = time.Now(), c, action
+	if err := a.audit.Write(event); err != nil {
+		return &UnavailableError{Dependency: AuditDependency, Err: err}
+	}
+	return nil
 }
 
 // tellRefusal is tell of a refusal that is answered like nothing that was found; without one there is nothing to tell.
@@ -445,7 +454,7 @@ func withoutOddities(e access.Event) access.Event {
 	if !slices.Contains(exhaust.Datasets, e.Dataset) {
 		e.Dataset = ""
 	}
-	if !requestIDPattern.MatchString(e.RequestID) {
+	if !exhaust.IsRequestID(e.RequestID) {
 		e.RequestID = ""
 	}
 	if !access.IsTokenID(e.Subject) { // ids of schedules look the same
@@ -455,13 +464,6 @@ func withoutOddities(e access.Event) access.Event {
 		e.Purpose = ""
 	}
 	return e
-}
-
-func auditFailure(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &UnavailableError{Dependency: AuditDependency, Err: err}
 }
 
 // isRefusal reports whether a call was refused for who made it.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -144,11 +143,9 @@ func (s *Exhausts) withReport(ctx context.Context, job exhaust.Job) (exhaust.Job
 // statTimeout is how long the reports store may take to say whether a report is there.
 const statTimeout = 2 * time.Second
 
-var requestIDPattern = regexp.MustCompile(`^[0-9A-F]{32}$`)
-
 // findOf finds an exhaust of that tag and channel that somebody may go on with.
 func (s *Exhausts) findOf(ctx context.Context, tag, channel, requestID string, may []Permission) (exhaust.Job, error) {
-	if !requestIDPattern.MatchString(requestID) {
+	if !exhaust.IsRequestID(requestID) {
 		return exhaust.Job{}, ErrNotFound
 	}
 	job, err := s.findIf(ctx, requestID, func(r exhaust.Request) bool { return r.Tag == tag && r.Channel == channel })

@@ -56,12 +56,12 @@ var (
 // Authenticate is who calls with a secret.
 func (t *Tokens) Authenticate(ctx context.Context, secret string) (access.Caller, error) {
 	if !access.IsSecret(secret) {
-		return access.Caller{}, access.ErrUnknownToken()
+		return access.Caller{}, access.ErrUnknownToken
 	}
 	line, err := t.rows.TokenLine(ctx, access.HashSecret(secret))
 	switch {
 	case errors.Is(err, jobs.ErrNoToken), err == nil && slices.ContainsFunc(line, isRevoked):
-		return access.Caller{}, access.ErrUnknownToken()
+		return access.Caller{}, access.ErrUnknownToken
 	case err != nil:
 		return access.Caller{}, databaseFailure(err)
 	}

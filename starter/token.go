@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -37,9 +38,9 @@ const tokensPath = "/dataset/v1/token"
 
 func newTokenCreate() *cobra.Command {
 	var (
+		store            tokenStore
 		draft            service.TokenDraft
 		datasets, rights []string
-		base             string
 		isOffline        bool
 	)
 	command := &cobra.Command{
@@ -52,13 +53,13 @@ every channel, and without a --dataset for both.`,
 		Example: `  starter token create --name airflow --channel 01309282781705830427 --dataset uci-response-exhaust --expires 8760h
   starter token create --name asha --right operator --expires 720h`,
 	}
+	store.add(command)
 	f := command.Flags()
 	f.StringVar(&draft.Name, "name", "", "what the audit log calls whoever has it")
 	f.StringArrayVar(&draft.Channels, "channel", nil, "a channel that it is for; may be repeated")
 	f.StringArrayVar(&datasets, "dataset", nil, "a dataset that it is for; may be repeated")
 	f.StringArrayVar(&rights, "right", nil, "operator")
 	f.DurationVar(&draft.Life, "expires", 0, "for how long it counts (default: 720h, or for as long as that with which the API makes it)")
-	f.StringVar(&base, "api", "", "ask the API at this URL, with EXHAUST_TOKEN, instead of the database")
 	f.BoolVar(&isOffline, "offline", false, "keep it nowhere, and print to standard error the line that stands for it in a file (EXHAUST_TOKEN_STORE)")
 	command.MarkFlagsMutuallyExclusive("api", "offline")
 	command.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -66,51 +67,24 @@ every channel, and without a --dataset for both.`,
 		if cmd.Flags().Changed("expires") && draft.Life <= 0 {
 			return usage("--expires is %s: a duration such as 720h is accepted", draft.Life)
 		}
-		var (
-			token  tokenInfo
-			secret string
-			err    error
-		)
-		switch {
-		case base != "":
-			token, err = createTokenByAPI(cmd.Context(), base, draft)
-			secret = token.Token
-		case isOffline:
+		if isOffline {
 			return createTokenOffline(cmd, draft)
-		default:
-			err = withTokens(cmd.Context(), func(tokens *service.Tokens) error {
-				made, itsSecret, err := tokens.Create(cmd.Context(), draft)
-				token, secret = tokenInfoOf(made), itsSecret
-				return err
-			})
 		}
+		token, err := store.create(cmd.Context(), draft)
 		if err != nil {
-			return apiErrorCode(usageOf(err))
+			return tokenError(err)
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "token %s (%s) expires on %s; it is not shown again:\n", token.TokenID, token.Name, utcOf(token.Expires))
-		fmt.Fprintln(cmd.OutOrStdout(), secret)
+		fmt.Fprintln(cmd.OutOrStdout(), token.Token)
 		return nil
 	}
 	return command
 }
 
-func createTokenByAPI(ctx context.Context, base string, draft service.TokenDraft) (tokenInfo, error) {
-	api := apiClient{base: base}
-	request := map[string]any{"name": draft.Name, "channels": append([]string{}, draft.Channels...), "rights": append([]string{}, draft.Rights...)}
-	if draft.Life != 0 {
-		request["expires"] = draft.Life.String()
-	}
-	answer, err := api.send(ctx, http.MethodPost, tokensPath, request)
-	if err != nil {
-		return tokenInfo{}, err
-	}
-	return result[tokenInfo](answer)
-}
-
 func createTokenOffline(cmd *cobra.Command, draft service.TokenDraft) error {
 	token, secret, err := service.NewToken(draft, time.Now())
 	if err != nil {
-		return usageOf(err)
+		return tokenError(err)
 	}
 	line, err := access.FileEntry(token)
 	if err != nil {
@@ -122,32 +96,13 @@ func createTokenOffline(cmd *cobra.Command, draft service.TokenDraft) error {
 }
 
 func newTokenList() *cobra.Command {
-	var base string
+	var store tokenStore
 	command := &cobra.Command{Use: "list", Short: "List tokens, the newest first; never their secrets"}
-	command.Flags().StringVar(&base, "api", "", "ask the API at this URL, with EXHAUST_TOKEN, instead of the database")
+	store.add(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error {
-		var tokens []tokenInfo
-		err := func() error {
-			if base == "" {
-				return withTokens(cmd.Context(), func(kept *service.Tokens) error {
-					all, err := kept.List(cmd.Context())
-					for _, token := range all {
-						tokens = append(tokens, tokenInfoOf(token))
-					}
-					return err
-				})
-			}
-			api := apiClient{base: base}
-			answer, err := api.call(cmd.Context(), http.MethodGet, tokensPath, nil, nil)
-			if err != nil {
-				return err
-			}
-			list, err := result[struct{ Tokens []tokenInfo }](answer)
-			tokens = list.Tokens
-			return err
-		}()
+		tokens, err := store.list(cmd.Context())
 		if err != nil {
-			return apiErrorCode(err)
+			return tokenError(err)
 		}
 		return printTable(cmd, "ID\tNAME\tCHANNELS\tRIGHTS\tEXPIRES\tSTATE", tokens, func(t tokenInfo) string {
 			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", t.TokenID, t.Name, cmp.Or(strings.Join(t.Channels, ","), "-"), strings.Join(t.Rights, ","), utcOf(t.Expires), t.state())
@@ -157,40 +112,100 @@ func newTokenList() *cobra.Command {
 }
 
 func newTokenRevoke() *cobra.Command {
-	var base string
+	var store tokenStore
 	command := &cobra.Command{
 		Use: "revoke ID|NAME|TOKEN", Short: "End a token, and those that were made with it, at once", Args: cobra.ExactArgs(1),
 	}
-	command.Flags().StringVar(&base, "api", "", "ask the API at this URL, with EXHAUST_TOKEN, instead of the database")
+	store.add(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error {
-		var token tokenInfo
-		err := func() error {
-			if base == "" {
-				return withTokens(cmd.Context(), func(tokens *service.Tokens) error {
-					revoked, err := tokens.Revoke(cmd.Context(), args[0])
-					token = tokenInfoOf(revoked)
-					return err
-				})
-			}
-			api := apiClient{base: base}
-			answer, err := api.call(cmd.Context(), http.MethodDelete, tokensPath+"/"+url.PathEscape(args[0]), nil, nil)
-			if err != nil {
-				return err
-			}
-			token, err = result[tokenInfo](answer)
-			return err
-		}()
-		if err == service.ErrNoToken {
-			return &codedError{exitNotFound, fmt.Errorf("there is no token %q", args[0])}
-		}
+		token, err := store.revoke(cmd.Context(), args[0])
 		if err != nil {
-			return apiErrorCode(err)
+			return tokenError(err)
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "revoked %s (%s)\n", token.TokenID, token.Name)
 		return nil
 	}
 	return command
 }
+
+// tokenError gives an error of the database or of the API its exit code.
+func tokenError(err error) error {
+	if _, isInvalid := errors.AsType[*exhaust.InvalidError](err); isInvalid {
+		return &codedError{exitUsage, err}
+	}
+	if errors.Is(err, service.ErrNoToken) {
+		return &codedError{exitNotFound, err}
+	}
+	return apiErrorCode(err)
+}
+
+// tokenStore is where tokens are made, listed and revoked.
+type tokenStore struct {
+	// api is the URL of the API; "" is the database.
+	api string
+}
+
+func (s *tokenStore) add(command *cobra.Command) {
+	command.Flags().StringVar(&s.api, "api", "", "ask the API at this URL, with EXHAUST_TOKEN, instead of the database")
+}
+
+func (s *tokenStore) create(ctx context.Context, draft service.TokenDraft) (made tokenInfo, err error) {
+	if s.api == "" {
+		err = withTokens(ctx, func(tokens *service.Tokens) error {
+			token, secret, err := tokens.Create(ctx, draft)
+			made = tokenInfoOf(token)
+			made.Token = secret
+			return err
+		})
+		return made, err
+	}
+	request := map[string]any{"name": draft.Name, "channels": append([]string{}, draft.Channels...), "rights": append([]string{}, draft.Rights...)}
+	if draft.Life != 0 {
+		request["expires"] = draft.Life.String()
+	}
+	answer, err := s.client().send(ctx, http.MethodPost, tokensPath, request)
+	if err != nil {
+		return tokenInfo{}, err
+	}
+	return result[tokenInfo](answer)
+}
+
+func (s *tokenStore) list(ctx context.Context) (listed []tokenInfo, err error) {
+	if s.api == "" {
+		err = withTokens(ctx, func(tokens *service.Tokens) error {
+			all, err := tokens.List(ctx)
+			for _, token := range all {
+				listed = append(listed, tokenInfoOf(token))
+			}
+			return err
+		})
+		return listed, err
+	}
+	answer, err := s.client().call(ctx, http.MethodGet, tokensPath, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	list, err := result[struct{ Tokens []tokenInfo }](answer)
+	return list.Tokens, err
+}
+
+func (s *tokenStore) revoke(ctx context.Context, which string) (revoked tokenInfo, err error) {
+	if s.api == "" {
+		err = withTokens(ctx, func(tokens *service.Tokens) error {
+			token, err := tokens.Revoke(ctx, which)
+			revoked = tokenInfoOf(token)
+			return err
+		})
+		return revoked, err
+	}
+	answer, err := s.client().call(ctx, http.MethodDelete, tokensPath+"/"+url.PathEscape(which), nil, nil)
+	if err != nil {
+		return tokenInfo{}, err
+	}
+	return result[tokenInfo](answer)
+}
+
+func (s *tokenStore) client() *apiClient { return &apiClient{base: s.api} }
 
 // withTokens calls do with the tokens in the database.
 func withTokens(ctx context.Context, do func(*service.Tokens) error) error {
@@ -199,14 +214,6 @@ func withTokens(ctx context.Context, do func(*service.Tokens) error) error {
 		return err
 	}
 	return app.Tokens(ctx, cfg, do)
-}
-
-// usageOf gives a mistake in what was asked for the exit code of wrong use.
-func usageOf(err error) error {
-	if _, isInvalid := err.(*exhaust.InvalidError); isInvalid {
-		return &codedError{exitUsage, err}
-	}
-	return err
 }
 
 // tokenInfo is a token as the API shows it. Times are epoch milliseconds, 0 where there is none.

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,15 +11,13 @@ import (
 	"data-exhaust/service"
 )
 
-var requestIDPattern = regexp.MustCompile(`^[0-9A-F]{32}$`)
-
 // serveFile serves a file of a folder store. Its signature is the right to it, so nobody is asked who he is; the audit log says
 // who it was by where he calls from.
 func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
 	caller := access.Caller{From: s.clientAddress(r)}
 	dataset, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, FilesPath+"/"), "/")
 	requestID, _, _ := strings.Cut(rest, "/")
-	if !slices.Contains(exhaust.Datasets, exhaust.Dataset(dataset)) || !requestIDPattern.MatchString(requestID) {
+	if !slices.Contains(exhaust.Datasets, exhaust.Dataset(dataset)) || !exhaust.IsRequestID(requestID) {
 		dataset, requestID = "", "" // no name of ours, and whose text it is nobody knows
 	}
 	audited := &auditedFile{ResponseWriter: w, tell: func(outcome string) error {

@@ -15,7 +15,7 @@ FUZZTIME ?= 30s
 # SECTIONS are those of `make bench`: scan,inflate,request,build,join,memory. None is all.
 SECTIONS ?=
 
-.PHONY: help demo dev test chaos lint build bench bench-memory bench-go load load-night fuzz
+.PHONY: help demo dev test chaos lint build api-docs viewer bench bench-memory bench-go load load-night fuzz
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ dev: ## Run Temporal, the worker and the API until Ctrl-C (STACK=production for 
 concurrent := access|activities|api|blob|internal|service|telemetry/gunzip|workflows
 
 test: ## Run every test on real servers, those of concurrent code with the race detector
-	$(tool) temporal temporal-server temporal-sql-tool azurite-blob pgbouncer > /dev/null
+	$(tool) temporal temporal-server temporal-sql-tool azurite-blob swagger-ui pgbouncer chromium newman openapi-typescript tsc jq curl python3 > /dev/null
 	packages=$$(go list ./...); \
 	go test -race -p 2 -timeout 20m $$(grep -E '^data-exhaust/($(concurrent))(/|$$)' <<< "$$packages"); \
 	go test -p 2 -timeout 20m $$(grep -vE '^data-exhaust/($(concurrent))(/|$$)' <<< "$$packages")
@@ -49,6 +49,9 @@ lint: ## Check format, vet, staticcheck, and that workflows are deterministic
 
 build: ## Build api, worker and starter into bin/
 	go build -trimpath -o bin/ ./api ./worker ./starter
+
+api-docs: ## Make openapi.json, docs/api.md and the Postman collection of api/openapi/openapi.yaml
+	go run ./api/openapi/generate
 
 bench: ## Compare the engine with DuckDB, jq and bare decompression, in one table (docs/performance.md)
 	go run ./bench $(if $(SECTIONS),-only $(SECTIONS))
@@ -72,3 +75,7 @@ fuzz: ## Run every fuzz test for FUZZTIME (30s)
 		echo "$$package $$name"; \
 		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" < /dev/null; \
 	done
+
+viewer: ## Copy the viewer of /docs/, of the version that tools/package.json pins, into api/reference/viewer
+	package=$$($(tool) swagger-ui); \
+	cd api/reference/viewer; for file in *; do cp "$$package/$$file" .; done

@@ -93,7 +93,7 @@ func ParseRights(channels, names []string) (Rights, error) {
 		}
 	}
 	if len(r.Channels) > MaxChannels {
-		return Rights{}, exhaust.Invalid("%d channels are too many: at most %d are accepted, or the right %s, which is for all", len(r.Channels), MaxChannels, OperatorRight)
+		return Rights{}, exhaust.Invalid(exhaust.TokenTooManyChannels, len(r.Channels), MaxChannels, OperatorRight)
 	}
 	if r.Operator && len(r.Datasets) == 0 {
 		r.Datasets = operatorRights().Datasets
@@ -103,7 +103,7 @@ func ParseRights(channels, names []string) (Rights, error) {
 
 func (r *Rights) addChannel(channel string) error {
 	if err := exhaust.CheckChannel(channel); err != nil {
-		return exhaust.Invalid("channel %.100q is not valid: 1 to 150 printable characters other than | are accepted", channel)
+		return exhaust.Invalid(exhaust.TokenChannelInvalid, channel)
 	}
 	if !slices.Contains(r.Channels, channel) {
 		r.Channels = append(r.Channels, channel)
@@ -114,8 +114,7 @@ func (r *Rights) addChannel(channel string) error {
 func parseDatasetRight(name string) (DatasetRight, error) {
 	dataset, channel, isOfOne := strings.Cut(name, "@")
 	if !slices.Contains(exhaust.Datasets, exhaust.Dataset(dataset)) || isOfOne && channel == "" {
-		return DatasetRight{}, exhaust.Invalid("right %.100q is unknown: %s, %s, each perhaps with @ and a channel, and %s are accepted",
-			name, exhaust.ResponseExhaust, exhaust.PrivateExhaust, OperatorRight)
+		return DatasetRight{}, exhaust.Invalid(exhaust.TokenRightUnknown, name, exhaust.Names(exhaust.Datasets), OperatorRight)
 	}
 	return DatasetRight{Dataset: exhaust.Dataset(dataset), Channel: channel}, nil
 }

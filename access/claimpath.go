@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"data-exhaust/exhaust"
 )
 
 // ClaimPath is where a token has a claim: the names of objects within each other, the outermost first. The zero path finds
@@ -56,7 +58,7 @@ func (p ClaimPath) texts(claims map[string]any, split func(string) []string) ([]
 			return texts, nil
 		}
 	}
-	return nil, refuse("the token's claim %s is neither a string nor a list of strings", p)
+	return nil, refuse(exhaust.JWTClaimNotList, p)
 }
 
 // find is the claim's value; nil where it is missing. It is not ok where a name is looked for in something else than an object.

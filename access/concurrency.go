@@ -2,11 +2,12 @@ package access
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
+
+	"data-exhaust/exhaust"
 )
 
 // Concurrency bounds how many exhausts of a channel are under way. Those that are recorded in the database count, whichever
@@ -118,8 +119,7 @@ func (c *Concurrency) release(channel string, own *place) {
 // are not recorded yet, of which some may be refused and so are not to be told apart.
 func (c *Concurrency) limitError(channel string, recorded int) error {
 	return &LimitError{
-		Sentence: fmt.Sprintf("channel %q has %d exhausts under way: at most %d are accepted at a time; try again when one has ended",
-			channel, max(recorded, c.most), c.most),
+		Fault:      exhaust.NewFault(exhaust.ChannelLimitReached, channel, max(recorded, c.most), c.most),
 		RetryAfter: retryStart,
 	}
 }

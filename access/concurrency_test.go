@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"data-exhaust/exhaust"
 )
 
 // recorded is a count that always gives the same number.
@@ -228,7 +230,7 @@ func TestWhoIsRefusedReadsWhyAndWhenToAskAgain(t *testing.T) {
 		}
 		_, err := concurrency.Reserve(t.Context(), c.channel)
 		limit, is := errors.AsType[*LimitError](err)
-		if !is || *limit != (LimitError{c.want, 30 * time.Second}) || limit.Error() != c.want {
+		if !is || limit.Code != exhaust.ChannelLimitReached || limit.RetryAfter != 30*time.Second || limit.Error() != c.want {
 			t.Errorf("got  %v\nwant %s", err, c.want)
 		}
 	}

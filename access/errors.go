@@ -1,20 +1,22 @@
 package access
 
-import "fmt"
+import (
+	"fmt"
+
+	"data-exhaust/exhaust"
+)
 
 // CredentialsError says that a request has no credentials, or none that count. Its text is a sentence for the client, which
 // holds nothing of the credentials.
 type CredentialsError struct {
-	Sentence string
+	exhaust.Fault
 	// IsMissing tells that there were none.
 	IsMissing bool
 }
 
-func (e *CredentialsError) Error() string { return e.Sentence }
-
 // refuse is a *CredentialsError about credentials that do not count.
-func refuse(format string, args ...any) error {
-	return &CredentialsError{Sentence: fmt.Sprintf(format, args...)}
+func refuse(code *exhaust.Code, values ...any) error {
+	return &CredentialsError{Fault: exhaust.NewFault(code, values...)}
 }
 
 // AwayError says that what credentials are checked with does not answer: the same request may succeed later.

@@ -12,6 +12,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"data-exhaust/exhaust"
+
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -95,7 +97,7 @@ func CheckAlgorithms(names []string) error {
 // where that cannot be told since the issuer's keys are not available; neither holds anything of the token.
 func (j *JWT) Authenticate(ctx context.Context, token string) (Caller, error) {
 	if len(token) > maxJWT {
-		return Caller{}, refuse("the token is longer than %d bytes", maxJWT)
+		return Caller{}, refuse(exhaust.JWTTooLong, maxJWT)
 	}
 	claims := jwt.MapClaims{}
 	_, err := j.parser.ParseWithClaims(token, claims, func(token *jwt.Token) (any, error) { return j.key(ctx, token) })
@@ -115,30 +117,30 @@ func (j *JWT) key(ctx context.Context, token *jwt.Token) (any, error) {
 	}
 	// RFC 7515, 4.1.11: who does not understand what crit lists must refuse. The parser passes it over.
 	if _, isThere := token.Header["crit"]; isThere {
-		return nil, refuse("the token's crit header is not supported")
+		return nil, refuse(exhaust.JWTHasCrit)
 	}
 	id, _ := token.Header["kid"].(string)
 	if id == "" {
-		return nil, refuse("the token has no kid header")
+		return nil, refuse(exhaust.JWTHasNoKid)
 	}
 	return j.keys.read(ctx, id, algorithm)
 }
 
-var errAlgorithm = refuse("the token's algorithm is not accepted")
+var errAlgorithm = refuse(exhaust.JWTAlgorithmRefused)
 
 // refusals are the parser's errors and what a client gets for them; the first one that fits counts. The parser verifies the
 // signature before the claims, so that only the issuer's own tokens learn what is wrong with these.
 var refusals = []struct {
-	of       error
-	sentence string
+	of   error
+	code *exhaust.Code
 }{
-	{jwt.ErrTokenMalformed, "the token is no JSON Web Token"},
-	{jwt.ErrTokenSignatureInvalid, "the token's signature is not valid"},
-	{jwt.ErrInvalidType, "the token's exp, nbf or iss claim is not valid"},
-	{jwt.ErrTokenExpired, "the token has expired"},
-	{jwt.ErrTokenNotValidYet, "the token is not valid yet"},
-	{jwt.ErrTokenInvalidIssuer, "the token is of another issuer"},
-	{jwt.ErrTokenInvalidAudience, "the token is for another audience"},
+	{jwt.ErrTokenMalformed, exhaust.JWTMalformed},
+	{jwt.ErrTokenSignatureInvalid, exhaust.JWTSignatureInvalid},
+	{jwt.ErrInvalidType, exhaust.JWTClaimTypeInvalid},
+	{jwt.ErrTokenExpired, exhaust.TokenExpired},
+	{jwt.ErrTokenNotValidYet, exhaust.JWTNotValidYet},
+	{jwt.ErrTokenInvalidIssuer, exhaust.JWTOfAnotherIssuer},
+	{jwt.ErrTokenInvalidAudience, exhaust.JWTForAnotherAudience},
 }
 
 // refusal makes an error for the client of one of the parser's, whose text may quote the token.
@@ -151,11 +153,11 @@ func refusal(err error, claims jwt.MapClaims) error {
 	}
 	for _, r := range refusals {
 		if errors.Is(err, r.of) {
-			return refuse("%s", r.sentence)
+			return refuse(r.code)
 		}
 	}
 	if errors.Is(err, jwt.ErrTokenRequiredClaimMissing) {
-		return refuse("the token has no %s claim", missingClaim(claims))
+		return refuse(exhaust.JWTClaimMissing, missingClaim(claims))
 	}
 	return errAlgorithm // the parser does not know it
 }
@@ -174,11 +176,11 @@ func missingClaim(claims jwt.MapClaims) string {
 func (j *JWT) caller(claims jwt.MapClaims) (Caller, error) {
 	subject, isText := claims["sub"].(string)
 	if !isText || !isSubject(subject) {
-		return Caller{}, refuse("the token's sub claim is not valid: 1 to %d printable characters are accepted", maxSubject)
+		return Caller{}, refuse(exhaust.JWTSubjectInvalid, maxSubject)
 	}
 	expiry, err := claims.GetExpirationTime()
 	if err != nil || expiry.Year() > latestYear {
-		return Caller{}, refuse("the token's exp claim is not valid: seconds since 1970 are accepted")
+		return Caller{}, refuse(exhaust.JWTExpiryInvalid)
 	}
 	rights, err := j.rights(claims)
 	if err != nil {
@@ -205,14 +207,12 @@ func (j *JWT) rights(claims jwt.MapClaims) (Rights, error) {
 		return Rights{}, err
 	}
 	if _, err := ParseRights(channels, nil); err != nil {
-		return Rights{}, refuse("the token's claim %s is not valid: at most %d channels of 1 to 150 printable characters other than | are accepted",
-			j.options.ChannelsClaim, MaxChannels)
+		return Rights{}, refuse(exhaust.JWTChannelsInvalid, j.options.ChannelsClaim, MaxChannels)
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return !IsRight(name) })
 	rights, err := ParseRights(channels, names)
 	if err != nil {
-		return Rights{}, refuse("the token's claim %s is not valid: a right is for a channel that is none, or there are more than %d channels",
-			j.options.RightsClaim, MaxChannels)
+		return Rights{}, refuse(exhaust.JWTRightsInvalid, j.options.RightsClaim, MaxChannels)
 	}
 	return rights, nil
 }

@@ -295,7 +295,7 @@ func TestATokenThatDoesNotCountIsRefusedInOneSentence(t *testing.T) {
 
 func wantRefusal(t *testing.T, err error, sentence string) {
 	t.Helper()
-	if refusal, ok := errors.AsType[*access.CredentialsError](err); !ok || *refusal != (access.CredentialsError{Sentence: sentence}) {
+	if refusal, ok := errors.AsType[*access.CredentialsError](err); !ok || refusal.IsMissing || refusal.Error() != sentence {
 		t.Errorf("it is %#v, want a refusal: %s", err, sentence)
 	}
 }

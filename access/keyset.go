@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"data-exhaust/exhaust"
+
 	"github.com/MicahParks/jwkset"
 	"golang.org/x/time/rate"
 )
@@ -188,7 +190,7 @@ func (s *keySet) answer(id, algorithm string) (any, error) {
 	if s.failure != nil {
 		return nil, &AwayError{What: identityProvider, Err: s.failure}
 	}
-	return nil, refuse("the token's key is not known")
+	return nil, refuse(exhaust.JWTKeyUnknown)
 }
 
 func (s *keySet) keyLocked(id, algorithm string) any {

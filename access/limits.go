@@ -6,18 +6,18 @@ import (
 	"sync"
 	"time"
 
+	"data-exhaust/exhaust"
+
 	"golang.org/x/time/rate"
 )
 
 // LimitError says that a request is refused because of how many there are: the same request is accepted later. Its text is a
 // sentence for the client.
 type LimitError struct {
-	Sentence string
+	exhaust.Fault
 	// RetryAfter is how long the client had best wait.
 	RetryAfter time.Duration
 }
-
-func (e *LimitError) Error() string { return e.Sentence }
 
 // Limiter bounds how many requests a second a caller may make: a token bucket each. It is one process's, so several processes
 // together let a caller make as many times more. A nil Limiter bounds nothing.

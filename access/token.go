@@ -55,12 +55,12 @@ func (t Token) Caller() Caller {
 
 // ErrUnknownToken is the *CredentialsError of a token that nobody knows, or that was revoked. It says no more: whoever tries
 // secrets learns nothing of which there are.
-var ErrUnknownToken = refuse("the token is not known, or was revoked")
+var ErrUnknownToken = refuse(exhaust.TokenUnknown)
 
 // CheckTime is a *CredentialsError where the token has expired.
 func (t Token) CheckTime(now time.Time) error {
 	if !now.Before(t.ExpiresAt) {
-		return refuse("the token has expired")
+		return refuse(exhaust.TokenExpired)
 	}
 	return nil
 }
@@ -84,18 +84,17 @@ const (
 func CheckToken(name string, rights Rights, life time.Duration) error {
 	switch {
 	case name == "":
-		return exhaust.Invalid("name is empty: what the audit log is to call whoever has the token is accepted")
+		return exhaust.Invalid(exhaust.TokenNameEmpty)
 	case !tokenName.MatchString(name):
-		return exhaust.Invalid("name %.100q is not valid: 1 to 100 characters of A-Z a-z 0-9 . _ @ + - are accepted, the first a letter or digit", name)
+		return exhaust.Invalid(exhaust.TokenNameInvalid, name)
 	case IsTokenID(name):
-		return exhaust.Invalid("name %.100q is not valid: it looks like the id of a token, which people would take it for", name)
+		return exhaust.Invalid(exhaust.TokenNameLikeID, name)
 	case len(rights.Channels) == 0 && !rights.Operator:
-		return exhaust.Invalid("channels are missing: at least one channel, or the right %s, is accepted", OperatorRight)
+		return exhaust.Invalid(exhaust.TokenChannelsEmpty, OperatorRight)
 	case len(rights.Datasets) == 0:
-		return exhaust.Invalid("rights are missing: %s, %s and %s are accepted", exhaust.ResponseExhaust, exhaust.PrivateExhaust, OperatorRight)
+		return exhaust.Invalid(exhaust.TokenRightsEmpty, append(exhaust.Names(exhaust.Datasets), OperatorRight))
 	case life < minTokenLife || life > maxTokenLife:
-		return exhaust.Invalid("expires is not valid: a duration from %s to %s, such as 720h, is accepted",
-			exhaust.FormatDuration(minTokenLife), exhaust.FormatDuration(maxTokenLife))
+		return exhaust.Invalid(exhaust.TokenExpiryRange, exhaust.FormatDuration(minTokenLife), exhaust.FormatDuration(maxTokenLife))
 	}
 	return nil
 }

@@ -79,6 +79,9 @@ type Settings struct {
 	Cores int
 	// DevicesInMemory is how many devices BuildReport keeps in memory, at about 200 bytes each, rather than to stage them.
 	DevicesInMemory int
+	// SummaryMinDevices is how many devices have given an answer at least for a summary to list it; 0 is
+	// exhaust.DefaultSummaryMinDevices.
+	SummaryMinDevices int
 	// Cipher reveals phone numbers; nil keeps them hidden.
 	Cipher exhaust.PhoneCipher
 	// ReceiptKey signs receipts, Version is the code's version that they name.
@@ -92,6 +95,7 @@ func New(deps Dependencies, settings Settings) *Activities {
 		deps.Confirm, deps.ConfirmedFor = AskTemporal, confirmedFor
 	}
 	deps.UCI, deps.Jobs = registryOf{deps.UCI}, jobsOf{deps.Jobs}
+	settings.SummaryMinDevices = cmp.Or(settings.SummaryMinDevices, exhaust.DefaultSummaryMinDevices)
 	settings.Cores = cmp.Or(settings.Cores, runtime.GOMAXPROCS(0))
 	return &Activities{
 		deps: deps, settings: settings, earlier: make(chan struct{}, settings.Cores), cores: &cores{total: settings.Cores}, isKeySaved: new(atomic.Bool),

@@ -3,6 +3,8 @@ package activities_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"reflect"
 	"strings"
@@ -42,17 +44,20 @@ func (r *rig) frozen(n int32, isGivenUp bool, meanwhile func()) *activities.Acti
 	return activities.New(deps, r.settings)
 }
 
-// isMade checks that there is one report with the receipt of just this file, which shows the phone number of a device, or
+// isMade checks that there is one report with the receipt of just this file and this summary, which shows the phone number of a device, or
 // hides it.
 func (r *rig) isMade(isShown bool) {
 	r.t.Helper()
-	if got, want := r.files("uci-"), []string{privateReport, privateReport + ".receipt.json"}; !reflect.DeepEqual(got, want) {
+	if got, want := r.files("uci-"), []string{privateReport, privateReport + ".receipt.json", privateReport + ".summary.json"}; !reflect.DeepEqual(got, want) {
 		r.t.Fatalf("the files are %q, want %q", got, want)
 	}
 	text := r.report(privateReport)
 	receipt := r.readReceipt(privateReport + ".receipt.json")
 	if err := receipt.CheckFile(bytes.NewReader([]byte(text))); err != nil {
 		r.t.Error(err)
+	}
+	if sum := sha256.Sum256([]byte(r.report(privateReport + ".summary.json"))); receipt.Summary.SHA256 != hex.EncodeToString(sum[:]) {
+		r.t.Errorf("the receipt is of another summary: %+v", receipt.Summary)
 	}
 	if strings.Contains(text, phone(1)) != isShown {
 		r.t.Errorf("the file is\n%s", text)

@@ -136,7 +136,9 @@ func (a *Activities) saveReceiptKey(ctx context.Context) error {
 }
 
 // writeReceipt writes the receipt of the report, and does not commit it.
-func (b *builder) writeReceipt(ctx context.Context, file io.Writer, read receipt.Telemetry, written receipt.File) error {
+func (b *builder) writeReceipt(
+	ctx context.Context, file io.Writer, read receipt.Telemetry, reportFile, summaryFile receipt.File,
+) error {
 	in, joined := &b.in, b.joined
 	listedAt := in.ListedAt
 	if !in.Request.UsesTelemetry() {
@@ -153,7 +155,8 @@ func (b *builder) writeReceipt(ctx context.Context, file io.Writer, read receipt
 		Code:         b.settings.Version,
 		CompleteAsOf: listedAt.UTC(),
 		CreatedAt:    time.Now().UTC(),
-		File:         written,
+		File:         reportFile,
+		Summary:      &summaryFile,
 		Telemetry:    read,
 		Losses: receipt.Losses{
 			LinesSkipped:      read.Skipped,

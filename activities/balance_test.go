@@ -55,6 +55,8 @@ func TestTheReceiptNamesEveryObjectAndEveryLoss(t *testing.T) {
 	got := r.readReceipt(built.Receipt)
 	file := r.report(built.Report)
 	sum := sha256.Sum256([]byte(file))
+	counts := r.report(built.Report + ".summary.json")
+	sumOfCounts := sha256.Sum256([]byte(counts))
 	objects := make([]receipt.Object, 3)
 	for i, o := range []struct {
 		name                    string
@@ -76,6 +78,9 @@ func TestTheReceiptNamesEveryObjectAndEveryLoss(t *testing.T) {
 		StartDate:    "2022-03-01", EndDate: "2022-03-02",
 		Code: "v1.2.3", CompleteAsOf: in.ListedAt, CreatedAt: got.CreatedAt,
 		File: receipt.File{Name: built.Report, Rows: 4, Bytes: int64(len(file)), SHA256: hex.EncodeToString(sum[:])},
+		Summary: &receipt.File{
+			Name: built.Report + ".summary.json", Rows: 4, Bytes: int64(len(counts)), SHA256: hex.EncodeToString(sumOfCounts[:]),
+		},
 		// Device 3 refused consent, that of device 4 cannot be read: both answers are withheld.
 		Losses:    receipt.Losses{LinesSkipped: 3, Repeats: 2, RowsUnknownDevice: 2, AnswersWithheld: 2, ConsentUnreadable: 1},
 		Telemetry: receipt.Telemetry{Objects: 3, Bytes: objects[0].Bytes + objects[1].Bytes + objects[2].Bytes, Lines: 11, Skipped: 3, Matched: 8},
@@ -240,7 +245,7 @@ func TestAReceiptThatCannotBeWrittenIsWrittenByTheNextAttempt(t *testing.T) {
 	if err := got.CheckFile(bytes.NewReader([]byte(r.report(built.Report)))); err != nil {
 		t.Error(err)
 	}
-	if want := []string{built.Report, built.Receipt}; !reflect.DeepEqual(r.files("uci-"), want) {
+	if want := []string{built.Report, built.Receipt, built.Report + ".summary.json"}; !reflect.DeepEqual(r.files("uci-"), want) {
 		t.Errorf("files %v, want %v", r.files("uci-"), want)
 	}
 }

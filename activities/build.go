@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"data-exhaust/activities/segments"
+	"data-exhaust/activities/summary"
 	"data-exhaust/blob"
 	"data-exhaust/exhaust"
 	"data-exhaust/receipt"
@@ -67,8 +68,8 @@ type Built struct {
 }
 
 // BuildReport finds the exhaust's devices and what the registry knows of them, merges what was staged into the exhaust's
-// file, and writes its receipt. File and receipt appear whole or not at all, and the same input gives the same file. They
-// do not appear where the counts do not balance.
+// file, and writes its summary and its receipt. They appear whole or not at all, and the same input gives the same file and
+// summary. They do not appear where the counts do not balance.
 func (a *Activities) BuildReport(ctx context.Context, in BuildInput) (Built, error) {
 	if err := checkFormat(slices.Concat(in.Segments, in.Read)); err != nil {
 		return Built{}, err
@@ -188,8 +189,8 @@ func (a *Activities) build(ctx context.Context, in BuildInput, devices *joinedDe
 		return Built{}, failedOf(reportsStore, err, "the report cannot be written")
 	}
 	defer func() { _ = file.Abort() }() // after a commit it does nothing
-	hashed := receipt.NewFileWriter(file)
-	rows := newWriteBehind(ctx, hashed)
+	reportFile := receipt.NewFileWriter(file)
+	rows := newWriteBehind(ctx, reportFile)
 	defer func() { _ = rows.Close() }() // before the file is aborted
 	b := &builder{
 		in: in, devices: devices, joined: &devices.Joined, settings: a.settings, store: a.deps.Reports,
@@ -220,29 +221,40 @@ func (a *Activities) build(ctx context.Context, in BuildInput, devices *joinedDe
 	if err := a.saveReceiptKey(ctx); err != nil {
 		return Built{}, err
 	}
+	summaryWriter, err := a.deps.Reports.Create(ctx, exhaust.SummaryName(built.Report), "application/json")
+	if err != nil {
+		return Built{}, failedOf(reportsStore, err, "the summary cannot be written")
+	}
+	defer func() { _ = summaryWriter.Abort() }()
+	summaryFile, err := b.writeSummary(ctx, summaryWriter, exhaust.SummaryName(built.Report))
+	if err != nil {
+		return Built{}, err
+	}
 	proof, err := a.deps.Reports.Create(ctx, built.Receipt, "application/json")
 	if err != nil {
 		return Built{}, failedOf(reportsStore, err, "the receipt cannot be written")
 	}
 	defer func() { _ = proof.Abort() }()
-	if err := b.writeReceipt(ctx, proof, read, hashed.File(built.Report, built.RowsWritten)); err != nil {
+	if err := b.writeReceipt(ctx, proof, read, reportFile.File(built.Report, built.RowsWritten), summaryFile); err != nil {
 		return Built{}, failedOf(reportsStore, err, "the receipt cannot be written")
 	}
-	if err := a.publish(ctx, h, in.Request.ReportPrefix(), written{built.Report, file}, written{built.Receipt, proof}); err != nil {
+	err = a.publish(ctx, h, in.Request.ReportPrefix(), pendingFile{built.Report, file},
+		pendingFile{exhaust.SummaryName(built.Report), summaryWriter}, pendingFile{built.Receipt, proof})
+	if err != nil {
 		return Built{}, err
 	}
 	return built, nil
 }
 
-// written is a file that waits for its commit.
-type written struct {
+// pendingFile is a file that waits for its commit.
+type pendingFile struct {
 	name string
 	blob.Writer
 }
 
-// publish makes the report and its receipt appear, both or, but for an attempt that dies in between, none of them. They
+// publish makes the report and the files beside it appear, all or, but for an attempt that dies in between, none of them. They
 // replace what is there only as long as this attempt is the current one (attempt.go).
-func (a *Activities) publish(ctx context.Context, h *heartbeater, prefix string, files ...written) error {
+func (a *Activities) publish(ctx context.Context, h *heartbeater, prefix string, files ...pendingFile) error {
 	// What is there under these names is what an earlier attempt left.
 	earlier := map[string]string{}
 	for object, err := range a.deps.Reports.List(ctx, prefix, "") {
@@ -304,6 +316,9 @@ type builder struct {
 	// withheld counts the answers that were left out because consent was refused, hidden the phone numbers that were not
 	// shown because consent was not given.
 	withheld, hidden int64
+	// rows counts what the summary of a response exhaust says, devices that of a private one.
+	rows      *summary.Counter
+	devicesBy report.ConsentCounts
 }
 
 // write writes one row and counts it.
@@ -327,6 +342,7 @@ func (b *builder) writePrivate(ctx context.Context) error {
 			return err
 		}
 		deviceUUID = device.AppendUUID(deviceUUID[:0])
+		b.countConsent(device.Consent)
 		visibleID := deviceUUID
 		phone, isShown, undecryptable := device.Reveal(b.settings.Cipher, b.settings.AssumeConsent)
 		switch {
@@ -357,6 +373,10 @@ func (b *builder) writeResponse(ctx context.Context) error {
 	if int64(len(known.ids)) != b.joined.Devices-b.joined.Unknown {
 		return unbalanced("%d devices, %d of them unknown, but %d are staged", b.joined.Devices, b.joined.Unknown, len(known.ids))
 	}
+	b.rows = summary.New(summary.Settings{
+		Timezone: b.settings.Timezone, MinDevices: b.settings.SummaryMinDevices,
+		Store: b.store, Scratch: scratchName(b.in.Staging, summaryKind, newAttempt()),
+	}, len(known.ids))
 	var (
 		reader telemetry.RowReader
 		row    exhaust.ResponseRow
@@ -369,12 +389,18 @@ func (b *builder) writeResponse(ctx context.Context) error {
 	}
 	return mergeAhead(ctx, merge, func(line []byte) error {
 		reader.Read(line, &row)
-		consent, ok := known.of(row.Cells[exhaust.DeviceIDColumn])
+		device, ok := known.find(row.Cells[exhaust.DeviceIDColumn])
 		if !ok {
 			b.built.RowsUnknownDevice++
 			return nil
 		}
-		if consent == exhaust.ConsentRefused && len(row.Cells[exhaust.ResponseColumn]) > 0 {
+		isRefused := known.consents[device] == exhaust.ConsentRefused
+		summaryRow := summary.Row{Device: device, IsWithheld: isRefused}
+		summaryRow.Milliseconds, summaryRow.HasTime = reader.Milliseconds()
+		if err := b.rows.Add(ctx, &row, summaryRow); err != nil {
+			return err
+		}
+		if isRefused && len(row.Cells[exhaust.ResponseColumn]) > 0 {
 			row.Cells[exhaust.ResponseColumn] = nil
 			b.withheld++
 		}
@@ -427,16 +453,13 @@ func (c *consents) start(id uuid.UUID) int {
 	return int(uint64(binary.BigEndian.Uint32(id[:4])) >> c.shift)
 }
 
-// of is the consent of a device; false where the registry does not know it.
-func (c *consents) of(deviceID []byte) (exhaust.Consent, bool) {
+// find is the number of a device; false where the registry does not know it.
+func (c *consents) find(deviceID []byte) (device int, isKnown bool) {
 	id, ok := exhaust.ParseDeviceID(deviceID)
 	if !ok {
-		return exhaust.ConsentUnrecorded, false
+		return 0, false
 	}
 	first, end := c.starts[c.start(id)], c.starts[c.start(id)+1]
-	i, ok := slices.BinarySearchFunc(c.ids[first:end], id, compareIDs)
-	if !ok {
-		return exhaust.ConsentUnrecorded, false
-	}
-	return c.consents[int(first)+i], true
+	i, isKnown := slices.BinarySearchFunc(c.ids[first:end], id, compareIDs)
+	return int(first) + i, isKnown
 }

@@ -47,7 +47,8 @@ func TestConsentsAreFoundByAnyID(t *testing.T) {
 			for _, id := range append(asked, c.ids...) {
 				want, isKnown := known[id]
 				for _, spelling := range []string{id.String(), strings.ToUpper(id.String())} {
-					if got, ok := c.of([]byte(spelling)); ok != isKnown || got != want {
+					got, ok := c.find([]byte(spelling))
+					if ok != isKnown || ok && (c.ids[got] != id || c.consents[got] != want) {
 						t.Fatalf("%s of %d devices: %v, %v; want %v, %v", spelling, count, got, ok, want, isKnown)
 					}
 				}

@@ -135,7 +135,9 @@ func mergeEvents(ctx context.Context, store segments.Store, staging string, even
 		names = append(names, repeatsName(staging, joined.Attempt, i))
 	}
 	attempt := newAttempt()
-	d := &deduper{each: each, dropped: map[telemetry.Identity]struct{}{}, tied: tied{store: store, scratch: scratchName(staging, tiedKind, attempt)}}
+	d := &deduper{each: each, dropped: map[telemetry.Identity]struct{}{}, tied: tied{
+		events: segments.Sorter{Store: store, Scratch: scratchName(staging, tiedKind, attempt), Memory: tiedBytes},
+	}}
 	err = segments.Merge(ctx, store, names, scratchName(staging, keptKind, attempt), func(record []byte) error { return d.add(ctx, record) })
 	if err == nil {
 		err = d.endKey(ctx)
@@ -232,66 +234,34 @@ func (d *deduper) keepTied(ctx context.Context) error {
 
 // tied brings the events of one key into the order of edata in canonical form and of their bytes.
 type tied struct {
-	store   segments.Store
-	scratch string // begins the names of what it stages
-	reader  telemetry.EDataReader
-	events  segments.Buffer
-	edata   []byte
-	record  []byte
-	// staged counts the segments of the events that were too many for the buffer, stagedBefore those of earlier keys.
-	staged, stagedBefore int
+	reader telemetry.EDataReader
+	events segments.Sorter
+	edata  []byte
+	record []byte
 }
 
 // tiedBytes is how much of events of one key is held in memory.
 const tiedBytes = 2 << 20
 
-func (t *tied) isEmpty() bool { return t.events.Len() == 0 && t.staged == 0 }
+func (t *tied) isEmpty() bool { return t.events.IsEmpty() }
 
 func (t *tied) add(ctx context.Context, line []byte) error {
 	t.edata = t.reader.AppendCanonical(t.edata[:0], line)
 	t.record = append(segments.AppendText(t.record[:0], t.edata), line...)
-	t.events.Add(t.record)
+	err := t.events.Add(ctx, t.record)
 	if cap(t.record) > tiedBytes {
 		t.edata, t.record = nil, nil
 	}
-	if t.events.Size() < tiedBytes {
-		return nil
-	}
-	return t.stage(ctx)
-}
-
-func (t *tied) stage(ctx context.Context) error {
-	defer t.events.Reset()
-	t.staged++
-	return t.events.Store(ctx, t.store, t.name(t.staged-1))
-}
-
-func (t *tied) name(segment int) string {
-	return fmt.Sprintf("%s%05d", t.scratch, t.stagedBefore+segment)
+	return err
 }
 
 // each calls do with the events, and forgets them.
 func (t *tied) each(ctx context.Context, do func(edata, line []byte) error) error {
-	read := func(record []byte) error {
+	return t.events.Each(ctx, func(record []byte) error {
 		edata, line, err := segments.Text(record)
 		if err != nil {
 			return err
 		}
 		return do(edata, line)
-	}
-	if t.staged == 0 {
-		defer t.events.Reset()
-		return t.events.Each(read)
-	}
-	if t.events.Len() > 0 {
-		if err := t.stage(ctx); err != nil {
-			return err
-		}
-	}
-	var names []string
-	for i := range t.staged {
-		names = append(names, t.name(i))
-	}
-	t.staged, t.stagedBefore = 0, t.stagedBefore+t.staged
-	return segments.Merge(ctx, t.store, names, t.name(0)+"-merge-", read)
+	})
 }

@@ -66,8 +66,11 @@ var does = map[string]string{
 // Doing says what the activity of that name does.
 func Doing(name string) string { return cmp.Or(does[name], "a step") }
 
-// NoDataMessage is the message of a NoData failure (contract section 2).
-const NoDataMessage = "No data found"
+// The messages of a NoData and of a NoConversation failure (contract section 2).
+const (
+	NoDataMessage         = "No data found"
+	NoConversationMessage = "No data found for conversation in DB"
+)
 
 // NonRetryable is a failure that no retry heals. The sentence is for the exhaust's owner.
 func NonRetryable(kind, format string, args ...any) error {

@@ -278,6 +278,8 @@ const (
 	keptKind = "kept"
 	// tiedKind is of events of one key.
 	tiedKind = "tied"
+	// summaryKind is of what a summary adds up.
+	summaryKind = "summary"
 )
 
 func (r SegmentRange) name(staging string, number int, kind string) string {

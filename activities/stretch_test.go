@@ -500,6 +500,14 @@ func TestTheProgressOfAllCoresAddsUpAndNeverGoesBack(t *testing.T) {
 }
 
 // TestNothingOfAPartIsLeftRunning: synctest ends with a failure where a goroutine of the test is left.
+// stopAndWait stops the worker, and waits within the test's own time until whoever watches for that has seen it.
+func stopAndWait(stop func()) func() {
+	return sync.OnceFunc(func() {
+		stop()
+		time.Sleep(time.Millisecond)
+	})
+}
+
 func TestNothingOfAPartIsLeftRunning(t *testing.T) {
 	errGone := errors.New("gone")
 	for name, c := range map[string]struct {
@@ -509,7 +517,7 @@ func TestNothingOfAPartIsLeftRunning(t *testing.T) {
 	}{
 		"read whole":           {before: func(func()) func() { return func() {} }},
 		"a panic while read":   {before: func(func()) func() { return func() { panic("made up") } }, want: "made up"},
-		"the worker stops":     {before: func(stop func()) func() { return sync.OnceFunc(stop) }, want: "the worker is stopping"},
+		"the worker stops":     {before: stopAndWait, want: "the worker is stopping"},
 		"it cannot be opened":  {opening: errGone, want: "telemetry store: "},
 		"a panic while opened": {opening: nil, want: "made up"},
 	} {

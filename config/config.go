@@ -62,6 +62,8 @@ type Config struct {
 	NightlyConcurrency int
 	NightlyWatch       time.Duration
 	ReportRetention    time.Duration
+	// SummaryMinDevices is how many devices have given an answer at least for a summary to list it.
+	SummaryMinDevices int
 	// CSVByteOrderMark and CSVFormulaGuard are for spreadsheets.
 	CSVByteOrderMark, CSVFormulaGuard bool
 	// SettleTime is how long a telemetry object must have been left alone before it is called corrupt.

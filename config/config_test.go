@@ -39,7 +39,7 @@ func TestLoadOfNothingGivesTheContractsDefaults(t *testing.T) {
 		Addr:            "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080",
 		URLTTL: 24 * time.Hour, MaxDays: 366, Timeout: 24 * time.Hour,
 		CSVDialect: report.RFC4180, CSVFormulaGuard: true, SettleTime: 10 * time.Minute, TaskQueue: "exhaust",
-		Mode: "now", NightlyCron: "0 2 * * *", NightlyConcurrency: 8, NightlyWatch: 2 * time.Hour, ReportRetention: 30 * 24 * time.Hour,
+		Mode: "now", NightlyCron: "0 2 * * *", NightlyConcurrency: 8, NightlyWatch: 2 * time.Hour, ReportRetention: 30 * 24 * time.Hour, SummaryMinDevices: 5,
 		Auth: "none", JWT: jwtOptions(t, "RS256", "channel", "resource_access.data-exhaust.roles", 30*time.Second), RateBurst: 200, ChannelLimit: 1000,
 		AzureAPIVersion: "2026-12-06",
 	}
@@ -73,7 +73,7 @@ func TestLoadReadsEverySetting(t *testing.T) {
 		Deployment: "exhaust", BuildID: "1.4.0",
 		SigningKey: "c2lnbmluZ2tleXNpZ25pbmdrZXlzaWduaW5na2V5MTI=",
 		ReceiptKey: "kF0y3Zb1mX7cQm0w9m0m1Yb8t3k2mJ5n6Q8r1s2T3u4=",
-		Mode:       "nightly", NightlyCron: "30 1 * * 1-5", NightlyConcurrency: 4, NightlyWatch: 30 * time.Minute, ReportRetention: 168 * time.Hour,
+		Mode:       "nightly", NightlyCron: "30 1 * * 1-5", NightlyConcurrency: 4, NightlyWatch: 30 * time.Minute, ReportRetention: 168 * time.Hour, SummaryMinDevices: 12,
 		WebhookKeys: exhaust.WebhookKeys{
 			Signing: "webhook-secret-of-24-ch.", SigningPrevious: "former-secret-of-24-char",
 			Sealing: "sealing-key-of-24-chars.", SealingPrevious: "former-sealing-key-of-26.",
@@ -148,6 +148,7 @@ var everySetting = []string{
 	"EXHAUST_NIGHTLY_CONCURRENCY=4",
 	"EXHAUST_NIGHTLY_WATCH=30m",
 	"EXHAUST_REPORT_RETENTION=168h",
+	"EXHAUST_SUMMARY_MIN_DEVICES=12",
 	"EXHAUST_WEBHOOK_SECRET=webhook-secret-of-24-ch.",
 	"EXHAUST_WEBHOOK_SECRET_PREVIOUS=former-secret-of-24-char",
 	"EXHAUST_SEALING_KEY=sealing-key-of-24-chars.",
@@ -540,6 +541,7 @@ func TestPublicShowsEverySettingButNoSecret(t *testing.T) {
 		{"EXHAUST_NIGHTLY_CONCURRENCY", "4", false},
 		{"EXHAUST_NIGHTLY_WATCH", "30m", false},
 		{"EXHAUST_REPORT_RETENTION", "168h", false},
+		{"EXHAUST_SUMMARY_MIN_DEVICES", "12", false},
 		{"EXHAUST_WEBHOOK_SECRET", "xxxxx", false},
 		{"EXHAUST_WEBHOOK_SECRET_PREVIOUS", "xxxxx", false},
 		{"EXHAUST_SEALING_KEY", "xxxxx", false},

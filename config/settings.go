@@ -238,6 +238,11 @@ func (c *Config) settings() []setting {
 			value: duration(&c.ReportRetention, time.Hour, 87600*time.Hour),
 		},
 		{
+			name: "EXHAUST_SUMMARY_MIN_DEVICES", example: "10", preset: strconv.Itoa(exhaust.DefaultSummaryMinDevices),
+			about: "How many devices have given an answer at least for a [summary](summary.md) to list it, 1 to 1000. Answers of fewer are counted together.",
+			value: number(&c.SummaryMinDevices, "a number of devices", 1000),
+		},
+		{
 			name: "EXHAUST_WEBHOOK_SECRET", example: "4sQ0n8bW3yV5tR7uX1zA2cE6gJ9kLmPd", derivation: "none: no webhooks",
 			about: "The key from which the secrets are derived that sign the webhooks of recurring exhausts, one for each channel: at least 16 random characters. Receivers never get it. [More](#keys-of-webhooks). Never shown.",
 			value: text(&c.WebhookKeys.Signing, parseWebhookKey), hide: hideAll,

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"data-exhaust/internal/apitest"
 	"data-exhaust/internal/e2etest"
 )
 
@@ -56,8 +57,11 @@ func sameEnvelope(t *testing.T, got e2etest.Answer, status int, want string) {
 	if id, _ := params["resmsgid"].(string); !uuidPattern.MatchString(id) {
 		t.Errorf("params.resmsgid is %q", id)
 	}
+	apitest.CheckFault(t, got.Body)
 	delete(g, "ts")
-	delete(params, "resmsgid")
+	for _, name := range []string{"resmsgid", "code", "details"} {
+		delete(params, name)
+	}
 	if got.Status != status {
 		t.Errorf("answered %d, want %d", got.Status, status)
 	}

@@ -31,7 +31,7 @@ const (
 
 var stacks = map[string]func(testing.TB) *e2etest.Stack{
 	"embedded": e2etest.Shared(func(t testing.TB) *e2etest.Stack {
-		s := startEmbedded(t)
+		s := e2etest.StartEmbedded(t)
 		fill(t, s.Registry)
 		return s
 	}),
@@ -116,7 +116,7 @@ func (d deployment) produce(t *testing.T, o e2etest.Order) (e2etest.Job, []byte)
 	return j, d.download(t, o, j)
 }
 
-// download gives the file of an exhaust that succeeded, and checks that this and its receipt are the only things left of
+// download gives the file of an exhaust that succeeded, and checks that this, its receipt and its summary are the only things left of
 // it, under the names that contract section 6 gives them.
 func (d deployment) download(t *testing.T, o e2etest.Order, j e2etest.Job) []byte {
 	t.Helper()
@@ -131,8 +131,8 @@ func (d deployment) download(t *testing.T, o e2etest.Order, j e2etest.Job) []byt
 	})
 	names := slices.DeleteFunc(d.Reports.Names(t), func(name string) bool { return !strings.Contains(name, j.RequestID) })
 	want := o.ReportName(j.RequestID, j.Completed())
-	if !slices.Equal(names, []string{want, want + ".receipt.json"}) {
-		t.Errorf("the reports store holds %q of the exhaust, want %q and its receipt", names, want)
+	if !slices.Equal(names, []string{want, want + ".receipt.json", want + ".summary.json"}) {
+		t.Errorf("the reports store holds %q of the exhaust, want %q, its receipt and its summary", names, want)
 	}
 	signed, err := url.Parse(j.DownloadURLs[0])
 	e2etest.Must(t, err)

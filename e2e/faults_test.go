@@ -264,7 +264,7 @@ func putLongTelemetry(t *testing.T, d deployment, bot string) (first object, fil
 	}
 	first = object{"2022-05-01-0.json", plain.Bytes()}
 	d.Telemetry.Put(t, first.name, first.content)
-	d.Telemetry.Put(t, "2022-05-01-1.json.gz", slices.Concat(filler(), rest.Bytes()))
+	d.Telemetry.Put(t, "2022-05-01-1.json.gz", slices.Concat(filler(), filler(), rest.Bytes()))
 	return first, rows.Bytes()
 }
 

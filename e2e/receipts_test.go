@@ -129,7 +129,7 @@ func TestAReceiptSharesTheLifeOfItsReport(t *testing.T) {
 		o.Conversation = conversation
 		d.download(t, o, j)
 		d.workflowStatus(t, j.RequestID) // it cleans up after it has succeeded
-		if out := e2etest.ExecStarter(t, d.Env, "erase", "--conversation", strings.ToUpper(conversation)); out.Code != 0 || strings.Count(out.Stdout, "removed ") != 2 {
+		if out := e2etest.ExecStarter(t, d.Env, "erase", "--conversation", strings.ToUpper(conversation)); out.Code != 0 || strings.Count(out.Stdout, "removed ") != 3 {
 			t.Fatalf("erase: %+v", out)
 		}
 		if left := d.Reports.Names(t); len(left) != 0 {

@@ -26,23 +26,23 @@ func readConfig(raw json.RawMessage) (canonical []byte, config map[string]any, e
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	if err := decoder.Decode(&config); err != nil {
-		return nil, nil, Invalid("datasetConfig is not a JSON object")
+		return nil, nil, Invalid(DatasetConfigNotObject)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, nil, Invalid("datasetConfig is not a JSON object")
+		return nil, nil, Invalid(DatasetConfigNotObject)
 	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(config); err != nil {
-		return nil, nil, Invalid("datasetConfig cannot be read")
+		return nil, nil, Invalid(DatasetConfigNotObject)
 	}
 	canonical = unescapeSeparators(bytes.TrimSpace(out.Bytes()))
 	if depth := depthOf(canonical); depth > maxDepth {
-		return nil, nil, Invalid("datasetConfig is nested %d levels deep: at most %d are accepted", depth, maxDepth)
+		return nil, nil, Invalid(DatasetConfigTooDeep, depth, maxDepth)
 	}
 	if len(canonical) > maxConfig {
-		return nil, nil, Invalid("datasetConfig is %d bytes of JSON without white space: at most %d are accepted", len(canonical), maxConfig)
+		return nil, nil, Invalid(DatasetConfigTooLarge, len(canonical), maxConfig)
 	}
 	return canonical, config, nil
 }

@@ -96,13 +96,10 @@ func misplacedKey(names []string) error {
 		names = names[1:] // as other sentences call the members of datasetConfig
 	}
 	path := strings.Join(names, ".")
-	if !isPlainPath(path) {
-		path = quote(path)
-	}
 	if inRequest && len(names) == 2 && names[0] == "request" {
-		return Invalid("%s is no field: %s is accepted, spelt exactly so", path, EncryptionKeyField)
+		return Invalid(EncryptionMisspelt, path, []string{EncryptionKeyField})
 	}
-	return Invalid("%s is in the wrong place: it belongs to request, where it is kept nowhere", path)
+	return Invalid(EncryptionMisplaced, path)
 }
 
 func isPlainPath(path string) bool {

@@ -102,10 +102,10 @@ type State struct {
 }
 
 // ErrNoExhaust says that nobody knows the exhaust that is asked for, or not under that tag and channel.
-var ErrNoExhaust = errors.New("no job available with the given request_id and tag")
+var ErrNoExhaust = errors.New(NoSuchExhaust.Template())
 
 // ErrWindingUp says that an exhaust cannot make another attempt yet: the one before is still being recorded or cleaned up.
-var ErrWindingUp = errors.New("the attempt before is still being wound up: try again in a few seconds")
+var ErrWindingUp = errors.New(PreviousAttemptEnding.Template())
 
 // LossMessage is the message of an exhaust that succeeded and whose report is not in the reports store any more.
 const LossMessage = "its report is no longer in the reports store: retry makes it again"

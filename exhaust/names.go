@@ -54,19 +54,30 @@ func (r Request) ReportName(conversationID string, completed Day) string {
 // ReceiptName is the name of a report's receipt (contract section 6).
 func ReceiptName(report string) string { return report + ".receipt.json" }
 
+// SummaryName is the name of a report's summary (contract section 6).
+func SummaryName(report string) string { return report + ".summary.json" }
+
+// DefaultSummaryMinDevices is how many devices have given an answer at least for a summary to list it (contract section 6).
+const DefaultSummaryMinDevices = 5
+
+// FilesOf are the names of all files of a report: those beside it first, so that it is deleted last.
+func FilesOf(report string) []string {
+	return []string{SummaryName(report), ReceiptName(report), report}
+}
+
 // RequestOf is the requestId in a name that begins with one of the prefixes of all exhausts.
 func RequestOf(name, prefix string) string {
 	requestID, _, _ := strings.Cut(strings.TrimPrefix(name, prefix), "/")
 	return requestID
 }
 
-// IsReportOf returns a test of whether an object of that name is a report of the conversation, or its receipt. The whole
+// IsReportOf returns a test of whether an object of that name is one of FilesOf a report of the conversation. The whole
 // last segment counts: a_response_b is another conversation than a. The letter case of a uuid does not.
 func IsReportOf(conversationID string) func(name string) bool {
 	conversation := regexp.QuoteMeta(conversationID)
 	if _, isUUID := ParseDeviceID(conversationID); isUUID {
 		conversation = `(?i:` + conversation + `)`
 	}
-	report := regexp.MustCompile(`^` + conversation + `_(response|userinfo)_[0-9]{8}\.(csv|zip)(\.receipt\.json)?$`)
+	report := regexp.MustCompile(`^` + conversation + `_(response|userinfo)_[0-9]{8}\.(csv|zip)(\.(receipt|summary)\.json)?$`)
 	return func(name string) bool { return report.MatchString(path.Base(name)) }
 }

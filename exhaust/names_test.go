@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,7 +35,7 @@ func TestAReportOfAConversationIsFoundInAnyLetterCaseOfItsUUID(t *testing.T) {
 	}
 }
 
-func TestAReceiptLiesBesideItsReportAndIsFoundWithIt(t *testing.T) {
+func TestReceiptAndSummaryLieBesideTheirReportAndAreFoundWithIt(t *testing.T) {
 	for dataset, want := range map[Dataset]string{
 		ResponseExhaust: "uci-response-exhaust/1E2A/Bot.1_response_20220406.csv.receipt.json",
 		PrivateExhaust:  "uci-private-exhaust/1E2A/Bot.1_userinfo_20220406.csv.receipt.json",
@@ -43,7 +44,13 @@ func TestAReceiptLiesBesideItsReportAndIsFoundWithIt(t *testing.T) {
 		if got := ReceiptName(report); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		for name, want := range map[string]bool{report: true, ReceiptName(report): true, ReceiptName(ReceiptName(report)): false} {
+		summary := strings.Replace(want, ".receipt.", ".summary.", 1)
+		if got, want := FilesOf(report), []string{summary, want, report}; !slices.Equal(got, want) {
+			t.Errorf("the files are %q, want %q", got, want)
+		}
+		for name, want := range map[string]bool{
+			report: true, ReceiptName(report): true, SummaryName(report): true, ReceiptName(ReceiptName(report)): false, SummaryName(ReceiptName(report)): false,
+		} {
 			if got := IsReportOf("Bot.1")(name); got != want {
 				t.Errorf("%s: %v, want %v", name, got, want)
 			}

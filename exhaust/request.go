@@ -42,27 +42,17 @@ type Rules struct {
 	PrivatePurpose bool
 }
 
-// InvalidError is a fault in what the client sent. Its text is a sentence for the client.
-type InvalidError struct{ Sentence string }
-
-func (e *InvalidError) Error() string { return e.Sentence }
-
-// Invalid is an *InvalidError: the field, what is wrong with it, what is accepted.
-func Invalid(format string, args ...any) error {
-	return &InvalidError{Sentence: fmt.Sprintf(format, args...)}
-}
-
 // Check turns a submission into a request, or says in an *InvalidError what is wrong with it
 // (contract section 1, "Validation").
 func (s Submission) Check(rules Rules) (Request, error) {
 	if s.Tag == "" {
-		return Request{}, Invalid("tag is empty")
+		return Request{}, Invalid(TagEmpty)
 	}
 	if s.Dataset == "" {
-		return Request{}, Invalid("dataset is empty")
+		return Request{}, Invalid(DatasetEmpty)
 	}
 	if emptyJSON(s.DatasetConfig) {
-		return Request{}, Invalid("datasetConfig is empty")
+		return Request{}, Invalid(DatasetConfigEmpty)
 	}
 	if s.Channel == "" {
 		return Request{}, CheckChannel("")
@@ -124,17 +114,17 @@ func (s Submission) checkNames(r *Request) error {
 	channelErr := CheckChannel(r.Channel)
 	switch {
 	case !validName(r.Tag):
-		return Invalid("tag %s is not valid: %s", quote(r.Tag), nameRule)
+		return Invalid(NameInvalid, "tag", r.Tag)
 	case !slices.Contains(Datasets, r.Dataset):
-		return Invalid("dataset %s is unknown: %s or %s is accepted", quote(string(r.Dataset)), ResponseExhaust, PrivateExhaust)
+		return Invalid(DatasetUnknown, "dataset", r.Dataset, Names(Datasets))
 	case channelErr != nil:
 		return channelErr
 	case r.RequestedBy != "" && !printable(r.RequestedBy, maxRequestedBy):
-		return Invalid("requestedBy %s is not valid: at most %d printable characters are accepted", quote(r.RequestedBy), maxRequestedBy)
+		return Invalid(RequestedByInvalid, r.RequestedBy, maxRequestedBy)
 	case s.RunAt != "" && s.RunAt != RunNow && s.RunAt != RunNightly:
-		return Invalid("runAt %s is unknown: now or nightly is accepted", quote(s.RunAt))
+		return Invalid(RunAtUnknown, s.RunAt, []string{RunNow, RunNightly})
 	case r.OutputFormat != "csv":
-		return Invalid("output_format %s is not supported: csv is accepted", quote(r.OutputFormat))
+		return Invalid(OutputFormatUnknown, r.OutputFormat, []string{"csv"})
 	}
 	return nil
 }
@@ -144,11 +134,11 @@ func (s Submission) checkNames(r *Request) error {
 func CheckChannel(channel string) error {
 	switch {
 	case channel == "": // clients match this sentence, whatever way the channel came
-		return Invalid("X-Channel-ID is missing in request header")
+		return Invalid(ChannelMissing)
 	case strings.Contains(channel, "|"):
-		return Invalid("channel %s holds a |: 1 to %d printable characters other than | are accepted", quote(channel), maxChannel)
+		return Invalid(ChannelHoldsBar, channel, maxChannel)
 	case !printable(channel, maxChannel):
-		return Invalid("channel %s is not valid: 1 to %d printable characters are accepted", quote(channel), maxChannel)
+		return Invalid(ChannelInvalid, channel, maxChannel)
 	}
 	return nil
 }
@@ -157,7 +147,15 @@ func CheckChannel(channel string) error {
 // U+0000 nor what is no UTF-8, and would answer as if it were not available. field names the text.
 func CheckText(field, text string) error {
 	if text != "" && !printable(text, maxLookUp) || strings.Contains(text, "|") {
-		return Invalid("%s %s is not valid: at most %d printable characters other than | are accepted", field, quote(text), maxLookUp)
+		return Invalid(TextInvalid, field, text, maxLookUp)
+	}
+	return nil
+}
+
+// CheckSearchText says in an *InvalidError that a text that is searched for cannot stand in any name.
+func CheckSearchText(field, text string) error {
+	if text := WithoutJoiners(text); text != "" && !printableText(text, maxLookUp) {
+		return Invalid(SearchTextInvalid, field, text, maxLookUp)
 	}
 	return nil
 }
@@ -170,23 +168,23 @@ func (r *Request) takeConfig(config map[string]any) error {
 		case nil:
 		case string:
 			if v == "" && field != "conversationId" {
-				return Invalid("datasetConfig.%s is empty: give it a value or leave it out", field)
+				return Invalid(FieldEmpty, "datasetConfig."+field)
 			}
 			texts[field] = v
 		default:
-			return Invalid("datasetConfig.%s is not a string", field)
+			return Invalid(FieldNotString, "datasetConfig."+field)
 		}
 	}
 	if t := texts["type"]; t != "" && t != string(r.Dataset) {
-		return Invalid("datasetConfig.type %s is not the dataset: %s is accepted", quote(t), quote(string(r.Dataset)))
+		return Invalid(TypeNotDataset, t, r.Dataset)
 	}
 	// The letter case of a uuid makes no difference but to the requestId.
 	r.ConversationID = foldUUID(texts["conversationId"])
 	if r.ConversationID == "" {
-		return Invalid("datasetConfig.conversationId is empty: %s", nameRule)
+		return Invalid(NameEmpty, "datasetConfig.conversationId")
 	}
 	if !validName(r.ConversationID) {
-		return Invalid("datasetConfig.conversationId %s is not valid: %s", quote(r.ConversationID), nameRule)
+		return Invalid(NameInvalid, "datasetConfig.conversationId", r.ConversationID)
 	}
 	var err error
 	if r.StartDate, err = configDay("startDate", texts); err != nil {
@@ -203,7 +201,7 @@ func configDay(field string, texts map[string]string) (Day, error) {
 	}
 	day, err := ParseDay(text)
 	if err != nil {
-		return "", Invalid("datasetConfig.%s %s is not a day: a real day as yyyy-MM-dd is accepted", field, quote(text))
+		return "", Invalid(DateInvalid, "datasetConfig."+field, text)
 	}
 	return day, nil
 }
@@ -211,13 +209,13 @@ func configDay(field string, texts map[string]string) (Day, error) {
 func (r *Request) checkDays(rules Rules) error {
 	today := DayOf(rules.Now)
 	if r.StartDate != "" && r.EndDate != "" && r.StartDate > r.EndDate {
-		return Invalid("datasetConfig.startDate %s is after endDate %s: a start on or before the end is accepted", r.StartDate, r.EndDate)
+		return Invalid(StartAfterEnd, r.StartDate, r.EndDate)
 	}
 	if r.EndDate > today {
-		return Invalid("datasetConfig.endDate %s is after today (%s): a day up to today is accepted", r.EndDate, today)
+		return Invalid(DateAfterToday, "datasetConfig.endDate", r.EndDate, today)
 	}
 	if r.StartDate > today {
-		return Invalid("datasetConfig.startDate %s is after today (%s): a day up to today is accepted", r.StartDate, today)
+		return Invalid(DateAfterToday, "datasetConfig.startDate", r.StartDate, today)
 	}
 	if r.StartDate == "" || r.EndDate == "" {
 		return nil
@@ -227,20 +225,22 @@ func (r *Request) checkDays(rules Rules) error {
 
 const maxPurpose = 500
 
-// joiners are what Indian scripts need within words, and no character by itself.
+// WithoutJoiners is a text without what Indian scripts need within words, and what is no character by itself.
+func WithoutJoiners(text string) string { return joiners.Replace(text) }
+
 var joiners = strings.NewReplacer("\u200c", "", "\u200d", "")
 
 func (r *Request) checkPurpose(rules Rules) error {
 	if r.Dataset == PrivateExhaust && rules.PrivatePurpose && !strings.ContainsFunc(r.Purpose, unicode.IsLetter) {
-		return Invalid("purpose is empty: for a private exhaust this service wants to know, in a sentence, what the file is for")
+		return Invalid(PurposeEmpty)
 	}
 	return CheckPurpose(r.Purpose)
 }
 
 // CheckPurpose says in an *InvalidError what is wrong with a purpose; an empty one is none.
 func CheckPurpose(purpose string) error {
-	if purpose != "" && !printableText(joiners.Replace(purpose), maxPurpose) {
-		return Invalid("purpose is not valid: at most %d printable characters are accepted", maxPurpose)
+	if purpose != "" && !printableText(WithoutJoiners(purpose), maxPurpose) {
+		return Invalid(PurposeInvalid, maxPurpose)
 	}
 	return nil
 }
@@ -248,7 +248,7 @@ func CheckPurpose(purpose string) error {
 // CheckSpan says in an *InvalidError that the days from start to end are more than one exhaust may cover.
 func CheckSpan(start, end Day, maxDays int) error {
 	if days := start.DaysTo(end); days > maxDays {
-		return Invalid("%s to %s are %d days: at most %d days are accepted", start, end, days, maxDays)
+		return Invalid(TooManyDays, start, end, days, maxDays)
 	}
 	return nil
 }
@@ -267,8 +267,6 @@ func (r Request) FirstPhase() Phase {
 	return Joining
 }
 
-const nameRule = "1 to 100 characters of A-Z a-z 0-9 . _ - that do not start with a dot are accepted"
-
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
 
 func validName(s string) bool { return namePattern.MatchString(s) }
@@ -285,11 +283,11 @@ func printableText(s string, most int) bool {
 	return strings.IndexFunc(s, func(c rune) bool { return !unicode.IsPrint(c) || c == utf8.RuneError }) < 0
 }
 
-// quote shows a client's own value in a sentence, no longer than a person reads.
-func quote(s string) string {
+// shorten is a client's own value as a sentence shows it, no longer than a person reads.
+func shorten(s string) string {
 	const most = 120
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
-	return fmt.Sprintf("%q", s)
+	return s
 }

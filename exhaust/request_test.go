@@ -215,7 +215,7 @@ func TestEachFaultOfASubmissionHasItsSentence(t *testing.T) {
 		{"requestedBy of 256", set(func(s *Submission) { s.RequestedBy = strings.Repeat("u", 256) }),
 			`requestedBy "` + strings.Repeat("u", 120) + `…" is not valid: at most 255 printable characters are accepted`},
 		{"requestedBy no UTF-8", set(func(s *Submission) { s.RequestedBy = "\xff" }),
-			`requestedBy "\xff" is not valid: at most 255 printable characters are accepted`},
+			`requestedBy "�" is not valid: at most 255 printable characters are accepted`},
 		{"json", set(func(s *Submission) { s.OutputFormat = "json" }), `output_format "json" is not supported: csv is accepted`},
 		{"CSV", set(func(s *Submission) { s.OutputFormat = "CSV" }), `output_format "CSV" is not supported: csv is accepted`},
 

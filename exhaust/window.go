@@ -115,7 +115,7 @@ func (s Schedule) Open(ctx context.Context, c Calendar, days *time.Location, at 
 func (s Schedule) open(days *time.Location, firing time.Time) (Day, error) {
 	zone, err := time.LoadLocation(s.Zone)
 	if err != nil {
-		return "", Invalid("time zone %q is not known", s.Zone)
+		return "", Invalid(ZoneUnknown, s.Zone)
 	}
 	day := min(DayOf(firing.In(zone)), DayOf(firing.In(days)))
 	change := s.Change

@@ -32,8 +32,10 @@ type Receipt struct {
 	CompleteAsOf time.Time `json:"completeAsOf"`
 	CreatedAt    time.Time `json:"createdAt"`
 	File         File      `json:"file"`
-	Losses       Losses    `json:"losses"`
-	Telemetry    Telemetry `json:"telemetry"`
+	// Summary is the file's summary, of as many rows; nil in receipts of releases that wrote none.
+	Summary   *File     `json:"summary,omitempty"`
+	Losses    Losses    `json:"losses"`
+	Telemetry Telemetry `json:"telemetry"`
 	// Objects are the telemetry objects that were read, in the order of their days and names.
 	Objects []Object `json:"objects"`
 }

@@ -20,6 +20,7 @@ import (
 
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
+	"data-exhaust/telemetry"
 )
 
 // ErrNoConversation says that the channel owns no conversation of that id.
@@ -51,6 +52,7 @@ type UCI struct {
 	conversations, fusionAuth *database.DB
 	names                     struct{ conversations, users, registrations, identities tableName }
 	zone                      *time.Location
+	bounds                    searchBounds
 
 	mu     sync.Mutex
 	tables *uciTables
@@ -66,7 +68,7 @@ const lookupBatch = 5000
 // NewUCI reads conversations from one database and users, registrations and identities from
 // another, which may be the same. It checks the names; Check, or the first use, finds the tables.
 func NewUCI(conversations, fusionAuth *database.DB, t Tables) (*UCI, error) {
-	u := &UCI{conversations: conversations, fusionAuth: fusionAuth, zone: t.Zone}
+	u := &UCI{conversations: conversations, fusionAuth: fusionAuth, zone: t.Zone, bounds: defaultBounds}
 	if u.zone == nil {
 		u.zone = time.UTC
 	}
@@ -122,22 +124,28 @@ func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Con
 		if channel == "" || !isSameChannel(row.Owner.String, channel) {
 			continue
 		}
-		conversation := exhaust.Conversation{ID: row.ID, Name: row.Name.String, Channel: row.Owner.String}
-		var isStart, isEnd bool
-		conversation.StartDate, isStart = u.day(t, "startDate", row.Start)
-		conversation.EndDate, isEnd = u.day(t, "endDate", row.End)
-		noDate := func(column string) error {
-			return &DateError{ConversationID: id, Column: column + " of table " + t.conversations.name}
-		}
-		switch {
-		case !isStart:
-			return conversation, noDate("startDate")
-		case !isEnd:
-			return conversation, noDate("endDate")
+		conversation, noDate := u.conversationOf(t, row)
+		if noDate != "" {
+			return conversation, &DateError{ConversationID: id, Column: noDate + " of table " + t.conversations.name}
 		}
 		return conversation, nil
 	}
 	return exhaust.Conversation{}, ErrNoConversation
+}
+
+// conversationOf reads a row. noDate names the first column that holds something that is no date.
+func (u *UCI) conversationOf(t *uciTables, row conversationRow) (conversation exhaust.Conversation, noDate string) {
+	conversation = exhaust.Conversation{ID: row.ID, Name: telemetry.CleanText(row.Name.String), Channel: row.Owner.String}
+	var isStart, isEnd bool
+	conversation.StartDate, isStart = u.day(t, "startDate", row.Start)
+	conversation.EndDate, isEnd = u.day(t, "endDate", row.End)
+	switch {
+	case !isStart:
+		return conversation, "startDate"
+	case !isEnd:
+		return conversation, "endDate"
+	}
+	return conversation, ""
 }
 
 // isSameChannel compares an owner with a channel. Those that are uuids have no letter case.

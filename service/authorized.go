@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"iter"
 	"slices"
 	"time"
@@ -12,32 +13,43 @@ import (
 	"data-exhaust/access"
 	"data-exhaust/exhaust"
 	"data-exhaust/jobs"
+	"data-exhaust/registry"
 )
 
 // Authorized is the service as callers have it: what each call does is asked of [Authorized.check] first, and told to the audit
 // log. REST and every other door use nothing else; the night and schedules, which act for nobody, use what is behind it.
 type Authorized struct {
-	exhausts  *Exhausts
-	schedules *Schedules
-	secrets   *WebhookSecrets
-	tokens    *Tokens
-	audit     *access.Audit
+	exhausts      *Exhausts
+	schedules     *Schedules
+	conversations *Conversations
+	estimates     *Estimates
+	secrets       *WebhookSecrets
+	tokens        *Tokens
+	audit         *access.Audit
 }
 
 // NewAuthorized makes the service of callers. Without webhooks secrets is nil, without tokens of this service's own tokens is.
-func NewAuthorized(exhausts *Exhausts, schedules *Schedules, secrets *WebhookSecrets, tokens *Tokens, audit *access.Audit) *Authorized {
-	return &Authorized{exhausts: exhausts, schedules: schedules, secrets: secrets, tokens: tokens, audit: audit}
+func NewAuthorized(
+	exhausts *Exhausts, schedules *Schedules, conversations *Conversations, estimates *Estimates, secrets *WebhookSecrets, tokens *Tokens,
+	audit *access.Audit,
+) *Authorized {
+	return &Authorized{
+		exhausts: exhausts, schedules: schedules, conversations: conversations, estimates: estimates, secrets: secrets, tokens: tokens,
+		audit: audit,
+	}
 }
 
-// ForbiddenError says that a caller lacks a right in a channel of his own. Its text is a sentence for him.
-type ForbiddenError struct{ Sentence string }
+// ForbiddenError says that a caller lacks a right in a channel of his own.
+type ForbiddenError struct{ exhaust.Fault }
 
-func (e *ForbiddenError) Error() string { return e.Sentence }
+func forbid(code *exhaust.Code, values ...any) error {
+	return &ForbiddenError{exhaust.NewFault(code, values...)}
+}
 
 // NoChannelError says that a channel is not the caller's. For him it does not exist, nor what is in it.
 type NoChannelError struct{}
 
-func (e *NoChannelError) Error() string { return "no channel available with the given X-Channel-ID" }
+func (e *NoChannelError) Error() string { return exhaust.NoSuchChannel.Template() }
 
 // hide is the error of what does not exist in place of one that says that its channel is another's: the answers are the same.
 func hide(err, absent error) error {
@@ -72,7 +84,7 @@ func theDataset(dataset exhaust.Dataset) need {
 		if !slices.Contains(exhaust.Datasets, dataset) || c.May(channel, dataset) {
 			return nil
 		}
-		return &ForbiddenError{Sentence: "the right " + string(dataset) + " is needed in this channel, and these credentials do not have it"}
+		return forbid(exhaust.RightMissing, dataset)
 	}
 }
 
@@ -110,6 +122,25 @@ func (a *Authorized) Submit(ctx context.Context, c access.Caller, submission exh
 	}, job, err)
 }
 
+// Estimate is [Estimates.Estimate]. It needs what submitting needs.
+func (a *Authorized) Estimate(ctx context.Context, c access.Caller, submission exhaust.Submission) (Estimate, error) {
+	dataset := exhaust.Dataset(submission.Dataset)
+	if exhaust.CheckChannel(submission.Channel) == nil {
+		if err := a.check(c, submission.Channel, theDataset(dataset)); err != nil {
+			return Estimate{}, a.tell(c, "estimate", access.Event{Channel: submission.Channel, Dataset: dataset, Purpose: submission.Purpose}, err)
+		}
+	}
+	return a.estimates.Estimate(ctx, submission)
+}
+
+// SearchConversations is [Conversations.Search]. Any right in the channel is enough.
+func (a *Authorized) SearchConversations(ctx context.Context, c access.Caller, search registry.ConversationSearch) (found []exhaust.Conversation, next string, err error) {
+	if err := a.check(c, search.Channel); err != nil {
+		return nil, "", a.tell(c, "conversation.list", access.Event{Channel: search.Channel}, err)
+	}
+	return a.conversations.Search(ctx, search)
+}
+
 // Read is [Exhausts.Read].
 func (a *Authorized) Read(ctx context.Context, c access.Caller, tag, channel, requestID string) (exhaust.Job, error) {
 	err := a.check(c, channel)
@@ -124,6 +155,23 @@ func (a *Authorized) Read(ctx context.Context, c access.Caller, tag, channel, re
 		return exhaust.Job{}, err
 	}
 	return job, a.tellOfURLs(c, job)
+}
+
+// Summary is [Exhausts.Summary].
+func (a *Authorized) Summary(ctx context.Context, c access.Caller, tag, channel, requestID string) (io.ReadCloser, error) {
+	err := a.check(c, channel)
+	var (
+		job     exhaust.Job
+		summary io.ReadCloser
+	)
+	if err == nil {
+		job, summary, err = a.exhausts.Summary(ctx, tag, channel, requestID, a.permission(c, channel))
+	}
+	err = hide(a.tell(c, "summary", access.Event{Channel: channel, RequestID: requestID, Dataset: job.Dataset, Purpose: job.Purpose}, err), ErrNotFound)
+	if err != nil && summary != nil {
+		return nil, errors.Join(err, summary.Close())
+	}
+	return summary, err
 }
 
 // Cancel is [Exhausts.Cancel].

@@ -19,6 +19,7 @@ import (
 	"data-exhaust/config"
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/apitest"
 	"data-exhaust/internal/app"
 	"data-exhaust/internal/e2etest"
 	rows "data-exhaust/jobs"
@@ -101,6 +102,7 @@ func (g *guarded) ask(token, channel, method, path, body string) (got reply) {
 		defer response.Body.Close()
 		text, err := io.ReadAll(response.Body)
 		e2etest.Must(g.t, err)
+		apitest.CheckAnswer(g.t, request, response, text)
 		got = reply{response.StatusCode, changing.ReplaceAllString(string(text), `"$1":""`)}
 		return got.status != http.StatusServiceUnavailable
 	})
@@ -189,6 +191,7 @@ func (g *guarded) wantUntouched(owner string, v victim) {
 // attempts are all calls about something in a channel. TAG, ID and SCHEDULE stand for what is got at.
 var attempts = []struct{ method, path, body string }{
 	{"GET", requests + "read/TAG?requestId=ID", ""},
+	{"GET", requests + "summary/TAG?requestId=ID", ""},
 	{"GET", requests + "list/TAG", ""},
 	{"GET", requests + "list/TAG?limit=1000", ""},
 	{"POST", requests + "cancel/TAG?requestId=ID", ""},
@@ -208,6 +211,9 @@ var attempts = []struct{ method, path, body string }{
 	{"POST", base + "/SCHEDULE/backfill", `{"request":{"from":"2022-01-01","to":"2022-01-02"}}`},
 	{"GET", "/dataset/v1/webhook-secret", ""},
 	{"POST", "/dataset/v1/webhook-secret", ""},
+	{"GET", "/dataset/v1/conversation", ""},
+	{"GET", "/dataset/v1/conversation?q=" + conversation, ""},
+	{"POST", requests + "estimate", `{"request":{"tag":"TAG","requestedChannel":"CHANNEL",` + fmt.Sprintf(privacy, "") + `}}`},
 	{"POST", requests + "submit", `{"request":{"tag":"TAG","requestedChannel":"CHANNEL",` + fmt.Sprintf(privacy, "") + `}}`},
 	{"POST", base, `{"request":{"dataset":"uci-private-exhaust","requestedChannel":"CHANNEL","cron":"0 6 * * *","paused":true,"datasetConfig":{"conversationId":"` + conversation + `"}}}`},
 	{"POST", "/dataset/v1/token", `{"request":{"name":"mine","channels":["CHANNEL"],"rights":["uci-private-exhaust"],"expires":"1h"}}`},
@@ -243,8 +249,8 @@ func TestNobodyGetsAtAnotherChannel(t *testing.T) {
 				for _, target := range []struct{ tag, id, scheduleID string }{
 					{v.endedTag, v.ended.RequestID, v.private.ScheduleID}, {v.waitingTag, v.waiting.RequestID, v.response.ScheduleID},
 				} {
-					// An exhaust of his own would begin.
-					if header == own && strings.HasSuffix(attempt.path, "submit") || header == own && attempt.path == base && attempt.method == "POST" ||
+					// An exhaust of his own would begin, or be estimated.
+					if header == own && (strings.HasSuffix(attempt.path, "submit") || strings.HasSuffix(attempt.path, "estimate")) || header == own && attempt.path == base && attempt.method == "POST" ||
 						header == own && strings.HasSuffix(attempt.path, "webhook-secret") {
 						continue
 					}

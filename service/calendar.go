@@ -84,7 +84,7 @@ func (c *Calendar) create(ctx context.Context, id, cron, zone string) error {
 	case errors.As(err, &exists):
 		return nil
 	case errors.As(err, &wrong):
-		return exhaust.Invalid("cron %q in zone %s is not valid: %s", cron, zone, wrong.Message)
+		return exhaust.Invalid(exhaust.CronRefused, cron, zone, wrong.Message)
 	}
 	return err
 }

@@ -72,7 +72,7 @@ func TestWhatIsOthersTakesTheSameCallsAsWhatThereIsNot(t *testing.T) {
 	}
 	t.Cleanup(temporalClient.Close)
 	exhausts := NewExhausts(temporalClient, c, s.reports, s.settings)
-	a := NewAuthorized(exhausts, NewSchedules(temporalClient, "default", nil, s.settings), nil, nil, access.NewAudit(slog.New(slog.DiscardHandler)))
+	a := NewAuthorized(exhausts, NewSchedules(temporalClient, "default", nil, s.settings), nil, nil, nil, nil, access.NewAudit(slog.New(slog.DiscardHandler)))
 
 	// Theirs: in flight, ended in Temporal by its own end and from outside, and known to job_request alone.
 	theirs := map[string]string{"nothing": fmt.Sprintf("%032X", 0)}

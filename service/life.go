@@ -159,7 +159,7 @@ func isOwnedBy(job exhaust.Job, request exhaust.Request) bool {
 	return job.Tag == request.Tag && job.Channel == request.Channel && job.Dataset == request.Dataset
 }
 
-var errForeign = exhaust.Invalid("the requestId of this request is that of another exhaust: send another tag or requestedBy")
+var errForeign = exhaust.Invalid(exhaust.RequestIDTaken)
 
 // acknowledge is what submitting answers: an exhaust that has not ended is shown as it was submitted, so that everybody
 // who sends the same request gets the same answer.
@@ -181,7 +181,7 @@ func (s *Exhausts) Retry(ctx context.Context, tag, channel, requestID string, ma
 	}
 	isReportGone := job.Status == exhaust.Success && job.Report == ""
 	if job.Status != exhaust.Failed && job.Status != exhaust.Cancelled && !isReportGone {
-		return exhaust.Job{}, exhaust.Invalid("the exhaust is %s: only a FAILED or CANCELLED one, or one whose report has expired, can be retried", job.Status)
+		return exhaust.Job{}, exhaust.Invalid(exhaust.NotRetryable, job.Status)
 	}
 	job, err = s.startNextAttempt(ctx, job, startOptions{evenAfterSuccess: isReportGone, isLimited: true})
 	return acknowledge(job), err
@@ -364,7 +364,7 @@ func (s *Exhausts) Cancel(ctx context.Context, tag, channel, requestID string, m
 		return job, err
 	}
 	if job.Status.HasEnded() {
-		return exhaust.Job{}, exhaust.Invalid("the exhaust is %s: only one that has not ended can be cancelled", job.Status)
+		return exhaust.Job{}, exhaust.Invalid(exhaust.NotCancellable, job.Status)
 	}
 	// One that is not found ended just before.
 	if err := s.temporal.CancelWorkflow(ctx, exhaust.WorkflowID(requestID), ""); err != nil && !isNotFound(err) {

@@ -24,6 +24,7 @@ import (
 	"data-exhaust/config"
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/apitest"
 	"data-exhaust/internal/app"
 	"data-exhaust/internal/devstack"
 	"data-exhaust/internal/e2etest"
@@ -124,11 +125,12 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), nil
 }
 
-// lastMonth is the first day of last month; the days of that month have telemetry, one line for each
-// but the 13th, which has none. Yesterday has two.
+// lastMonth is the first day of the month before yesterday's; the days of that month have telemetry, one line for each but the
+// 13th, which has none. Yesterday has two. On the first of a month that is the month before last: whatever fires after the end of
+// one has fired, and yesterday is none of its days.
 func lastMonth() exhaust.Day {
-	today := today()
-	return exhaust.DayOf(time.Date(today.Time().Year(), today.Time().Month()-1, 1, 0, 0, 0, 0, time.UTC))
+	yesterday := today().Add(-1).Time()
+	return exhaust.DayOf(time.Date(yesterday.Year(), yesterday.Month()-1, 1, 0, 0, 0, 0, time.UTC))
 }
 
 func today() exhaust.Day {
@@ -215,6 +217,7 @@ func call(t *testing.T, channel, method, path, body string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	apitest.CheckAnswer(t, request, response, raw)
 	var e struct {
 		ID     string
 		Params struct{ ErrMsg string }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -34,8 +35,9 @@ type Jobs interface {
 	CountUnderWay(ctx context.Context, channel string, since time.Time) (int, error)
 }
 
-// Reports signs the URLs of reports, and tells whether one is there.
+// Reports signs the URLs of reports, tells whether one is there, and opens what lies beside it.
 type Reports interface {
+	Open(ctx context.Context, name string) (io.ReadCloser, error)
 	SignURL(ctx context.Context, name string, expires time.Time) (string, error)
 	Stat(ctx context.Context, name string) (blob.Object, error)
 }
@@ -127,17 +129,41 @@ const progressTimeout = time.Second
 // made again. The row stays as it is: the store may only be somewhere else for a while.
 func (s *Exhausts) withReport(ctx context.Context, job exhaust.Job) (exhaust.Job, error) {
 	job, err := s.withURLs(ctx, job)
-	if err != nil || job.Report == "" {
+	if err != nil || !s.hasLost(ctx, job.Report) {
 		return job, err
+	}
+	return withLoss(job), nil
+}
+
+// hasLost tells whether the store says that a report is gone; "" never is. Where it does not say so now, the URLs will.
+func (s *Exhausts) hasLost(ctx context.Context, report string) bool {
+	if report == "" {
+		return false
 	}
 	bounded, cancel := context.WithTimeout(ctx, statTimeout)
 	defer cancel()
-	if _, err := s.reports.Stat(bounded, job.Report); !errors.Is(err, blob.ErrNotFound) {
-		return job, nil // it is there, or the store does not say so now: the URLs will
-	}
+	_, err := s.reports.Stat(bounded, report)
+	return errors.Is(err, blob.ErrNotFound)
+}
+
+func withLoss(job exhaust.Job) exhaust.Job {
 	job.Report, job.Receipt, job.Message = "", "", exhaust.LossMessage
-	job.DownloadURLs, job.ReceiptURL, job.ExpiresAt = nil, "", time.Time{}
-	return job, nil
+	return withoutURLs(job)
+}
+
+// withRecord is a job with what job_request knows of its progress or of its report.
+func (s *Exhausts) withRecord(ctx context.Context, job exhaust.Job) (exhaust.Job, error) {
+	var err error
+	if !job.Status.HasEnded() {
+		job, err = s.withProgress(ctx, job)
+	}
+	switch {
+	case err != nil || !job.Status.HasEnded():
+		return job, err
+	case job.Status == exhaust.Success:
+		return s.withRecordedReport(ctx, job)
+	}
+	return s.withLastProgress(ctx, job), nil
 }
 
 // statTimeout is how long the reports store may take to say whether a report is there.
@@ -203,20 +229,11 @@ func (s *Exhausts) withURLs(ctx context.Context, job exhaust.Job) (exhaust.Job, 
 	if job.Status != exhaust.Success {
 		return job, nil
 	}
-	if len(job.DownloadURLs) == 0 && job.Report != "" {
-		recorded, err := s.jobs.Job(ctx, job.ID)
-		if err != nil && !errors.Is(err, jobs.ErrNoJob) {
-			return exhaust.Job{}, databaseFailure(err)
-		}
-		if err == nil && recorded.Attempts == job.Attempts && recorded.Status == exhaust.Success && isOwnedBy(recorded, job.Request) {
-			job = recorded
-		}
+	job, err := s.withRecordedReport(ctx, job)
+	if err != nil || job.Report == "" {
+		return withoutURLs(job), err
 	}
 	now := time.Now()
-	job = s.withExpiry(job, now)
-	if job.Report == "" {
-		return withoutURLs(job), nil
-	}
 	if len(job.DownloadURLs) > 0 && job.ExpiresAt.Sub(now) >= s.settings.URLTTL/2 {
 		return job, nil
 	}
@@ -235,6 +252,21 @@ func (s *Exhausts) withURLs(ctx context.Context, job exhaust.Job) (exhaust.Job, 
 		return exhaust.Job{}, databaseFailure(err)
 	}
 	return job, nil
+}
+
+// withRecordedReport is a job that succeeded with the report and the URLs that job_request has of it. One whose report has
+// expired, or was erased, names none.
+func (s *Exhausts) withRecordedReport(ctx context.Context, job exhaust.Job) (exhaust.Job, error) {
+	if len(job.DownloadURLs) == 0 && job.Report != "" {
+		recorded, err := s.jobs.Job(ctx, job.ID)
+		if err != nil && !errors.Is(err, jobs.ErrNoJob) {
+			return exhaust.Job{}, databaseFailure(err)
+		}
+		if err == nil && recorded.Attempts == job.Attempts && recorded.Status == exhaust.Success && isOwnedBy(recorded, job.Request) {
+			job = recorded
+		}
+	}
+	return s.withExpiry(job, time.Now()), nil
 }
 
 // withExpiry is a job that names no report any more where its report has been kept for long enough, and says so.

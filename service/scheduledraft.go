@@ -1,10 +1,12 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -40,7 +42,7 @@ func (s *Schedules) check(draft ScheduleDraft) (exhaust.Schedule, error) {
 		return exhaust.Schedule{}, err
 	}
 	if request.StartDate != "" || request.EndDate != "" {
-		return exhaust.Schedule{}, exhaust.Invalid("datasetConfig.startDate and endDate have no place in a schedule: each firing covers the days since the one before it")
+		return exhaust.Schedule{}, exhaust.Invalid(exhaust.ScheduleHasDays)
 	}
 	schedule.Dataset, schedule.Tag, schedule.Channel = request.Dataset, request.Tag, request.Channel
 	schedule.RequestedBy, schedule.Config, schedule.ConversationID = request.RequestedBy, request.Config, request.ConversationID
@@ -51,10 +53,7 @@ func (s *Schedules) check(draft ScheduleDraft) (exhaust.Schedule, error) {
 	if schedule.Cron, err = checkCron(draft.Cron); err != nil {
 		return exhaust.Schedule{}, err
 	}
-	if draft.Zone == "" {
-		draft.Zone = s.settings.Timezone.String()
-	}
-	if schedule.Zone, err = checkZone(draft.Zone); err != nil {
+	if schedule.Zone, err = s.checkZone(draft.Zone); err != nil {
 		return exhaust.Schedule{}, err
 	}
 	if schedule.Jitter, err = checkJitter(draft.Jitter); err != nil {
@@ -71,7 +70,7 @@ func (s *Schedules) checkFiring(schedule exhaust.Schedule) error {
 	today := exhaust.DayOf(time.Now().In(s.settings.Timezone))
 	submission, err := schedule.Submission(exhaust.Window{From: today, To: today})
 	if err != nil {
-		return exhaust.Invalid("datasetConfig cannot be read")
+		return exhaust.Invalid(exhaust.DatasetConfigNotObject)
 	}
 	_, err = submission.Check(s.settings.rules(time.Now()))
 	return err
@@ -87,12 +86,11 @@ func (s *Schedules) checkWindows(ctx context.Context, schedule exhaust.Schedule)
 		return temporalError(err)
 	}
 	if len(windows) == 0 {
-		return exhaust.Invalid("cron %q never fires", schedule.Cron)
+		return exhaust.Invalid(exhaust.CronNeverFires, schedule.Cron)
 	}
 	for _, window := range windows {
 		if days := window.From.DaysTo(window.To); !window.Empty() && days > s.settings.MaxDays {
-			return exhaust.Invalid("cron %q leaves %s to %s to one firing, which are %d days: at most %d days are accepted",
-				schedule.Cron, window.From, window.To, days, s.settings.MaxDays)
+			return exhaust.Invalid(exhaust.CronTooRare, schedule.Cron, window.From, window.To, days, s.settings.MaxDays)
 		}
 	}
 	return nil
@@ -101,22 +99,23 @@ func (s *Schedules) checkWindows(ctx context.Context, schedule exhaust.Schedule)
 // checkCron checks the form and leaves the rest to Temporal. Temporal takes more, such as seconds, years
 // or a zone of its own, which would make two ways to say the same.
 func checkCron(text string) (string, error) {
-	const accepted = "five fields (minute, hour, day of month, month, day of week), such as 0 6 * * 1, are accepted"
 	fields := strings.Fields(text)
 	cron := strings.Join(fields, " ")
 	switch {
 	case cron == "":
-		return "", exhaust.Invalid("cron is empty: %s", accepted)
+		return "", exhaust.Invalid(exhaust.CronEmpty)
 	case len(fields) != 5, len(cron) > 200, strings.ContainsAny(cron, "=#@"):
-		return "", exhaust.Invalid("cron %.100q is not valid: %s", cron, accepted)
+		return "", exhaust.Invalid(exhaust.CronInvalid, cron)
 	}
 	return cron, nil
 }
 
-func checkZone(name string) (string, error) {
+// checkZone takes an empty name for the service's zone: the one that Go knows for it is UTC.
+func (s *Schedules) checkZone(name string) (string, error) {
+	name = cmp.Or(name, s.settings.Timezone.String())
 	zone, err := time.LoadLocation(name)
 	if err != nil || zone == time.Local {
-		return "", exhaust.Invalid("zone %.100q is unknown: an IANA name such as Asia/Kolkata is accepted", name)
+		return "", exhaust.Invalid(exhaust.ZoneUnknown, name)
 	}
 	return name, nil
 }
@@ -129,7 +128,7 @@ func checkJitter(text string) (time.Duration, error) {
 	}
 	jitter, err := time.ParseDuration(text)
 	if err != nil || jitter < 0 || jitter > maxJitter {
-		return 0, exhaust.Invalid("jitter %.40q is not valid: a duration from 0s to 24h, such as 10m, is accepted", text)
+		return 0, exhaust.Invalid(exhaust.JitterInvalid, text)
 	}
 	return jitter, nil
 }
@@ -138,7 +137,7 @@ const maxNote = 500
 
 func checkNote(note string) error {
 	if !utf8.ValidString(note) || utf8.RuneCountInString(note) > maxNote {
-		return exhaust.Invalid("note is not valid: at most %d characters are accepted", maxNote)
+		return exhaust.Invalid(exhaust.NoteInvalid, maxNote)
 	}
 	return nil
 }
@@ -153,13 +152,13 @@ func (s *Schedules) checkWebhook(id, text string) (*exhaust.SealedWebhook, error
 	}
 	target, err := url.Parse(text)
 	if err != nil || target.Scheme != "https" && target.Scheme != "http" || target.Hostname() == "" || len(text) > 2000 {
-		return nil, exhaust.Invalid("webhook is not valid: an https or http URL with a host is accepted")
+		return nil, exhaust.Invalid(exhaust.WebhookInvalid)
 	}
 	if target.User != nil {
-		return nil, exhaust.Invalid("webhook holds a user or password before its host: a URL without is accepted")
+		return nil, exhaust.Invalid(exhaust.WebhookHasUser)
 	}
 	if !s.settings.WebhookAllowPrivate && isPrivateHost(target.Hostname()) {
-		return nil, exhaust.Invalid("webhook goes to %s: only public addresses are accepted, unless EXHAUST_WEBHOOK_ALLOW_PRIVATE is true", target.Hostname())
+		return nil, exhaust.Invalid(exhaust.WebhookPrivate, target.Hostname())
 	}
 	target.Fragment = ""
 	return s.secrets.keys.Seal(id, target)
@@ -185,24 +184,24 @@ func (s *Schedules) checkRange(first, last string) (from, to exhaust.Day, err er
 		return "", "", err
 	}
 	if earliest := exhaust.Day("1971-01-01"); from < earliest {
-		return "", "", exhaust.Invalid("from %s is too early: a day from %s on is accepted", from, earliest)
+		return "", "", exhaust.Invalid(exhaust.BackfillTooEarly, from, earliest)
 	}
 	if from > to {
-		return "", "", exhaust.Invalid("from %s is after to %s: a day on or before it is accepted", from, to)
+		return "", "", exhaust.Invalid(exhaust.BackfillReversed, from, to)
 	}
 	if yesterday := exhaust.DayOf(time.Now().In(s.settings.Timezone)).Add(-1); to > yesterday {
-		return "", "", exhaust.Invalid("to %s is not over: a day up to yesterday (%s) is accepted", to, yesterday)
+		return "", "", exhaust.Invalid(exhaust.BackfillNotOver, to, yesterday)
 	}
 	return from, to, nil
 }
 
 func checkDay(field, text string) (exhaust.Day, error) {
 	if text == "" {
-		return "", exhaust.Invalid("%s is empty: a day as yyyy-MM-dd is accepted", field)
+		return "", exhaust.Invalid(exhaust.DateEmpty, field)
 	}
 	day, err := exhaust.ParseDay(text)
 	if err != nil {
-		return "", exhaust.Invalid("%s %.40q is not a day: a real day as yyyy-MM-dd is accepted", field, text)
+		return "", exhaust.Invalid(exhaust.DateInvalid, field, text)
 	}
 	return day, nil
 }
@@ -217,21 +216,21 @@ func (s *Schedules) apply(patch SchedulePatch, schedule Schedule) (Schedule, err
 		var text string
 		if name == "paused" {
 			if err = json.Unmarshal(raw, &schedule.Paused); err != nil || isNull(raw) {
-				return Schedule{}, exhaust.Invalid("paused is not a boolean: true or false is accepted")
+				return Schedule{}, exhaust.Invalid(exhaust.FieldNotBoolean, "paused")
 			}
 			continue
 		}
-		if !changeable[name] {
-			return Schedule{}, exhaust.Invalid("%.40s cannot be changed: cron, zone, jitter, webhook, purpose, paused and note are accepted", name)
+		if !slices.Contains(Changeable, name) {
+			return Schedule{}, exhaust.Invalid(exhaust.ChangeUnknown, name, Changeable)
 		}
 		if json.Unmarshal(raw, &text) != nil {
-			return Schedule{}, exhaust.Invalid("%s is not a string", name)
+			return Schedule{}, exhaust.Invalid(exhaust.FieldNotString, name)
 		}
 		switch name {
 		case "cron":
 			schedule.Cron, err = checkCron(text)
 		case "zone":
-			schedule.Zone, err = checkZone(text)
+			schedule.Zone, err = s.checkZone(text)
 		case "jitter":
 			schedule.Jitter, err = checkJitter(text)
 		case "webhook":
@@ -249,5 +248,5 @@ func (s *Schedules) apply(patch SchedulePatch, schedule Schedule) (Schedule, err
 	return schedule, nil
 }
 
-// changeable are the members of a change that are strings; null is "".
-var changeable = map[string]bool{"cron": true, "zone": true, "jitter": true, "webhook": true, "purpose": true, "note": true}
+// Changeable are the members of a change. All but paused are strings, of which null is "".
+var Changeable = []string{"cron", "zone", "jitter", "webhook", "purpose", "paused", "note"}

@@ -28,3 +28,17 @@ func TestAScheduleWhoseFiringsWouldBeTooLargeIsRefused(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
+
+func TestAZoneThatIsTakenAwayIsTheServicesOwn(t *testing.T) {
+	kolkata, err := time.LoadLocation("Asia/Kolkata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewSchedules(nil, "default", nil, Settings{Timezone: kolkata})
+	for _, value := range []string{`""`, `null`} {
+		changed, err := s.apply(SchedulePatch{"zone": json.RawMessage(value)}, Schedule{Schedule: exhaust.Schedule{Zone: "Europe/Paris"}})
+		if err != nil || changed.Zone != "Asia/Kolkata" {
+			t.Errorf("zone %s: %q, %v", value, changed.Zone, err)
+		}
+	}
+}

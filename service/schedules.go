@@ -297,9 +297,9 @@ func (s *Schedules) Backfill(ctx context.Context, channel, id, first, last strin
 	case err != nil:
 		return nil, temporalError(err)
 	case len(windows) == 0:
-		return nil, exhaust.Invalid("the schedule has no window from %s to %s whose firing was", from, to)
+		return nil, exhaust.Invalid(exhaust.BackfillEmpty, from, to)
 	case firings > maxBackfill:
-		return nil, exhaust.Invalid("the schedule fires more than %d times from %s to %s: ask for fewer days", maxBackfill, from, to)
+		return nil, exhaust.Invalid(exhaust.BackfillTooLong, maxBackfill, from, to)
 	}
 	for _, window := range windows {
 		if err := exhaust.CheckSpan(window.From, window.To, s.settings.MaxDays); err != nil {

@@ -42,5 +42,5 @@ var (
 	// ErrNotFound says that the tag and channel have no such exhaust.
 	ErrNotFound = exhaust.ErrNoExhaust
 	// ErrNoSchedule says that the channel has no such schedule.
-	ErrNoSchedule = errors.New("no schedule available with the given id")
+	ErrNoSchedule = errors.New(exhaust.NoSuchSchedule.Template())
 )

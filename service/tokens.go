@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -49,8 +48,8 @@ const (
 
 var (
 	// ErrNoToken says that the caller has no such token.
-	ErrNoToken  = errors.New("no token available with the given id")
-	errNoTokens = exhaust.Invalid("this service keeps no tokens in its database: EXHAUST_AUTH and EXHAUST_TOKEN_STORE say what it asks for")
+	ErrNoToken  = errors.New(exhaust.NoSuchToken.Template())
+	errNoTokens = exhaust.Invalid(exhaust.TokensUnused)
 )
 
 // Authenticate is who calls with a secret.
@@ -149,19 +148,17 @@ func (t *Tokens) createBy(ctx context.Context, c access.Caller, draft TokenDraft
 	case err != nil:
 		return access.Token{}, "", err
 	case !c.MayMakeTokens:
-		return access.Token{}, "", &ForbiddenError{Sentence: fmt.Sprintf("these credentials were made with others, and those with others: at most %d in a line are accepted", maxTokenLine)}
+		return access.Token{}, "", forbid(exhaust.TokenLineTooLong, maxTokenLine)
 	case !c.Covers(token.Rights):
-		return access.Token{}, "", &ForbiddenError{Sentence: "the token would allow more than these credentials do: their own channels and rights are accepted"}
+		return access.Token{}, "", forbid(exhaust.TokenExceedsCredentials)
 	case token.ExpiresAt.After(c.ExpiresAt):
-		return access.Token{}, "", &ForbiddenError{Sentence: "the token would outlive these credentials, which expire at " +
-			c.ExpiresAt.UTC().Format(time.RFC3339) + ": a shorter time is accepted"}
+		return access.Token{}, "", forbid(exhaust.TokenOutlivesCredentials, c.ExpiresAt.UTC().Format(time.RFC3339))
 	}
 	switch count, err := t.rows.CountTokens(ctx, c.RootID); {
 	case err != nil:
 		return access.Token{}, "", databaseFailure(err)
 	case count >= maxTokensOfRoot:
-		return access.Token{}, "", &ForbiddenError{Sentence: fmt.Sprintf("too many tokens were made with these credentials, or with those that they were made with: "+
-			"at most %d are accepted, with those that have ended within a month", maxTokensOfRoot)}
+		return access.Token{}, "", forbid(exhaust.TokenTooMany, maxTokensOfRoot)
 	}
 	token.MadeBy = c.TokenID
 	return token, secret, t.save(ctx, token)
@@ -171,7 +168,7 @@ func (t *Tokens) save(ctx context.Context, token access.Token) error {
 	err := t.rows.SaveToken(ctx, token)
 	switch {
 	case errors.Is(err, jobs.ErrTokenName):
-		return exhaust.Invalid("name %q is that of another token: revoke that one first, or take another name", token.Name)
+		return exhaust.Invalid(exhaust.TokenNameTaken, token.Name)
 	case err != nil:
 		return databaseFailure(err)
 	}
@@ -236,5 +233,5 @@ func findToken(of []access.Token, which string) (access.Token, error) {
 	case 1:
 		return named[0], nil
 	}
-	return access.Token{}, exhaust.Invalid("name %.100q is that of %d tokens: the id of one is accepted", which, len(named))
+	return access.Token{}, exhaust.Invalid(exhaust.TokenNameAmbiguous, which, len(named))
 }

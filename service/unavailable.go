@@ -29,6 +29,10 @@ const (
 	TemporalDependency = "temporal"
 	DatabaseDependency = "database"
 	ReportsDependency  = "reports store"
+	// UCIDependency and FusionAuthDependency are UCI's databases, which may be the same.
+	UCIDependency        = "UCI database"
+	FusionAuthDependency = "FusionAuth database"
+	TelemetryDependency  = "telemetry store"
 	// AuditDependency is no server: it is where the audit log is written.
 	AuditDependency = "audit log"
 )

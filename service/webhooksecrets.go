@@ -45,13 +45,12 @@ type WebhookSecret struct {
 const webhookOverlap = 24 * time.Hour
 
 var (
-	errNoWebhooks      = exhaust.Invalid("webhook cannot be used: the service has no EXHAUST_WEBHOOK_SECRET to sign it with")
-	errSecretIsAnother = exhaust.Invalid("the channel's webhook secret was made by somebody else just now: ask them for it, or make another")
+	errNoWebhooks      = exhaust.Invalid(exhaust.WebhookUnsigned)
+	errSecretIsAnother = exhaust.Invalid(exhaust.WebhookSecretTaken)
 )
 
 // errSecretOfOthers is of a webhook of a channel that has no secret yet, asked for by somebody who may not see that.
-var errSecretOfOthers = &ForbiddenError{Sentence: "webhook needs a secret that the channel does not have yet, and that signs the webhooks of both datasets: " +
-	"somebody with the rights to both makes it first"}
+var errSecretOfOthers = forbid(exhaust.WebhookSecretOfBoth)
 
 // Read tells of a channel's secret, without the secret.
 func (w *WebhookSecrets) Read(ctx context.Context, channel string) (WebhookSecret, error) {

@@ -27,12 +27,20 @@ func (r *instants) appendKey(dst, value []byte) []byte {
 // appendUTC appends the instant that value gives as UTC with milliseconds and Z, the time before that where it is finer.
 // It appends nothing where value gives none, or one outside of the years 0 to 9999.
 func (r *instants) appendUTC(dst, value []byte) []byte {
-	const most = 15 // decimal digits that all those years can do with
-	d, ok := r.read(value)
-	if !ok || d.point > most {
-		return dst
+	if d, ok := r.read(value); ok {
+		if ms, ok := d.milliseconds(); ok {
+			return time.UnixMilli(ms).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
+		}
 	}
-	ms := int64(0)
+	return dst
+}
+
+// milliseconds is an instant in whole milliseconds, the last one before it; ok is false outside of the years 0 to 9999.
+func (d decimal) milliseconds() (ms int64, ok bool) {
+	const most = 15 // decimal digits that all those years can do with
+	if d.point > most {
+		return 0, false
+	}
 	for i := range max(d.point, 0) {
 		ms *= 10
 		if i < len(d.digits) {
@@ -45,10 +53,7 @@ func (r *instants) appendUTC(dst, value []byte) []byte {
 			ms--
 		}
 	}
-	if ms < firstMilli || ms > lastMilli {
-		return dst
-	}
-	return time.UnixMilli(ms).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
+	return ms, ms >= firstMilli && ms <= lastMilli
 }
 
 var (

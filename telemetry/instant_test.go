@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"data-exhaust/exhaust"
 )
 
 // readInstant gives the milliseconds that value is read as, exactly.
@@ -243,6 +245,41 @@ func TestSortKeysOfRandomNumbersCompareAsTheNumbers(t *testing.T) {
 		a, b := pairs[i], pairs[i+1]
 		if bytes.Compare(a.key, b.key) != a.value.Cmp(b.value) {
 			t.Errorf("%s and %s compare as %d, but their keys % x and % x as %d", a.number, b.number, a.value.Cmp(b.value), a.key, b.key, bytes.Compare(a.key, b.key))
+		}
+	}
+}
+
+// The instant of a row is that by which its event is ordered, whether or not it is of the minute of the one before.
+func TestTheInstantOfARow(t *testing.T) {
+	var (
+		reader RowReader
+		row    exhaust.ResponseRow
+	)
+	const minute = 1646128800000 // 2022-03-01T10:00:00Z
+	for _, c := range []struct {
+		event string
+		ms    int64
+		ok    bool
+	}{
+		{`{"@timestamp":"2022-03-01T10:00:00.000Z"}`, minute, true},
+		{`{"@timestamp":"2022-03-01T10:00:59.999Z","ets":1}`, minute + 59_999, true},
+		{`{"@timestamp":"2022-03-01T10:00:60.000Z"}`, minute + 60_000, true}, // a leap second is the second after it
+		{`{"@timestamp":"2022-03-01T10:00:61.000Z"}`, 0, false},
+		{`{"@timestamp":"2022-03-01T10:00:0x.000Z","ets":7}`, 7, true},
+		{`{"@timestamp":"2022-03-01T10:00:01,500Z"}`, minute + 1500, true},
+		{`{"@timestamp":"2022-03-01T10:00:02.500+00:30"}`, minute + 2500 - 1_800_000, true},
+		{`{"@timestamp":"2022-03-01T10:01:00.001Z"}`, minute + 60_001, true},
+		{`{"@timestamp":"2022-03-01T10:01:00.0019Z"}`, minute + 60_001, true},
+		{`{"@timestamp":"2022-03-01T10:01:30.000Z"}`, minute + 90_000, true},
+		{`{"@timestamp":"","ets":1646128800000.9}`, minute, true},
+		{`{"@timestamp":"soon","ets":"-1"}`, 0, false},
+		{`{"@timestamp":"soon","ets":-0.5}`, -1, true},
+		{`{"ets":1e300}`, 0, false},
+		{`{}`, 0, false},
+	} {
+		reader.Read([]byte(c.event), &row)
+		if ms, ok := reader.Milliseconds(); ok != c.ok || ok && ms != c.ms {
+			t.Errorf("%s: %d, %v; want %d, %v", c.event, ms, ok, c.ms, c.ok)
 		}
 	}
 }

@@ -16,6 +16,7 @@ type RowReader struct {
 	fields   rowFields
 	items    itemCache[itemCells]
 	instants instants
+	minute   minute
 	text     []byte // the cells of one row that are not parts of its line, one behind the other
 }
 
@@ -75,6 +76,25 @@ func (r *RowReader) Read(line []byte, row *exhaust.ResponseRow) {
 	} else {
 		r.readText(row, exhaust.TimestampColumn, e.timestamp)
 	}
+}
+
+// Milliseconds is the instant of the row that was read last, by which contract section 3 orders events, in whole
+// milliseconds since the epoch, the last one before it. ok is false where none can be read, or it is outside of the years 0
+// to 9999.
+func (r *RowReader) Milliseconds() (ms int64, ok bool) {
+	for _, value := range [...][]byte{r.fields.timestamp, r.fields.ets} {
+		if ms, ok := r.minute.read(value); ok {
+			return ms, true
+		}
+		if d, isInstant := r.instants.read(value); isInstant {
+			ms, ok := d.milliseconds()
+			if ok {
+				r.minute.keep(value, ms)
+			}
+			return ms, ok
+		}
+	}
+	return 0, false
 }
 
 // template gives the line's template, nil if it has none.

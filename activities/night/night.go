@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -376,7 +377,7 @@ func (n *Activities) deleteReport(ctx context.Context, job exhaust.Job, now time
 		files  []blob.Object
 		isLeft bool
 	)
-	for _, name := range []string{exhaust.ReceiptName(job.Report), job.Report} {
+	for _, name := range exhaust.FilesOf(job.Report) {
 		object, err := n.reports.Stat(ctx, name)
 		switch {
 		case errors.Is(err, blob.ErrNotFound):
@@ -493,7 +494,7 @@ func (n *Activities) deleteUnnamed(ctx context.Context, now time.Time) (cleaned 
 			case err != nil && !isUnrecorded:
 				return cleaned, err
 			case isUnrecorded && object.Modified.After(now.Add(-n.retention)),
-				!isUnrecorded && (!job.Status.HasEnded() || job.Report == object.Name || exhaust.ReceiptName(job.Report) == object.Name):
+				!isUnrecorded && (!job.Status.HasEnded() || slices.Contains(exhaust.FilesOf(job.Report), object.Name)):
 				continue
 			}
 			isDeleted, err := n.delete(ctx, object, &cleaned)

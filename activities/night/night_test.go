@@ -195,7 +195,7 @@ func (r *rig) put(name, content string, written time.Time) {
 	must(r.t, os.Chtimes(file, written, written))
 }
 
-// putReport saves an exhaust that was completed then, with a report and a receipt of that time.
+// putReport saves an exhaust that was completed then, with a report, a receipt and a summary of that time.
 func (r *rig) putReport(id string, completed time.Time) exhaust.Job {
 	r.t.Helper()
 	job := jobOf(id, exhaust.Success)
@@ -204,6 +204,7 @@ func (r *rig) putReport(id string, completed time.Time) exhaust.Job {
 	job.Receipt = exhaust.ReceiptName(job.Report)
 	r.put(job.Report, "report", completed)
 	r.put(job.Receipt, "receipt", completed)
+	r.put(exhaust.SummaryName(job.Report), "summary", completed)
 	r.save(job)
 	return job
 }
@@ -421,7 +422,7 @@ func TestAReportThatCannotBeDeletedStopsNoOther(t *testing.T) {
 			r.put(held, "report", c.written)
 			young := r.putReport("YOUNG", hours(47))
 			r.wantCleaned("what has expired", r.clean(r.steps.DeleteExpired), c.expired)
-			r.wantFiles(held, young.Report, young.Receipt)
+			r.wantFiles(held, young.Report, young.Receipt, exhaust.SummaryName(young.Report))
 			for i := range 7 {
 				job := r.job(fmt.Sprintf("ID%d", i))
 				if until := exhaust.ExpiryMessage(hours(100 - i).Add(retention)); job.Report != "" || job.Receipt != "" || job.Message != until || job.Status != exhaust.Success {
@@ -434,7 +435,7 @@ func TestAReportThatCannotBeDeletedStopsNoOther(t *testing.T) {
 			r.wantCleaned("what no exhaust names by the next night", r.clean(r.steps.DeleteUnnamed), once)
 			isHeld = false
 			r.wantCleaned("when the hold is over", r.clean(r.steps.DeleteUnnamed), night.Cleaned{Unnamed: 1})
-			r.wantFiles(young.Report, young.Receipt)
+			r.wantFiles(young.Report, young.Receipt, exhaust.SummaryName(young.Report))
 		})
 	}
 }
@@ -448,7 +449,7 @@ func TestWhereNothingCanBeDeletedTheNightEndsAllTheSame(t *testing.T) {
 	}
 	r.wantCleaned("what has expired", r.clean(r.steps.DeleteExpired), night.Cleaned{})
 	got := r.clean(r.steps.DeleteUnnamed)
-	if got.Unnamed != 0 || got.Failed != 2*501 || len(got.Failures) != 5 {
+	if got.Unnamed != 0 || got.Failed != 3*501 || len(got.Failures) != 5 {
 		t.Errorf("cleaned %+v", got)
 	}
 	for _, failure := range got.Failures {
@@ -497,8 +498,8 @@ func TestTwoNightsAtOnceDeleteAndCountEachReportOnce(t *testing.T) {
 	if got := cleaned[0].Reports + cleaned[1].Reports; got != reports || cleaned[0].Failed+cleaned[1].Failed > 0 {
 		t.Errorf("cleaned %+v, want %d reports", cleaned, reports)
 	}
-	if got := r.store.deletions.Load(); got != 2*reports {
-		t.Errorf("%d deletions, want one of each report and receipt", got)
+	if got := r.store.deletions.Load(); got != 3*reports {
+		t.Errorf("%d deletions, want one of each report, receipt and summary", got)
 	}
 	r.wantFiles()
 }
@@ -519,7 +520,9 @@ func (a *retry) begin() {
 // publish replaces what is there, as an attempt does.
 func (a *retry) publish(report string) {
 	a.r.t.Helper()
-	for name, content := range map[string]string{report: "new report", exhaust.ReceiptName(report): "new receipt"} {
+	for name, content := range map[string]string{
+		report: "new report", exhaust.ReceiptName(report): "new receipt", exhaust.SummaryName(report): "new summary",
+	} {
 		previous, err := a.r.store.Store.Stat(a.r.t.Context(), name)
 		if err != nil && !errors.Is(err, blob.ErrNotFound) {
 			a.r.t.Fatal(err)
@@ -547,6 +550,7 @@ func TestARetryInTheMiddleOfADeletionLosesNothing(t *testing.T) {
 	for _, point := range []string{
 		"after WithReport", "before Stat of the receipt", "before Stat of the report", "before DropReport", "after DropReport",
 		"before DeleteVersion of the receipt", "before DeleteVersion of the report",
+		"before Stat of the summary", "before DeleteVersion of the summary",
 	} {
 		for _, isLate := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, late %t", point, isLate), func(t *testing.T) {
@@ -567,7 +571,8 @@ func TestARetryInTheMiddleOfADeletionLosesNothing(t *testing.T) {
 						}
 					})
 				}
-				kinds := map[string]string{old.Report: " of the report", old.Receipt: " of the receipt"}
+				summary := exhaust.SummaryName(old.Report)
+				kinds := map[string]string{old.Report: " of the report", old.Receipt: " of the receipt", summary: " of the summary"}
 				r.store.before = func(call, name string) {
 					if kind, isOfJob := kinds[name]; isOfJob {
 						at("before " + call + kind)
@@ -587,8 +592,8 @@ func TestARetryInTheMiddleOfADeletionLosesNothing(t *testing.T) {
 					t.Errorf("cleaned %+v", cleaned)
 				}
 				r.wantCleaned("what no exhaust names", r.clean(r.steps.DeleteUnnamed), night.Cleaned{})
-				r.wantFiles(old.Report, old.Receipt)
-				for name, want := range map[string]string{old.Report: "new report", old.Receipt: "new receipt"} {
+				r.wantFiles(old.Report, old.Receipt, summary)
+				for name, want := range map[string]string{old.Report: "new report", old.Receipt: "new receipt", summary: "new summary"} {
 					if got, err := os.ReadFile(filepath.Join(r.folder, name)); err != nil || string(got) != want {
 						t.Errorf("%s is %q, %v", name, got, err)
 					}
@@ -611,24 +616,27 @@ func TestTheNightDeletesReportsThatNoExhaustNames(t *testing.T) {
 	named.Report = "uci-private-exhaust/NAMED/kept.csv"
 	r.save(named, jobOf("FAILED", exhaust.Failed), jobOf("RUNS", exhaust.Processing))
 	for name, written := range map[string]time.Time{
-		"uci-private-exhaust/NAMED/kept.csv":              hours(100),
-		"uci-private-exhaust/NAMED/kept.csv.receipt.json": hours(100),
-		"uci-private-exhaust/NAMED/other.csv":             hours(25),
-		"uci-private-exhaust/FAILED/left.csv":             hours(25),
-		"uci-private-exhaust/FAILED/young.csv":            hours(23),
-		"uci-private-exhaust/RUNS/new.csv":                hours(25),
-		"uci-response-exhaust/UNKNOWN/new.csv":            hours(47),
-		"uci-response-exhaust/UNKNOWN/old.csv":            hours(49),
-		"some-other-folder/UNKNOWN/of-them.csv":           hours(1000),
+		"uci-private-exhaust/NAMED/kept.csv":               hours(100),
+		"uci-private-exhaust/NAMED/kept.csv.receipt.json":  hours(100),
+		"uci-private-exhaust/NAMED/kept.csv.summary.json":  hours(100),
+		"uci-private-exhaust/NAMED/other.csv.summary.json": hours(25),
+		"uci-private-exhaust/NAMED/other.csv":              hours(25),
+		"uci-private-exhaust/FAILED/left.csv":              hours(25),
+		"uci-private-exhaust/FAILED/young.csv":             hours(23),
+		"uci-private-exhaust/RUNS/new.csv":                 hours(25),
+		"uci-response-exhaust/UNKNOWN/new.csv":             hours(47),
+		"uci-response-exhaust/UNKNOWN/old.csv":             hours(49),
+		"some-other-folder/UNKNOWN/of-them.csv":            hours(1000),
 	} {
 		r.put(name, "a", written)
 	}
-	r.wantCleaned("the night", r.clean(r.steps.DeleteUnnamed), night.Cleaned{Unnamed: 3})
+	r.wantCleaned("the night", r.clean(r.steps.DeleteUnnamed), night.Cleaned{Unnamed: 4})
 	r.wantFiles(
 		"some-other-folder/UNKNOWN/of-them.csv",
 		"uci-private-exhaust/FAILED/young.csv",
 		"uci-private-exhaust/NAMED/kept.csv",
 		"uci-private-exhaust/NAMED/kept.csv.receipt.json",
+		"uci-private-exhaust/NAMED/kept.csv.summary.json",
 		"uci-private-exhaust/RUNS/new.csv",
 		"uci-response-exhaust/UNKNOWN/new.csv",
 	)

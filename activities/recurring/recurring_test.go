@@ -82,8 +82,8 @@ func TestAScheduleThatCannotFireEndsItsFiringAndIsNamed(t *testing.T) {
 		sentence   string
 	}{
 		{"a zone that this machine does not know", "Europe/Atlantis", nil,
-			`schedule abc: time zone "Europe/Atlantis" is not known: change or delete it`},
-		{"a cron expression that Temporal refuses", "UTC", exhaust.Invalid("cron %q in zone UTC is not valid: what it says", "0 25 * * *"),
+			`schedule abc: zone "Europe/Atlantis" is unknown: an IANA name such as Asia/Kolkata is accepted: change or delete it`},
+		{"a cron expression that Temporal refuses", "UTC", exhaust.Invalid(exhaust.CronRefused, "0 25 * * *", "UTC", "what it says"),
 			`schedule abc: cron "0 25 * * *" in zone UTC is not valid: what it says: change or delete it`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -107,8 +107,8 @@ func TestAWindowIsFoundAndTemporalIsAskedAgainWhereItDoesNotAnswer(t *testing.T)
 }
 
 func TestAWindowThatNoExhaustCanBeAskedForEndsItsFiring(t *testing.T) {
-	f := New(noExhausts{exhaust.Invalid("400 days are more than the 366 that are accepted")}, fixedCalendar{}, nil, Settings{Timezone: time.UTC})
+	f := New(noExhausts{exhaust.Invalid(exhaust.TooManyDays, "2021-03-13", "2022-04-16", 400, 366)}, fixedCalendar{}, nil, Settings{Timezone: time.UTC})
 	window := exhaust.Window{Firing: midnight, From: "2022-03-13", To: "2022-03-13"}
 	_, err := f.SubmitWindow(t.Context(), exhaust.Schedule{ID: "abc", Config: []byte(`{}`)}, window)
-	wantFailure(t, err, BadWindow, "400 days are more than the 366 that are accepted", false)
+	wantFailure(t, err, BadWindow, "2021-03-13 to 2022-04-16 are 400 days: at most 366 days are accepted", false)
 }

@@ -112,7 +112,53 @@ func (b *Buffer) record(r ref) []byte { return b.blocks[r.block][r.start:r.end] 
 
 // Each calls do with the records in ascending order. A record is valid until Reset, and do adds none.
 func (b *Buffer) Each(do func(record []byte) error) error {
-	slices.SortFunc(b.refs, func(x, y ref) int {
+	b.sort(b.refs, 0)
+	for _, r := range b.refs {
+		if err := do(b.record(r)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sort sorts records that are alike in their first bytes, so many of them. It moves each to those that have the same next byte,
+// in place, and sorts these then (the American flag sort), as long as the prefix goes and there are more than a few.
+func (b *Buffer) sort(refs []ref, alike int) {
+	const few, prefixSize = 64, 8
+	for ; len(refs) > few && alike < prefixSize; alike++ {
+		shift := 8 * (prefixSize - 1 - alike)
+		var starts, ends [256]int // of the records with each byte; those before starts are in their place
+		for i := range refs {
+			ends[byte(refs[i].prefix>>shift)]++
+		}
+		if ends[byte(refs[0].prefix>>shift)] == len(refs) {
+			continue
+		}
+		sum := 0
+		for c, count := range ends {
+			starts[c] = sum
+			sum += count
+			ends[c] = sum
+		}
+		for c := range starts {
+			for starts[c] < ends[c] {
+				r := refs[starts[c]]
+				for other := int(byte(r.prefix >> shift)); other != c; other = int(byte(r.prefix >> shift)) {
+					refs[starts[other]], r = r, refs[starts[other]]
+					starts[other]++
+				}
+				refs[starts[c]] = r
+				starts[c]++
+			}
+		}
+		start := 0
+		for _, end := range ends {
+			b.sort(refs[start:end], alike+1)
+			start = end
+		}
+		return
+	}
+	slices.SortFunc(refs, func(x, y ref) int {
 		if x.prefix != y.prefix {
 			if x.prefix < y.prefix {
 				return -1
@@ -121,12 +167,6 @@ func (b *Buffer) Each(do func(record []byte) error) error {
 		}
 		return bytes.Compare(b.record(x), b.record(y))
 	})
-	for _, r := range b.refs {
-		if err := do(b.record(r)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Store writes the records in ascending order as the segment of that name. The segment appears whole or

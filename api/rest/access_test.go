@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -76,7 +77,9 @@ type routeCase struct {
 }
 
 // Without credentials all are 401 but for these.
-var open = []string{"GET,HEAD /health", "GET,HEAD /health/ready", "GET,HEAD /health/live", "ANY /files/reports/"}
+var open = []string{"GET,HEAD /health", "GET,HEAD /health/ready", "GET,HEAD /health/live", "ANY /files/reports/",
+	"GET,HEAD /openapi.json", "GET,HEAD /docs", "GET,HEAD /docs/reference.css", "GET,HEAD /docs/reference.js", "GET,HEAD /docs/swagger-ui.css",
+	"GET,HEAD /docs/swagger-ui-bundle.js", "GET,HEAD /docs/swagger-ui-bundle.js.LICENSE.txt", "GET,HEAD /docs/LICENSE", "GET,HEAD /docs/NOTICE"}
 
 const (
 	theirs  = "0127"
@@ -88,16 +91,19 @@ var theirExhaust = "?requestId=" + strings.Repeat("A", 32)
 var routeCases = map[string]routeCase{
 	"POST /dataset/v1/request/submit":       {"/dataset/v1/request/submit", privacy, lets, forbidden, absent, lets},
 	"GET /dataset/v1/request/read/{tag}":    {"/dataset/v1/request/read/tag" + theirExhaust, "", answers, forbidden, absent, answers},
+	"GET /dataset/v1/request/summary/{tag}": {"/dataset/v1/request/summary/tag" + theirExhaust, "", "400 CLIENT_ERROR", forbidden, absent, "400 CLIENT_ERROR"},
 	"GET /dataset/v1/request/list/{tag}":    {"/dataset/v1/request/list/tag", "", answers, answers, absent, answers},
 	"POST /dataset/v1/request/search":       {"/dataset/v1/request/search", `{}`, answers, answers, absent, answers},
 	"POST /dataset/v1/request/cancel/{tag}": {"/dataset/v1/request/cancel/tag" + theirExhaust, "", "400 CLIENT_ERROR", forbidden, absent, "400 CLIENT_ERROR"},
 	"POST /dataset/v1/request/retry/{tag}":  {"/dataset/v1/request/retry/tag" + theirExhaust, "", lets, forbidden, absent, lets},
 	"POST /dataset/v1/request/replay": {"/dataset/v1/request/replay", `{"request":{"dryRun":true,"filters":{"dataset":"uci-private-exhaust"}}}`,
 		answers, forbidden, absent, answers},
-	"GET /dataset/v1/receipt-keys": {"/dataset/v1/receipt-keys", "", answers, answers, answers, answers},
-	"POST /dataset/v1/schedule":    {"/dataset/v1/schedule", privacy, lets, forbidden, absent, lets},
+	"POST /dataset/v1/request/estimate": {"/dataset/v1/request/estimate", privacy, answers, forbidden, absent, answers},
+	"GET /dataset/v1/conversation":      {"/dataset/v1/conversation", "", answers, answers, absent, answers},
+	"GET /dataset/v1/receipt-keys":      {"/dataset/v1/receipt-keys", "", answers, answers, answers, answers},
+	"POST /dataset/v1/schedule":         {"/dataset/v1/schedule", privacy, lets, forbidden, absent, lets},
 	// There is no schedule here: package service tries the same on a real Temporal, which has some.
-	"GET /dataset/v1/schedule":                {"/dataset/v1/schedule", "", lets, lets, absent, lets},
+	"GET /dataset/v1/schedule":                {"/dataset/v1/schedule", "", answers, answers, absent, answers},
 	"GET /dataset/v1/schedule/{id}":           {"/dataset/v1/schedule/aaaaaaaaaaaaaaaa", "", lets, lets, absent, lets},
 	"PATCH /dataset/v1/schedule/{id}":         {"/dataset/v1/schedule/aaaaaaaaaaaaaaaa", `{"request":{"note":"x"}}`, lets, lets, absent, lets},
 	"DELETE /dataset/v1/schedule/{id}":        {"/dataset/v1/schedule/aaaaaaaaaaaaaaaa", "", lets, lets, absent, lets},
@@ -115,6 +121,16 @@ var routeCases = map[string]routeCase{
 	"GET,HEAD /health/live":         {"/health/live", "", answers, answers, answers, answers},
 	"GET /metrics":                  {"/metrics", "", forbidden, forbidden, forbidden, "200 "},
 	"ANY /files/reports/":           {"/files/reports/uci-private-exhaust/x", "", "200 ", "200 ", "200 ", "200 "},
+
+	"GET,HEAD /openapi.json":                          {"/openapi.json", "", "200 ", "200 ", "200 ", "200 "},
+	"GET,HEAD /docs":                                  {"/docs", "", "200 ", "200 ", "200 ", "200 "},
+	"GET,HEAD /docs/reference.css":                    {"/docs/reference.css", "", "200 ", "200 ", "200 ", "200 "},
+	"GET,HEAD /docs/reference.js":                     {"/docs/reference.js", "", "200 ", "200 ", "200 ", "200 "},
+	"GET,HEAD /docs/swagger-ui.css":                   {"/docs/swagger-ui.css", "", "200 ", "200 ", "200 ", "200 "},
+	"GET,HEAD /docs/swagger-ui-bundle.js":             {"/docs/swagger-ui-bundle.js", "", "200 ", "200 ", "200 ", "200 "},
+	"GET,HEAD /docs/swagger-ui-bundle.js.LICENSE.txt": {"/docs/swagger-ui-bundle.js.LICENSE.txt", "", "200 ", "200 ", "200 ", "200 "},
+	"GET,HEAD /docs/LICENSE":                          {"/docs/LICENSE", "", "200 ", "200 ", "200 ", "200 "},
+	"GET,HEAD /docs/NOTICE":                           {"/docs/NOTICE", "", "200 ", "200 ", "200 ", "200 "},
 }
 
 func TestEveryRouteAsksWhoCalls(t *testing.T) {
@@ -188,7 +204,10 @@ func empty(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error {
+	server := grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+		if method, _ := grpc.MethodFromServerStream(stream); strings.HasSuffix(method, "/ListSchedules") {
+			return stream.SendMsg(new(workflowservice.ListSchedulesResponse))
+		}
 		return status.Error(codes.NotFound, "nothing is here")
 	}))
 	go func() { _ = server.Serve(listener) }() // it ends with Stop

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"data-exhaust/access"
+	"data-exhaust/exhaust"
 )
 
 // Authenticator says who calls with a token. Its error is an *access.CredentialsError where the token does not count, an
@@ -65,12 +66,10 @@ func (s *Server) authenticate(r *http.Request) (access.Caller, error) {
 }
 
 func tooMany(wait time.Duration) error {
-	return &access.LimitError{Sentence: "too many requests: fewer a second are accepted of one caller", RetryAfter: wait}
+	return &access.LimitError{Fault: exhaust.NewFault(exhaust.TooManyRequests), RetryAfter: wait}
 }
 
-var errNoCredentials = &access.CredentialsError{
-	Sentence: "credentials are missing: the request header Authorization: Bearer and a token is accepted", IsMissing: true,
-}
+var errNoCredentials = &access.CredentialsError{Fault: exhaust.NewFault(exhaust.CredentialsMissing), IsMissing: true}
 
 // readToken reads the token that counts. Where it is there twice, what is in front of us may have looked at another one. An empty
 // header is none.
@@ -92,7 +91,7 @@ func (s *Server) readToken(r *http.Request) (string, error) {
 	}
 	token, isBearer := cutScheme(bearer)
 	if !isBearer {
-		return "", &access.CredentialsError{Sentence: "Authorization is not valid: Bearer and a token is accepted"}
+		return "", &access.CredentialsError{Fault: exhaust.NewFault(exhaust.AuthorizationInvalid)}
 	}
 	return token, nil
 }
@@ -100,7 +99,7 @@ func (s *Server) readToken(r *http.Request) (string, error) {
 func oneHeader(r *http.Request, name string) (string, error) {
 	values := r.Header.Values(name)
 	if len(values) > 1 {
-		return "", &access.CredentialsError{Sentence: name + " is in the request header more than once: one is accepted"}
+		return "", &access.CredentialsError{Fault: exhaust.NewFault(exhaust.CredentialsTwice, name)}
 	}
 	return strings.TrimSpace(strings.Join(values, "")), nil
 }

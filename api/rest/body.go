@@ -40,9 +40,9 @@ func readObject(r *http.Request) (object, error) {
 	switch {
 	case errors.As(err, &syntax):
 		line, column := place(body, syntax.Offset)
-		return object{}, exhaust.Invalid("the request body is not JSON: line %d, column %d", line, column)
+		return object{}, exhaust.Invalid(exhaust.BodyNotJSON, line, column)
 	case err != nil || o.members == nil:
-		return object{}, exhaust.Invalid("the request body is not a JSON object")
+		return object{}, exhaust.Invalid(exhaust.BodyNotObject)
 	}
 	return o, nil
 }
@@ -54,11 +54,11 @@ func readBody(r *http.Request) ([]byte, error) {
 	case errors.As(err, &tooLarge):
 		return nil, err
 	case err != nil:
-		return nil, exhaust.Invalid("the request body could not be read whole")
+		return nil, exhaust.Invalid(exhaust.BodyBroken)
 	case len(bytes.TrimSpace(body)) == 0:
-		return nil, exhaust.Invalid("the request body is empty: a JSON object is accepted")
+		return nil, exhaust.Invalid(exhaust.BodyEmpty)
 	case !utf8.Valid(body):
-		return nil, exhaust.Invalid("the request body is not UTF-8")
+		return nil, exhaust.Invalid(exhaust.BodyNotUTF8)
 	}
 	return body, nil
 }
@@ -72,24 +72,24 @@ func place(body []byte, offset int64) (line, column int) {
 // object, text and boolean are the member of a name. One that is missing or null is empty; one of another kind is a fault.
 func (o object) object(name string) object {
 	inner := object{path: o.pathOf(name), fault: o.fault}
-	o.read(name, &inner.members, "an object")
+	o.read(name, &inner.members, exhaust.FieldNotObject)
 	return inner
 }
 
 func (o object) text(name string) (text string) {
-	o.read(name, &text, "a string")
+	o.read(name, &text, exhaust.FieldNotString)
 	return text
 }
 
 func (o object) boolean(name string) (is bool) {
-	o.read(name, &is, "true or false")
+	o.read(name, &is, exhaust.FieldNotBoolean)
 	return is
 }
 
-func (o object) read(name string, into any, kind string) {
+func (o object) read(name string, into any, ifAnother *exhaust.Code) {
 	raw, ok := o.members[name]
 	if ok && json.Unmarshal(raw, into) != nil && *o.fault == nil {
-		*o.fault = exhaust.Invalid("%s is not %s", o.pathOf(name), kind)
+		*o.fault = exhaust.Invalid(ifAnother, o.pathOf(name))
 	}
 }
 
@@ -116,7 +116,7 @@ func (o object) checkEncryption(r *http.Request) error {
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return exhaust.Invalid("the query cannot be read: it needs no parameters")
+		return exhaust.Invalid(exhaust.QueryUnreadable)
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if err := exhaust.CheckParameter(name, query[name]); err != nil {
@@ -130,7 +130,7 @@ func (o object) checkEncryption(r *http.Request) error {
 func (o object) checkKnown(known ...string) {
 	for _, name := range slices.Sorted(maps.Keys(o.members)) {
 		if !slices.Contains(known, name) && *o.fault == nil {
-			*o.fault = exhaust.Invalid("%.100q is no field: %s are accepted", o.pathOf(name), strings.Join(known, ", "))
+			*o.fault = exhaust.Invalid(exhaust.FieldUnknown, o.pathOf(name), known)
 		}
 	}
 }
@@ -140,7 +140,7 @@ func (o object) checkSpelling(known ...string) {
 	for _, name := range slices.Sorted(maps.Keys(o.members)) {
 		for _, right := range known {
 			if name != right && strings.EqualFold(name, right) && *o.fault == nil {
-				*o.fault = exhaust.Invalid("%.100q is no field: %s is accepted, spelt exactly so", o.pathOf(name), right)
+				*o.fault = exhaust.Invalid(exhaust.FieldMisspelt, o.pathOf(name), []string{right})
 			}
 		}
 	}

@@ -2,9 +2,9 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -34,6 +34,9 @@ type params struct {
 	ClientKey *string `json:"client_key"`
 	Err       string  `json:"err,omitempty"`
 	ErrMsg    string  `json:"errmsg,omitempty"`
+	// Code is the stable name of a fault, and Details are the values that ErrMsg holds.
+	Code    string         `json:"code,omitempty"`
+	Details map[string]any `json:"details,omitempty"`
 }
 
 // The ids of the answers.
@@ -45,9 +48,11 @@ const (
 	searchID = idPrefix + ".search"
 	cancelID = idPrefix + ".cancel"
 	retryID  = idPrefix + ".retry"
-	healthID = "ekstep.analytics.health"
-	readyID  = healthID + ".ready"
-	liveID   = healthID + ".live"
+	// estimateID is of a call that makes no request.
+	estimateID = idPrefix + ".estimate"
+	healthID   = "ekstep.analytics.health"
+	readyID    = healthID + ".ready"
+	liveID     = healthID + ".live"
 	// receiptKeysID is of no call about requests.
 	receiptKeysID = "ekstep.analytics.dataset.receipt-keys"
 )
@@ -86,12 +91,13 @@ const (
 	serviceUnavailable = "SERVICE_UNAVAILABLE"
 )
 
-func (s *Server) fail(w http.ResponseWriter, id string, status int, code, sentence string) {
+func (s *Server) fail(w http.ResponseWriter, id string, status int, responseCode string, fault exhaust.Fault) {
 	e := newEnvelope(id)
 	e.Params.Status = "failed"
-	e.Params.Err = code
-	e.Params.ErrMsg = sentence
-	e.ResponseCode = code
+	e.Params.Err = responseCode
+	e.Params.ErrMsg = fault.Sentence
+	e.Params.Code, e.Params.Details = fault.Code.Name(), fault.Details
+	e.ResponseCode = responseCode
 	s.write(w, status, e)
 }
 
@@ -118,44 +124,44 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, id string, err e
 			challenge += `, error="invalid_token"` // RFC 6750, section 3
 		}
 		w.Header().Set("WWW-Authenticate", challenge)
-		s.fail(w, id, http.StatusUnauthorized, unauthorized, credentials.Sentence)
+		s.fail(w, id, http.StatusUnauthorized, unauthorized, credentials.Fault)
 	case errors.As(err, &lack):
-		s.fail(w, id, http.StatusForbidden, forbidden, lack.Sentence)
+		s.fail(w, id, http.StatusForbidden, forbidden, lack.Fault)
 	case errors.As(err, &elsewhere):
-		s.fail(w, id, http.StatusNotFound, notFound, elsewhere.Error())
+		s.fail(w, id, http.StatusNotFound, notFound, exhaust.NewFault(exhaust.NoSuchChannel))
 	case errors.As(err, &limit):
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(limit.RetryAfter.Seconds())))))
-		s.fail(w, id, http.StatusTooManyRequests, tooManyRequests, limit.Sentence)
+		s.fail(w, id, http.StatusTooManyRequests, tooManyRequests, limit.Fault)
 	case errors.As(err, &tooLarge):
-		s.fail(w, id, http.StatusRequestEntityTooLarge, clientError, fmt.Sprintf("the request body is larger than 1 MiB: at most %d bytes are accepted", tooLarge.Limit))
+		s.fail(w, id, http.StatusRequestEntityTooLarge, clientError, exhaust.NewFault(exhaust.BodyTooLarge, tooLarge.Limit))
 	case errors.As(err, &invalid):
-		s.fail(w, id, http.StatusBadRequest, clientError, invalid.Sentence)
+		s.fail(w, id, http.StatusBadRequest, clientError, invalid.Fault)
 	case errors.Is(err, service.ErrNotFound):
-		s.fail(w, id, http.StatusNotFound, notFound, service.ErrNotFound.Error())
+		s.fail(w, id, http.StatusNotFound, notFound, exhaust.NewFault(exhaust.NoSuchExhaust))
 	case errors.Is(err, service.ErrNoSchedule):
-		s.fail(w, id, http.StatusNotFound, notFound, service.ErrNoSchedule.Error())
+		s.fail(w, id, http.StatusNotFound, notFound, exhaust.NewFault(exhaust.NoSuchSchedule))
 	case errors.Is(err, service.ErrNoToken):
-		s.fail(w, id, http.StatusNotFound, notFound, service.ErrNoToken.Error())
+		s.fail(w, id, http.StatusNotFound, notFound, exhaust.NewFault(exhaust.NoSuchToken))
 	case errors.Is(err, exhaust.ErrWindingUp):
 		w.Header().Set("Retry-After", "5")
-		s.fail(w, id, http.StatusServiceUnavailable, serviceUnavailable, exhaust.ErrWindingUp.Error())
+		s.fail(w, id, http.StatusServiceUnavailable, serviceUnavailable, exhaust.NewFault(exhaust.PreviousAttemptEnding))
 	default:
 		s.log.Error("request failed", "error", err, "path", pathOf(r))
-		s.fail(w, id, http.StatusInternalServerError, serverError, "the request could not be answered: the service's log says why")
+		s.fail(w, id, http.StatusInternalServerError, serverError, exhaust.NewFault(exhaust.InternalError))
 	}
 }
 
 func (s *Server) unavailable(w http.ResponseWriter, r *http.Request, id, what string, err error) {
 	s.log.Warn("dependency not available", "dependency", what, "error", err, "path", pathOf(r))
 	w.Header().Set("Retry-After", "5")
-	s.fail(w, id, http.StatusServiceUnavailable, serviceUnavailable, what+" is not available: try again later")
+	s.fail(w, id, http.StatusServiceUnavailable, serviceUnavailable, exhaust.NewFault(exhaust.NotAvailable, what))
 }
 
 func (s *Server) write(w http.ResponseWriter, status int, e envelope) {
 	body, err := encode(e)
 	if err != nil {
 		s.log.Error("answer could not be written as JSON", "id", e.ID, "error", err)
-		s.fail(w, e.ID, http.StatusInternalServerError, serverError, "the request could not be answered: the service's log says why")
+		s.fail(w, e.ID, http.StatusInternalServerError, serverError, exhaust.NewFault(exhaust.InternalError))
 		return
 	}
 	writeHeader(w, status)
@@ -168,6 +174,7 @@ func writeHeader(w http.ResponseWriter, status int) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
 }
 
@@ -245,6 +252,7 @@ func (s *Server) jobResult(job exhaust.Job) jobResult {
 
 func (s *Server) jobInfo(job exhaust.Job) jobInfo {
 	info := jobInfo{jobResult: s.jobResult(job), StatusMessage: job.Message, Purpose: job.Purpose, Progress: job.Progress}
+	info.Progress.Phase = cmp.Or(info.Progress.Phase, job.FirstPhase()) // the row of one that has not begun has none
 	if job.ReceiptURL != "" {
 		info.ReceiptURL = &job.ReceiptURL
 	}

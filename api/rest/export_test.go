@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 
+	"data-exhaust/exhaust"
+
 	"github.com/gorilla/mux"
 )
 
@@ -23,4 +25,11 @@ func Routes() (routes []string, err error) {
 		return nil
 	})
 	return routes, err
+}
+
+// Results are what the objects of the API's description are made of here.
+var Results = map[string]any{
+	"Exhaust": jobResult{}, "ExhaustInfo": jobInfo{}, "Progress": exhaust.Progress{}, "Schedule": scheduleResult{}, "ScheduleInfo": scheduleInfo{},
+	"Window": windowResult{}, "Firing": firingResult{}, "WebhookSecret": webhookSecretResult{}, "Token": tokenResult{}, "Estimate": estimateResult{},
+	"Conversation": conversationResult{},
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -38,7 +37,7 @@ func readSubmission(r *http.Request) (exhaust.Submission, error) {
 	}
 	request := body.object("request")
 	if request.hasValue(exhaust.EncryptionKeyField) {
-		return exhaust.Submission{}, exhaust.Invalid("encryptionKey is not supported yet: leave it out, and the file is a CSV without encryption")
+		return exhaust.Submission{}, exhaust.Invalid(exhaust.EncryptionUnsupported)
 	}
 	channel, err := callerChannel(r)
 	if channel == "" {
@@ -70,7 +69,7 @@ func callerChannel(r *http.Request) (string, error) {
 	case 1:
 		return channels[0], exhaust.CheckChannel(channels[0])
 	default: // what is in front of us may have looked at another one
-		return "", exhaust.Invalid("X-Channel-ID is in the request header %d times: one is accepted", len(channels))
+		return "", exhaust.Invalid(exhaust.ChannelTwice, len(channels))
 	}
 }
 
@@ -78,21 +77,25 @@ func callerChannel(r *http.Request) (string, error) {
 // requestId.
 func (s *Server) one(call func(ctx context.Context, c access.Caller, tag, channel, requestID string) (exhaust.Job, error), show func(exhaust.Job) any) call {
 	return func(r *http.Request, c access.Caller) (any, error) {
-		channel, err := headerChannel(r)
-		if err != nil {
-			return nil, err
-		}
-		requestID := r.URL.Query().Get("requestId")
-		if requestID == "" {
-			return nil, exhaust.Invalid("requestId is empty: the requestId that submit answered is accepted")
-		}
-		tag, err := pathTag(r)
+		tag, channel, requestID, err := nameOne(r)
 		if err != nil {
 			return nil, err
 		}
 		job, err := call(r.Context(), c, tag, channel, requestID)
 		return show(job), err
 	}
+}
+
+// nameOne is what names the exhaust that a call is about.
+func nameOne(r *http.Request) (tag, channel, requestID string, err error) {
+	if channel, err = headerChannel(r); err != nil {
+		return "", "", "", err
+	}
+	if requestID = r.URL.Query().Get("requestId"); requestID == "" {
+		return "", "", "", exhaust.Invalid(exhaust.RequestIDEmpty)
+	}
+	tag, err = pathTag(r)
+	return tag, channel, requestID, err
 }
 
 // headerChannel is the header's channel, which has to be there.
@@ -143,7 +146,7 @@ func readLimit(text string, ifAbsent int) (int, error) {
 	}
 	limit, err := strconv.Atoi(text)
 	if err != nil || limit < 1 || limit > maxLimit {
-		return 0, exhaust.Invalid("limit %.40q is not valid: a whole number from 1 to %d is accepted", text, maxLimit)
+		return 0, exhaust.Invalid(exhaust.LimitInvalid, text, maxLimit)
 	}
 	return limit, nil
 }
@@ -207,7 +210,7 @@ func (s *Server) addFilter(search *jobs.Search, name string, raw json.RawMessage
 		}
 		search.To, err = s.filterDay(name, value, 1)
 	default:
-		return exhaust.Invalid("filters.%.40s is unknown: dataset, requestedDate, status and channel are accepted", name)
+		return exhaust.Invalid(exhaust.FilterUnknown, "filters."+name, []string{"dataset", "requestedDate", "status", "channel"})
 	}
 	return err
 }
@@ -217,9 +220,5 @@ func filterStatus(search *jobs.Search, value string) error {
 	if slices.Contains(exhaust.Statuses, search.Status) {
 		return nil
 	}
-	known := make([]string, len(exhaust.Statuses))
-	for i, status := range exhaust.Statuses {
-		known[i] = string(status)
-	}
-	return exhaust.Invalid("filters.status %.100q is unknown: %s are accepted", value, strings.Join(known, ", "))
+	return exhaust.Invalid(exhaust.StatusUnknown, value, exhaust.Names(exhaust.Statuses))
 }

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
+
+	"data-exhaust/exhaust"
 
 	"github.com/gorilla/mux"
 )
@@ -107,11 +108,11 @@ func (s *Server) answerHealth(id string, of health) http.Handler {
 			if s.isOperator(r) {
 				down = explained
 			}
-			sentence := "down: " + strings.Join(down, ", ")
+			fault := exhaust.NewFault(exhaust.AllDependenciesDown, down)
 			if len(up) > 0 {
-				sentence += "; up: " + strings.Join(up, ", ")
+				fault = exhaust.NewFault(exhaust.DependenciesDown, down, up)
 			}
-			s.fail(w, id, http.StatusServiceUnavailable, serviceUnavailable, sentence)
+			s.fail(w, id, http.StatusServiceUnavailable, serviceUnavailable, fault)
 			return
 		}
 		s.ok(w, id, map[string]any{"healthy": true, "checks": states})

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"data-exhaust/access"
+	"data-exhaust/exhaust"
 	"data-exhaust/service"
 )
 
@@ -90,7 +91,5 @@ func (s *Server) mayScrape(r *http.Request) error {
 	if err != nil || caller.Operator {
 		return err
 	}
-	return s.service.Refused(caller, "metrics", &service.ForbiddenError{
-		Sentence: "the metrics are for EXHAUST_METRICS_TOKEN and for the right " + access.OperatorRight,
-	})
+	return s.service.Refused(caller, "metrics", &service.ForbiddenError{Fault: exhaust.NewFault(exhaust.MetricsRefused, access.OperatorRight)})
 }

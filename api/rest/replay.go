@@ -81,14 +81,14 @@ func (s *Server) addReplayFilter(replay *service.Replay, scope *service.Scope, n
 	case "status":
 		replay.Statuses = []exhaust.Status{exhaust.Status(value)}
 		if !slices.Contains(replayable, exhaust.Status(value)) {
-			return exhaust.Invalid("filters.status %.100q cannot be replayed: SUBMITTED, FAILED, CANCELLED are accepted", value)
+			return exhaust.Invalid(exhaust.StatusNotReplayable, value, exhaust.Names(replayable))
 		}
 	case "requestedFrom":
 		replay.From, err = s.filterDay(name, value, 0)
 	case "requestedTo":
 		replay.To, err = s.filterDay(name, value, 1)
 	default:
-		return exhaust.Invalid("filters.%.40s is unknown: requestId, dataset, tag, channel, status, requestedFrom and requestedTo are accepted", name)
+		return exhaust.Invalid(exhaust.FilterUnknown, "filters."+name, []string{"requestId", "dataset", "tag", "channel", "status", "requestedFrom", "requestedTo"})
 	}
 	return err
 }
@@ -100,10 +100,10 @@ func filterText(name string, raw json.RawMessage) (string, error) {
 	}
 	var value string
 	if err := json.Unmarshal(raw, &value); err != nil {
-		return "", exhaust.Invalid("filters.%.40s is not a string", name)
+		return "", exhaust.Invalid(exhaust.FieldNotString, "filters."+name)
 	}
 	if value == "" {
-		return "", exhaust.Invalid("filters.%.40s is empty: give it a value or leave it out", name)
+		return "", exhaust.Invalid(exhaust.FieldEmpty, "filters."+name)
 	}
 	return value, exhaust.CheckText("filters."+name, value)
 }
@@ -111,7 +111,7 @@ func filterText(name string, raw json.RawMessage) (string, error) {
 func filterDataset(dataset *exhaust.Dataset, value string) error {
 	*dataset = exhaust.Dataset(value)
 	if !slices.Contains(exhaust.Datasets, *dataset) {
-		return exhaust.Invalid("filters.dataset %.100q is unknown: %s or %s is accepted", value, exhaust.ResponseExhaust, exhaust.PrivateExhaust)
+		return exhaust.Invalid(exhaust.DatasetUnknown, "filters.dataset", value, exhaust.Names(exhaust.Datasets))
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func filterDataset(dataset *exhaust.Dataset, value string) error {
 func (s *Server) filterDay(name, value string, later int) (time.Time, error) {
 	day, err := exhaust.ParseDay(value)
 	if err != nil {
-		return time.Time{}, exhaust.Invalid("filters.%s %.100q is not a day: a real day as yyyy-MM-dd is accepted", name, value)
+		return time.Time{}, exhaust.Invalid(exhaust.DateInvalid, "filters."+name, value)
 	}
 	at := day.Add(later).Time()
 	// Databases take no year 0, and nothing was submitted before there was a clock that counts from 1970.

@@ -24,9 +24,13 @@ import (
 	"data-exhaust/blob"
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
+	"data-exhaust/internal/apitest"
 	"data-exhaust/internal/logtest"
+	"data-exhaust/internal/sample"
 	"data-exhaust/jobs"
+	"data-exhaust/registry"
 	"data-exhaust/service"
+	"data-exhaust/telemetry"
 )
 
 const (
@@ -48,6 +52,9 @@ type api struct {
 	// audit is the audit log, and tokens are those in the database.
 	audit  *logtest.Buffer
 	tokens *service.Tokens
+	// uci and telemetry are what exhausts are made from.
+	uci       *registry.UCI
+	telemetry *blob.Local
 
 	db      *database.DB
 	handler http.Handler
@@ -108,16 +115,23 @@ func newAPIWith(t *testing.T, signIn func(*service.Tokens) rest.SignIn, temporal
 		t.Fatal(err)
 	}
 	t.Cleanup(temporal.Close)
+	a.uci, a.telemetry = newSources(t, db)
+	layout, err := telemetry.ParseLayout("{yyyy}-{MM}-{dd}")
+	if err != nil {
+		t.Fatal(err)
+	}
 	settings := service.Settings{
 		TaskQueue: "none", Timezone: kolkata, MaxDays: 366, URLTTL: 24 * time.Hour, Timeout: time.Hour,
 		Mode: exhaust.RunNow, ReportRetention: 30 * 24 * time.Hour, Log: slog.New(slog.NewJSONHandler(a.log, nil)),
 	}
 	a.logger = slog.New(slog.NewJSONHandler(a.log, nil))
 	a.tokens = service.NewTokens(a.jobs)
+	exhausts := service.NewExhausts(temporal, a.jobs, a.reports, settings)
 	a.handler = rest.NewHandler(rest.Options{
 		Service: service.NewAuthorized(
-			service.NewExhausts(temporal, a.jobs, a.reports, settings),
+			exhausts,
 			service.NewSchedules(temporal, "default", nil, settings),
+			service.NewConversations(a.uci), service.NewEstimates(exhausts, a.uci, a.telemetry, layout),
 			nil, a.tokens, access.NewAudit(slog.New(slog.NewJSONHandler(a.audit, nil))),
 		),
 		SignIn:   signIn(a.tokens),
@@ -130,6 +144,25 @@ func newAPIWith(t *testing.T, signIn func(*service.Tokens) rest.SignIn, temporal
 	t.Cleanup(server.Close)
 	a.url = server.URL
 	return a
+}
+
+// newSources are UCI's tables in a database, empty, and an empty telemetry store.
+func newSources(t *testing.T, db *database.DB) (*registry.UCI, *blob.Local) {
+	t.Helper()
+	if err := sample.CreateEmbeddedTables(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	uci, err := registry.NewUCI(db, db, registry.Tables{
+		Conversations: "bot", Users: "users", Registrations: "user_registrations", Identities: "identities", Zone: kolkata,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := blob.NewLocal(t.TempDir(), blob.LocalOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uci, store
 }
 
 // largeFile is more than fits between two ends that do not read.
@@ -163,6 +196,8 @@ type answer struct {
 }
 
 var (
+	faultPattern = regexp.MustCompile(`,"code":"[A-Z0-9_]+".*?(\},"responseCode")`)
+
 	tsPattern = regexp.MustCompile(`"ts":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00"`)
 	idPattern = regexp.MustCompile(`"resmsgid":"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"`)
 )
@@ -193,11 +228,13 @@ func (a *api) do(request *http.Request) answer {
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	apitest.CheckAnswer(a.t, request, response, text)
 	return answer{response.StatusCode, response.Header, blank(string(text))}
 }
 
-// blank puts <ts> and <id> where answers differ each time.
+// blank puts <ts> and <id> where answers differ each time, and leaves out what CheckFault has looked at.
 func blank(text string) string {
+	text = faultPattern.ReplaceAllString(text, "$1")
 	shown := tsPattern.ReplaceAllString(text, `"ts":"<ts>"`)
 	shown = idPattern.ReplaceAllString(shown, `"resmsgid":"<id>"`)
 	return strings.TrimSuffix(shown, "\n")

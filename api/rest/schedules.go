@@ -56,7 +56,7 @@ func readDraft(r *http.Request) (service.ScheduleDraft, error) {
 	}
 	request := body.object("request")
 	if request.hasValue(exhaust.EncryptionKeyField) {
-		return service.ScheduleDraft{}, exhaust.Invalid("encryptionKey has no place in a schedule: it is kept nowhere, so a firing could not use it")
+		return service.ScheduleDraft{}, exhaust.Invalid(exhaust.ScheduleHasEncryption)
 	}
 	// Other than a submit it needs the header: its answer may hold the channel's webhook secret.
 	channel, err := headerChannel(r)
@@ -66,7 +66,7 @@ func readDraft(r *http.Request) (service.ScheduleDraft, error) {
 		Webhook: request.text("webhook"), Note: request.text("note"),
 	}
 	if paused := request.members["paused"]; string(paused) != "null" && len(paused) > 0 && json.Unmarshal(paused, &draft.Paused) != nil {
-		return draft, exhaust.Invalid("paused is not a boolean: true or false is accepted")
+		return draft, exhaust.Invalid(exhaust.FieldNotBoolean, "paused")
 	}
 	request.checkSpelling("paused")
 	return draft, cmp.Or(*body.fault, err)
@@ -110,7 +110,7 @@ func (s *Server) changeSchedule(r *http.Request, c access.Caller, channel, id st
 		return nil, *body.fault
 	}
 	if len(patch.members) == 0 {
-		return nil, exhaust.Invalid("request is empty: cron, zone, jitter, webhook, purpose, paused and note are accepted")
+		return nil, exhaust.Invalid(exhaust.ChangeEmpty, service.Changeable)
 	}
 	schedule, err := s.service.ChangeSchedule(r.Context(), c, channel, id, patch.members)
 	return showSchedule(schedule), err

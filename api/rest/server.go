@@ -4,7 +4,6 @@ package rest
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"data-exhaust/access"
+	"data-exhaust/exhaust"
 	"data-exhaust/service"
 )
 
@@ -59,7 +59,7 @@ func NewHandler(o Options) http.Handler {
 	return cleanPath(s.guard(s.newRouter()))
 }
 
-// newRouter routes all calls. Each but those of probes and files goes through answer, which asks who calls.
+// newRouter routes all calls. Each but those of probes, files and the reference goes through answer, which asks who calls.
 func (s *Server) newRouter() *mux.Router {
 	// The paths are clean when they get here (cleanPath): the router would redirect, and turn a POST into a GET.
 	router := mux.NewRouter().SkipClean(true)
@@ -68,25 +68,29 @@ func (s *Server) newRouter() *mux.Router {
 	const requests = "/dataset/v1/request"
 	router.Handle(requests+"/submit", s.answer(submitID, s.submit)).Methods(http.MethodPost)
 	router.Handle(requests+"/read/{tag}", s.answer(infoID, s.one(s.service.Read, s.info))).Methods(http.MethodGet)
+	router.Handle(requests+"/summary/{tag}", s.answer(summaryID, s.summary)).Methods(http.MethodGet)
 	router.Handle(requests+"/list/{tag}", s.answer(listID, s.listTag)).Methods(http.MethodGet)
 	router.Handle(requests+"/search", s.answer(searchID, s.search)).Methods(http.MethodPost)
 	router.Handle(requests+"/cancel/{tag}", s.answer(cancelID, s.one(s.service.Cancel, s.info))).Methods(http.MethodPost)
 	router.Handle(requests+"/retry/{tag}", s.answer(retryID, s.one(s.service.Retry, s.result))).Methods(http.MethodPost)
 	router.Handle(requests+"/replay", s.answer(replayID, s.replay)).Methods(http.MethodPost)
+	router.Handle(requests+"/estimate", s.answer(estimateID, s.estimate)).Methods(http.MethodPost)
+	router.Handle("/dataset/v1/conversation", s.answer(conversationListID, s.listConversations)).Methods(http.MethodGet)
 	router.Handle("/dataset/v1/receipt-keys", s.answer(receiptKeysID, s.receiptKeys)).Methods(http.MethodGet)
 	s.routeSchedules(router)
 	s.routeWebhookSecret(router)
 	s.routeTokens(router)
 	s.routeHealth(router)
 	s.routeMetrics(router)
+	s.routeReference(router)
 	if s.files != nil {
 		router.PathPrefix(FilesPath + "/").HandlerFunc(s.serveFile)
 	}
 	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, idPrefix, http.StatusNotFound, notFound, fmt.Sprintf("there is no %s %s here", r.Method, r.URL.Path))
+		s.fail(w, idPrefix, http.StatusNotFound, notFound, exhaust.NewFault(exhaust.NoSuchCall, r.Method, r.URL.Path))
 	})
 	router.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, idPrefix, http.StatusMethodNotAllowed, clientError, fmt.Sprintf("%s does not take %s", r.URL.Path, r.Method))
+		s.fail(w, idPrefix, http.StatusMethodNotAllowed, clientError, exhaust.NewFault(exhaust.MethodNotAllowed, r.URL.Path, r.Method))
 	})
 	return router
 }
@@ -121,16 +125,19 @@ func (s *Server) answer(id string, call call) http.Handler {
 		if err == nil {
 			result, err = call(r, caller)
 		}
-		if l, isList := result.(*list); isList && err == nil {
-			if err = s.writeList(w, id, l); err == nil {
-				return
+		if err == nil {
+			switch result := result.(type) {
+			case *list:
+				err = s.writeList(w, id, result)
+			case summary:
+				err = s.writeSummary(w, id, result)
+			default:
+				s.ok(w, id, result)
 			}
 		}
 		if err != nil {
 			s.failed(w, r, id, err)
-			return
 		}
-		s.ok(w, id, result)
 	})
 }
 
@@ -174,11 +181,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				if recorder.status != 0 {
 					panic(http.ErrAbortHandler) // too late for another answer: let the client see a broken one
 				}
-				s.fail(recorder, idPrefix, http.StatusInternalServerError, serverError, "the request could not be answered: the service's log says why")
+				s.fail(recorder, idPrefix, http.StatusInternalServerError, serverError, exhaust.NewFault(exhaust.InternalError))
 			}
 			level := slog.LevelInfo
-			if isProbe(r) {
-				level = slog.LevelDebug // probes come by the second, and what changes is in the log already
+			if isProbe(r) || isReference(r) {
+				level = slog.LevelDebug // probes come by the second, and what changes is in the log already; a page is many files
 			}
 			s.log.Log(r.Context(), level, "request", "method", r.Method, "path", pathOf(r), "status", recorder.status, "ms", time.Since(start).Milliseconds())
 		}()

@@ -162,7 +162,7 @@ func TestTheSentencesAboutChannels(t *testing.T) {
 	a := newAPI(t)
 	for sent, sentence := range map[string]string{
 		"user1|0130": `channel "user1|0130" holds a |: 1 to 150 printable characters other than | are accepted`,
-		"a\xffb":     `channel "a\xffb" is not valid: 1 to 150 printable characters are accepted`,
+		"a\xffb":     "channel \"a\ufffdb\" is not valid: 1 to 150 printable characters are accepted",
 	} {
 		a.wants(a.call("GET", "/dataset/v1/request/list/tag", sent, ""), 400, failure(prefix+".list", "CLIENT_ERROR", sentence))
 		a.wants(a.call("POST", "/dataset/v1/request/search", sent, `{}`), 400, failure(prefix+".search", "CLIENT_ERROR", sentence))

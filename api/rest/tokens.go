@@ -57,7 +57,7 @@ func readTokenDraft(r *http.Request) (service.TokenDraft, error) {
 		return draft, nil
 	}
 	if draft.Life, err = time.ParseDuration(expires); err != nil || draft.Life == 0 {
-		return service.TokenDraft{}, exhaust.Invalid("expires %.40q is not valid: a duration such as 720h is accepted", expires)
+		return service.TokenDraft{}, exhaust.Invalid(exhaust.TokenExpiryInvalid, expires)
 	}
 	return draft, nil
 }
@@ -101,11 +101,11 @@ func showToken(t access.Token) tokenResult {
 // texts is a member that is a list of strings.
 func (o object) texts(name string) []string {
 	var texts []json.RawMessage
-	o.read(name, &texts, "a list of strings")
+	o.read(name, &texts, exhaust.FieldNotList)
 	values := make([]string, len(texts))
 	for i, text := range texts {
 		if (string(text) == "null" || json.Unmarshal(text, &values[i]) != nil) && *o.fault == nil {
-			*o.fault = exhaust.Invalid("%s is not a list of strings", o.pathOf(name))
+			*o.fault = exhaust.Invalid(exhaust.FieldNotList, o.pathOf(name))
 		}
 	}
 	return values

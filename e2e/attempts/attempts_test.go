@@ -183,6 +183,7 @@ func (c combination) submit(t *testing.T, d deployment) (o e2etest.Order, id str
 		leftover = o.ReportName(id, time.Now())
 		d.Reports.Put(t, leftover, []byte("left behind"))
 		d.Reports.Put(t, leftover+".receipt.json", []byte("left behind"))
+		d.Reports.Put(t, leftover+".summary.json", []byte("left behind"))
 	}
 	if c.isOfEnd() && c.outcome == "CANCELLED" {
 		d.cancel(t, o, id)

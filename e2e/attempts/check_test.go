@@ -140,8 +140,8 @@ func (d deployment) check(t *testing.T, when string, o e2etest.Order, id, outcom
 		}
 		return
 	}
-	if name := o.ReportName(id, shown.Completed()); row.Report != name || !slices.Equal(files, []string{name, name + ".receipt.json"}) {
-		fail("its files are %q, its row names %q, want %s and its receipt", files, row.Report, name)
+	if name := o.ReportName(id, shown.Completed()); row.Report != name || !slices.Equal(files, []string{name, name + ".receipt.json", name + ".summary.json"}) {
+		fail("its files are %q, its row names %q, want %s, its receipt and its summary", files, row.Report, name)
 		return
 	}
 	content := d.Reports.Content(t, row.Report)

@@ -99,7 +99,7 @@ func prepareNight(t *testing.T) night {
 	n.exec(t, `UPDATE job_request SET status = 'PROCESSING' WHERE request_id = $1`, n.ended.id)
 	// The report has the name of the next attempt's.
 	report := n.ended.order.ReportName(n.ended.id, time.Now())
-	for _, name := range []string{"staging/" + n.ended.id + "/run/1", report, report + ".receipt.json"} {
+	for _, name := range []string{"staging/" + n.ended.id + "/run/1", report, report + ".receipt.json", report + ".summary.json"} {
 		n.Reports.Put(t, name, []byte("left behind"))
 		n.age(t, name)
 	}

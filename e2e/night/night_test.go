@@ -70,13 +70,13 @@ func (d deployment) wantNight(t *testing.T, s summary, ids map[string]string) {
 	}
 	d.wantOneRunEach(t, ids)
 	files := d.Reports.Names(t)
-	if len(files) != 2*good {
-		t.Errorf("the store holds %d files, want %d and as many receipts", len(files), good)
+	if len(files) != 3*good {
+		t.Errorf("the store holds %d files, want %d and as many receipts and summaries", len(files), good)
 	}
 	for _, name := range files {
-		if isReceipt := strings.HasSuffix(name, ".receipt.json"); isReceipt {
-			if !slices.Contains(files, strings.TrimSuffix(name, ".receipt.json")) {
-				t.Errorf("%s is the receipt of nothing", name)
+		if of, isBeside := strings.CutSuffix(strings.TrimSuffix(name, ".receipt.json"), ".summary.json"); isBeside || of != name {
+			if !slices.Contains(files, of) {
+				t.Errorf("%s is beside nothing", name)
 			}
 			continue
 		}

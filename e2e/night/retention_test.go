@@ -18,8 +18,10 @@ func reportName(j e2etest.Job) string {
 	return order(j.Tag, bot, day, "").ReportName(j.RequestID, j.Completed())
 }
 
-// receiptOf is contract section 6's, too.
+// receiptOf and summaryOf are contract section 6's, too.
 func receiptOf(report string) string { return report + ".receipt.json" }
+
+func summaryOf(report string) string { return report + ".summary.json" }
 
 // backdate moves the time at which an exhaust was completed and its file's name with it, as if all had
 // happened then.
@@ -29,8 +31,10 @@ func (d deployment) backdate(t *testing.T, j e2etest.Job, by time.Duration) (unt
 	name = order(j.Tag, bot, day, "").ReportName(j.RequestID, at)
 	e2etest.Must(t, os.Rename(d.Reports.File(reportName(j)), d.Reports.File(name)))
 	e2etest.Must(t, os.Rename(d.Reports.File(receiptOf(reportName(j))), d.Reports.File(receiptOf(name))))
+	e2etest.Must(t, os.Rename(d.Reports.File(summaryOf(reportName(j))), d.Reports.File(summaryOf(name))))
 	d.age(t, name, by)
 	d.age(t, receiptOf(name), by)
+	d.age(t, summaryOf(name), by)
 	d.exec(t, `UPDATE job_request SET dt_job_completed = $1, report = $2, receipt = $3 WHERE request_id = $4`,
 		at.UTC().Format("2006-01-02 15:04:05.000"), name, receiptOf(name), j.RequestID)
 	return at.Add(720 * time.Hour), name
@@ -67,10 +71,12 @@ func TestAReportLivesThirtyDaysAndCanBeMadeAgain(t *testing.T) {
 		t.Errorf("made again it is %+v", again)
 	}
 
-	if s := d.night(t); s.Deleted.Reports != 1 || s.Deleted.Unnamed != 2 || s.Ran != 0 || len(s.Problems) != 0 {
+	if s := d.night(t); s.Deleted.Reports != 1 || s.Deleted.Unnamed != 3 || s.Ran != 0 || len(s.Problems) != 0 {
 		t.Errorf("the summary is %+v", s)
 	}
-	want := []string{keptName, receiptOf(keptName), reportName(again), receiptOf(reportName(again))}
+	want := []string{
+		keptName, receiptOf(keptName), summaryOf(keptName), reportName(again), receiptOf(reportName(again)), summaryOf(reportName(again)),
+	}
 	slices.Sort(want)
 	if got := d.Reports.Names(t); !slices.Equal(got, want) {
 		t.Errorf("the store holds\n%q, want\n%q without %s and %s", got, want, name, retriedName)
@@ -198,9 +204,10 @@ func TestANightDeletesStagedAndUnnamedFilesThatAreADayOldUnlessTheirExhaustRuns(
 	const month = 30 * 24 * time.Hour
 	report(success.RequestID, old) // it names another
 	report("NOBODYS", month+time.Hour)
-	d.age(t, receiptOf(reportName(success)), old) // the report names it
+	d.age(t, receiptOf(reportName(success)), old) // both belong to the report
+	d.age(t, summaryOf(reportName(success)), old)
 	kept := []string{
-		staged(runs.RequestID, old), staged("YOUNG", young), reportName(success), receiptOf(reportName(success)),
+		staged(runs.RequestID, old), staged("YOUNG", young), reportName(success), receiptOf(reportName(success)), summaryOf(reportName(success)),
 		report(runs.RequestID, old), report(waited.RequestID, young), report("UNRECORDED", month-time.Hour),
 	}
 
@@ -239,7 +246,7 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 		names = append(names, order(o.tag, o.conversation, day, "").ReportName(j.RequestID, j.Completed()))
 	}
 	kept := []string{
-		names[2], receiptOf(names[2]), "staging/" + ids[2] + "/a-run/part", "slices/" + silent + "/2022-03-01-0.jsonl.zst",
+		names[2], receiptOf(names[2]), summaryOf(names[2]), "staging/" + ids[2] + "/a-run/part", "slices/" + silent + "/2022-03-01-0.jsonl.zst",
 		// Of a conversation whose name begins like a report of the one to erase.
 		"slices/" + bot + "_response_b/2022-03-01-0.jsonl.zst",
 		"uci-response-exhaust/OTHERS/" + bot + "_response_b_response_20210101.csv",
@@ -248,7 +255,7 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 		"staging/" + ids[0] + "/a-run/part", "slices/" + bot + "/2022-03-01-0.jsonl.zst",
 		"uci-response-exhaust/FORGOTTEN/" + bot + "_response_20210101.csv",
 		"uci-private-exhaust/FORGOTTEN/" + bot + "_userinfo_20210101.csv",
-	}, kept[2:]...) {
+	}, kept[3:]...) {
 		d.Reports.Put(t, name, []byte("x"))
 	}
 	slices.Sort(kept)
@@ -274,7 +281,7 @@ func TestEraseRemovesAllFilesOfAConversationAndNothingElse(t *testing.T) {
 	for _, name := range removed {
 		wantLines = append(wantLines, "removed "+name)
 	}
-	if got.Code != 0 || got.Stderr != "8 files removed\n" || !slices.Equal(lines, wantLines) {
+	if got.Code != 0 || got.Stderr != "10 files removed\n" || !slices.Equal(lines, wantLines) {
 		t.Errorf("it ended with %d and said\n%s%s, want\n%s", got.Code, got.Stdout, got.Stderr, strings.Join(wantLines, "\n"))
 	}
 	if got := d.Reports.Names(t); !slices.Equal(got, kept) {

@@ -36,7 +36,12 @@ func API(ctx context.Context, cfg config.Config, log *slog.Logger, onServing fun
 	temporal := newTemporalCheck(c)
 	secrets := service.NewWebhookSecrets(c.jobs, cfg.WebhookKeys)
 	schedules := service.NewSchedules(c.temporal, c.namespace, secrets, c.settings)
-	authorized := service.NewAuthorized(c.exhausts, schedules, secrets, tokens, audit)
+	uci, layout, err := newSources(cfg, c)
+	if err != nil {
+		return err
+	}
+	estimates := service.NewEstimates(c.exhausts, uci, c.telemetry, layout)
+	authorized := service.NewAuthorized(c.exhausts, schedules, service.NewConversations(uci), estimates, secrets, tokens, audit)
 	server := rest.NewHTTPServer(newHandler(cfg, c, temporal, signIn, authorized, log), log)
 	serve, err := secure(cfg, server, log)
 	if err != nil {
@@ -82,9 +87,9 @@ func newHandler(cfg config.Config, c *connections, temporal *temporalCheck, sign
 		Checks: []rest.Check{
 			{Name: service.TemporalDependency, IsRequired: true, Ping: temporal.ask},
 			{Name: service.DatabaseDependency, IsRequired: true, Ping: c.askJobs},
-			{Name: "UCI database", Ping: c.uci.Ping},
-			{Name: "FusionAuth database", Ping: c.fusionAuth.Ping},
-			{Name: "telemetry store", Ping: c.telemetry.Ping},
+			{Name: service.UCIDependency, Ping: c.uci.Ping},
+			{Name: service.FusionAuthDependency, Ping: c.fusionAuth.Ping},
+			{Name: service.TelemetryDependency, Ping: c.telemetry.Ping},
 			{Name: service.ReportsDependency, IsRequired: true, Ping: c.reports.Ping},
 		},
 		Timezone: cfg.Timezone,

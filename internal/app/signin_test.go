@@ -23,6 +23,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"data-exhaust/config"
+	"data-exhaust/internal/apitest"
 	"data-exhaust/internal/devstack"
 	"data-exhaust/internal/logtest"
 )
@@ -195,6 +196,7 @@ func TestSunbirdsKeycloakTokensSignIn(t *testing.T) {
 		text, err := io.ReadAll(response.Body)
 		must(t, err)
 		response.Body.Close()
+		apitest.CheckAnswer(t, request, response, text)
 		var envelope struct{ ResponseCode string }
 		must(t, json.Unmarshal(text, &envelope))
 		if got := fmt.Sprintf("%d %s", response.StatusCode, envelope.ResponseCode); got != test.want {

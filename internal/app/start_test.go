@@ -17,6 +17,7 @@ import (
 
 	"data-exhaust/config"
 	"data-exhaust/database"
+	"data-exhaust/internal/apitest"
 	"data-exhaust/internal/dbtest"
 	"data-exhaust/internal/devstack"
 	"data-exhaust/internal/logtest"
@@ -87,9 +88,11 @@ func (p *processes) call(method, path, body string) string {
 	}
 	defer response.Body.Close()
 	var envelope struct{ Params struct{ ErrMsg string } }
-	if raw, err := io.ReadAll(response.Body); err != nil || json.Unmarshal(raw, &envelope) != nil {
+	raw, err := io.ReadAll(response.Body)
+	if err != nil || json.Unmarshal(raw, &envelope) != nil {
 		p.t.Fatalf("%s answered %d %q, %v", path, response.StatusCode, raw, err)
 	}
+	apitest.CheckAnswer(p.t, request, response, raw)
 	return strings.TrimSpace(fmt.Sprint(response.StatusCode, " ", envelope.Params.ErrMsg))
 }
 

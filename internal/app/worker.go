@@ -19,10 +19,8 @@ import (
 	"data-exhaust/blob"
 	"data-exhaust/config"
 	"data-exhaust/exhaust"
-	"data-exhaust/registry"
 	"data-exhaust/report"
 	"data-exhaust/service"
-	"data-exhaust/telemetry"
 	"data-exhaust/workflows"
 )
 
@@ -193,19 +191,9 @@ func nightlySettings(cfg config.Config) service.NightlySettings {
 }
 
 func newActivities(cfg config.Config, c *connections, log *slog.Logger) (*activities.Activities, error) {
-	uci, err := registry.NewUCI(c.uci, c.fusionAuth, registry.Tables{
-		Conversations: cfg.ConversationTable,
-		Users:         cfg.UsersTable,
-		Registrations: cfg.RegistrationsTable,
-		Identities:    cfg.IdentitiesTable,
-		Zone:          cfg.Timezone,
-	})
+	uci, layout, err := newSources(cfg, c)
 	if err != nil {
 		return nil, err
-	}
-	layout, err := telemetry.ParseLayout(cfg.TelemetryLayout)
-	if err != nil {
-		return nil, fmt.Errorf("EXHAUST_TELEMETRY_LAYOUT: %w", err)
 	}
 	settings := activities.Settings{
 		Layout:        layout,
@@ -217,7 +205,7 @@ func newActivities(cfg config.Config, c *connections, log *slog.Logger) (*activi
 		CSV:           report.Options{Dialect: cfg.CSVDialect, ByteOrderMark: cfg.CSVByteOrderMark, FormulaGuard: cfg.CSVFormulaGuard},
 		SettleTime:    cfg.SettleTime,
 		ShortQueue:    cfg.TaskQueue,
-		InlineObjects: inlineObjects, DevicesInMemory: devicesInMemory,
+		InlineObjects: inlineObjects, DevicesInMemory: devicesInMemory, SummaryMinDevices: cfg.SummaryMinDevices,
 	}
 	if settings.ReceiptKey, err = receiptKey(cfg, log); err != nil {
 		return nil, err

@@ -61,11 +61,11 @@ func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
 			exhaust.StagingPrefix, exhaust.StagingOf("1E2A"), exhaust.StagingOfRun("1E2A", "run"), exhaust.SlicesOf("bot"),
 			exhaust.Request{ID: "1E2A", Dataset: exhaust.ResponseExhaust}.ReportName("bot", "2022-04-06"),
 			exhaust.Request{ID: "1E2A", Dataset: exhaust.PrivateExhaust}.ReportName("bot", "2022-04-06"),
-			exhaust.ReceiptName("a.csv"),
+			exhaust.ReceiptName("a.csv"), exhaust.SummaryName("a.csv"),
 		}, []string{
 			"staging/", "staging/1E2A/", "staging/1E2A/run/", "slices/bot/",
 			"uci-response-exhaust/1E2A/bot_response_20220406.csv", "uci-private-exhaust/1E2A/bot_userinfo_20220406.csv",
-			"a.csv.receipt.json",
+			"a.csv.receipt.json", "a.csv.summary.json",
 		}},
 		{"headers of webhooks", []string{recurring.IDHeader, recurring.TimestampHeader, recurring.SignatureHeader}, []string{
 			"webhook-id", "webhook-timestamp", "webhook-signature",

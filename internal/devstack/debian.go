@@ -21,7 +21,10 @@ type debianPackage struct {
 
 var debianPackages = []debianPackage{
 	{name: "pgbouncer", title: "PgBouncer", path: "/usr/sbin/pgbouncer"},
+	{name: "chromium", title: "Chromium", path: "/usr/bin/chromium"},
 	{name: "jq", title: "jq", path: "/usr/bin/jq"},
+	{name: "curl", title: "curl", path: "/usr/bin/curl"},
+	{name: "python3", title: "Python", path: "/usr/bin/python3"},
 }
 
 // aptGet is the command for Debian.

@@ -17,12 +17,14 @@ import (
 )
 
 // Tools are the names that [Tool] knows.
-var Tools = []string{"temporal", "temporal-server", "temporal-sql-tool", "workflowcheck", "staticcheck", "azurite-blob", "duckdb", "pgbouncer", "jq"}
+var Tools = []string{"temporal", "temporal-server", "temporal-sql-tool", "workflowcheck", "staticcheck", "azurite-blob", "swagger-ui", "duckdb",
+	"newman", "openapi-typescript", "tsc", "pgbouncer", "chromium", "jq", "curl", "python3"}
 
 // Tool returns the path of a program that tools/ pins; name is one of [Tools]. A temporal of at
 // least version 1.5 on PATH is taken as it is. Anything else is built or installed, once, into the
-// user's cache folder, with a line on log that says so; log may be nil. duckdb is a module of Node.js. pgbouncer and jq are
-// not pinned: they are Debian's, which are installed where they are missing and we are root.
+// user's cache folder, with a line on log that says so; log may be nil. swagger-ui and duckdb are modules
+// of Node.js, each the folder of one. pgbouncer, chromium, jq, curl and python3 are not pinned: they are Debian's, which are
+// installed where they are missing and we are root.
 //
 // tools/ is looked for in the module data-exhaust around the working directory. Where it is not there, what a checkout has
 // put into the cache is taken, the newest, with a line on log.
@@ -61,8 +63,13 @@ func recipeOf(toolsDir, name string) recipe {
 	case "azurite-blob":
 		// DuckDB is many times as large, and only benchmarks want it.
 		return npmRecipe(toolsDir, name, "azurite", ".bin/azurite-blob", "--omit=dev")
+	case "swagger-ui":
+		// It is small, and lies where Azurite does.
+		return npmRecipe(toolsDir, name, "azurite", "swagger-ui-dist", "--omit=dev")
 	case "duckdb":
 		return npmRecipe(toolsDir, name, "duckdb", "@duckdb/node-api")
+	case "newman", "openapi-typescript", "tsc":
+		return npmRecipe(filepath.Join(toolsDir, "clients"), name, "clients", ".bin/"+name)
 	}
 	return goRecipe(toolsDir, name)
 }
@@ -108,9 +115,9 @@ func goRecipe(toolsDir, name string) recipe {
 	}
 }
 
-// npmRecipe installs what tools/package.json pins into a folder of this kind; program is the tool's in its node_modules.
-func npmRecipe(toolsDir, name, kind, program string, flags ...string) recipe {
-	inputs := []string{filepath.Join(toolsDir, "package.json"), filepath.Join(toolsDir, "package-lock.json")}
+// npmRecipe installs what a folder's package.json pins into a folder of this kind; program is the tool's in its node_modules.
+func npmRecipe(pins, name, kind, program string, flags ...string) recipe {
+	inputs := []string{filepath.Join(pins, "package.json"), filepath.Join(pins, "package-lock.json")}
 	return recipe{
 		name:   name,
 		kind:   kind,

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"data-exhaust/internal/apitest"
 )
 
 // Channel is the tenant of most tests.
@@ -131,6 +133,8 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
+
+	request *http.Request
 }
 
 // Call sends a request; channel is the header X-Channel-ID, "" for none.
@@ -138,7 +142,20 @@ func Call(t testing.TB, method, url, channel, body string) Answer {
 	t.Helper()
 	answer, err := TryCall(t.Context(), method, url, channel, body)
 	Must(t, err)
+	if isOfAPI(answer.request) {
+		apitest.CheckAnswer(t, answer.request, &http.Response{StatusCode: answer.Status, Header: answer.Header}, answer.Body)
+	}
 	return answer
+}
+
+// isOfAPI tells calls of the API from those of a store that has signed a URL.
+func isOfAPI(request *http.Request) bool {
+	for _, prefix := range []string{"/dataset/", "/health", "/files/reports/"} {
+		if strings.HasPrefix(request.URL.Path, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // TryCall is Call where no answer may come, or outside the test's goroutine.
@@ -157,7 +174,7 @@ func TryCall(ctx context.Context, method, url, channel, body string) (Answer, er
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
-	return Answer{response.StatusCode, response.Header, content}, err
+	return Answer{response.StatusCode, response.Header, content, request}, err
 }
 
 // Job is the result of an answer that is no error.

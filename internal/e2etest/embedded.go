@@ -1,4 +1,4 @@
-package e2e
+package e2etest
 
 import (
 	"context"
@@ -10,20 +10,19 @@ import (
 	_ "modernc.org/sqlite"
 
 	"data-exhaust/internal/devstack"
-	"data-exhaust/internal/e2etest"
 )
 
-// startEmbedded starts the stack that needs nothing: Temporal's development server, SQLite, folders. It
+// StartEmbedded starts the stack that needs nothing: Temporal's development server, SQLite, folders. It
 // lives until the last test has ended.
-func startEmbedded(t testing.TB) *e2etest.Stack {
+func StartEmbedded(t testing.TB) *Stack {
 	temporal, err := devstack.StartTemporal(context.Background(), devstack.TemporalOptions{Log: os.Stderr})
-	e2etest.Must(t, err)
-	e2etest.StopAtEnd(temporal.Stop)
-	file := filepath.Join(e2etest.Scratch, "embedded.db")
+	Must(t, err)
+	StopAtEnd(temporal.Stop)
+	file := filepath.Join(Scratch, "embedded.db")
 	jobs, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)")
-	e2etest.Must(t, err)
-	registry := e2etest.OlderRegistry(jobs)
-	s := &e2etest.Stack{
+	Must(t, err)
+	registry := OlderRegistry(jobs)
+	s := &Stack{
 		Temporal: temporal, Jobs: jobs, Registry: registry, OlderRegistry: registry,
 		Env: []string{"EXHAUST_DATABASE_URL=sqlite://" + file},
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"data-exhaust/api/rest"
+	"data-exhaust/internal/apitest"
 	"data-exhaust/internal/logtest"
 )
 
@@ -90,6 +91,7 @@ func newProbe(t *testing.T) *probe {
 func (p *probe) call(method, path string) answer {
 	w := httptest.NewRecorder()
 	p.handler.ServeHTTP(w, httptest.NewRequestWithContext(p.t.Context(), method, path, nil))
+	apitest.Check(p.t, apitest.Exchange{Method: method, Path: path, Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()})
 	return answer{w.Code, w.Header(), blank(w.Body.String())}
 }
 

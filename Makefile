@@ -15,7 +15,7 @@ FUZZTIME ?= 30s
 # SECTIONS are those of `make bench`: scan,inflate,request,build,join,memory. None is all.
 SECTIONS ?=
 
-.PHONY: help demo dev test chaos lint build api-docs viewer bench bench-memory bench-go load load-night fuzz
+.PHONY: help demo dev test chaos lint build api-docs viewer htmx screenshots bench bench-memory bench-go load load-night fuzz
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ dev: ## Run Temporal, the worker and the API until Ctrl-C (STACK=production for 
 concurrent := access|activities|api|blob|internal|service|telemetry/gunzip|workflows
 
 test: ## Run every test on real servers, those of concurrent code with the race detector
-	$(tool) temporal temporal-server temporal-sql-tool azurite-blob swagger-ui pgbouncer chromium newman openapi-typescript tsc jq curl python3 > /dev/null
+	$(tool) temporal temporal-server temporal-sql-tool azurite-blob swagger-ui htmx pgbouncer chromium axe-core newman openapi-typescript tsc oidc-provider jq curl python3 > /dev/null
 	packages=$$(go list ./...); \
 	go test -race -p 2 -timeout 20m $$(grep -E '^data-exhaust/($(concurrent))(/|$$)' <<< "$$packages"); \
 	go test -p 2 -timeout 20m $$(grep -vE '^data-exhaust/($(concurrent))(/|$$)' <<< "$$packages")
@@ -79,3 +79,11 @@ fuzz: ## Run every fuzz test for FUZZTIME (30s)
 viewer: ## Copy the viewer of /docs/, of the version that tools/package.json pins, into api/reference/viewer
 	package=$$($(tool) swagger-ui); \
 	cd api/reference/viewer; for file in *; do cp "$$package/$$file" .; done
+
+screenshots: ## Make pictures of every page of the console, as it looks to people, in screenshots/
+	$(tool) temporal chromium fonts-noto-core axe-core > /dev/null
+	go test -count=1 -timeout 30m ./e2e/console -pictures "$(CURDIR)/screenshots"
+
+htmx: ## Copy htmx, of the version that tools/package.json pins, into api/console/library
+	package=$$($(tool) htmx); \
+	cp "$$package/dist/htmx.min.js" "$$package/LICENSE" api/console/library

@@ -22,9 +22,10 @@ import (
 	"golang.org/x/time/rate"
 )
 
-const (
-	identityProvider = "identity provider"
+// IdentityProvider is what an *AwayError names where the OpenID provider does not answer.
+const IdentityProvider = "identity provider"
 
+const (
 	// refreshEvery is how long the issuer's removing a key may take to count here; retryEvery is for after a failure.
 	refreshEvery = time.Hour
 	retryEvery   = time.Minute
@@ -156,9 +157,9 @@ func (s *keySet) read(ctx context.Context, id, algorithm string) (any, error) {
 		select {
 		case <-end:
 		case <-ctx.Done():
-			return nil, &AwayError{What: identityProvider, Err: ctx.Err()}
+			return nil, &AwayError{What: IdentityProvider, Err: ctx.Err()}
 		case <-late.C:
-			return nil, &AwayError{What: identityProvider, Err: errNoAnswer}
+			return nil, &AwayError{What: IdentityProvider, Err: errNoAnswer}
 		}
 	}
 	return s.answer(id, algorithm)
@@ -188,7 +189,7 @@ func (s *keySet) answer(id, algorithm string) (any, error) {
 		return key, nil
 	}
 	if s.failure != nil {
-		return nil, &AwayError{What: identityProvider, Err: s.failure}
+		return nil, &AwayError{What: IdentityProvider, Err: s.failure}
 	}
 	return nil, refuse(exhaust.JWTKeyUnknown)
 }

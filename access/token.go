@@ -74,6 +74,12 @@ var (
 // IsTokenID reports whether a text has the form of a token's id, in the database or in a file.
 func IsTokenID(text string) bool { return tokenID.MatchString(text) }
 
+// tokenInText is what of a text may be a token, or a part of one.
+var tokenInText = regexp.MustCompile(`exhaust_[A-Za-z0-9_-]+`)
+
+// HideTokens is a text as a log may have it: without the tokens in it.
+func HideTokens(text string) string { return tokenInText.ReplaceAllString(text, "exhaust_…") }
+
 const (
 	// minTokenLife and maxTokenLife bound for how long a token is made.
 	minTokenLife = time.Minute

@@ -44,7 +44,9 @@ type Config struct {
 	// Addr is where the API listens, host:port.
 	Addr string
 	// PublicURL is where clients reach it, without a slash in the end.
-	PublicURL     string
+	PublicURL string
+	// TemporalUIURL is where people reach Temporal's UI, without a slash in the end; "" where nobody does.
+	TemporalUIURL string
 	URLTTL        time.Duration
 	Timezone      *time.Location
 	MaxDays       int
@@ -82,6 +84,8 @@ type Config struct {
 	TokenFile string
 	// JWT is only read where Auth is "jwt"; its Log is nil.
 	JWT access.JWTOptions
+	// OpenID has a client only where Auth is "jwt".
+	OpenID access.OpenIDOptions
 	// RateLimit is how many requests a second a caller may make, RateBurst how many at once; 0 is any number.
 	RateLimit, RateBurst int
 	// ChannelLimit is how many exhausts of a channel may be under way; 0 is any number.
@@ -255,7 +259,7 @@ func (c *Config) checkWebhookKeys() error {
 // checkAuth demands what a way to sign in needs.
 func (c *Config) checkAuth() error {
 	if c.Auth != AuthJWT {
-		return nil
+		return c.checkNoOpenID()
 	}
 	var faults []error
 	for _, missing := range []struct{ name, value, what string }{
@@ -264,6 +268,22 @@ func (c *Config) checkAuth() error {
 	} {
 		if missing.value == "" && !c.isSet[missing.name] {
 			faults = append(faults, fmt.Errorf("%s is missing: with EXHAUST_AUTH=jwt it says %s", missing.name, missing.what))
+		}
+	}
+	for _, name := range []string{"EXHAUST_OPENID_CLIENT_SECRET", "EXHAUST_OPENID_SCOPES"} {
+		if c.isSet[name] && !c.isSet["EXHAUST_OPENID_CLIENT_ID"] {
+			faults = append(faults, fmt.Errorf("%s is set, and EXHAUST_OPENID_CLIENT_ID is missing: it says which client that is of", name))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// checkNoOpenID refuses a client of a provider whose tokens nobody asks for: whoever has set one believes that people sign in there.
+func (c *Config) checkNoOpenID() error {
+	var faults []error
+	for _, name := range []string{"EXHAUST_OPENID_CLIENT_ID", "EXHAUST_OPENID_CLIENT_SECRET", "EXHAUST_OPENID_SCOPES"} {
+		if c.isSet[name] && c.Auth != "" {
+			faults = append(faults, fmt.Errorf("%s is set, and EXHAUST_AUTH is %s: people sign in at an OpenID provider where it is jwt", name, c.Auth))
 		}
 	}
 	return errors.Join(faults...)

@@ -40,7 +40,8 @@ func TestLoadOfNothingGivesTheContractsDefaults(t *testing.T) {
 		URLTTL: 24 * time.Hour, MaxDays: 366, Timeout: 24 * time.Hour,
 		CSVDialect: report.RFC4180, CSVFormulaGuard: true, SettleTime: 10 * time.Minute, TaskQueue: "exhaust",
 		Mode: "now", NightlyCron: "0 2 * * *", NightlyConcurrency: 8, NightlyWatch: 2 * time.Hour, ReportRetention: 30 * 24 * time.Hour, SummaryMinDevices: 5,
-		Auth: "none", JWT: jwtOptions(t, "RS256", "channel", "resource_access.data-exhaust.roles", 30*time.Second), RateBurst: 200, ChannelLimit: 1000,
+		OpenID: access.OpenIDOptions{Scopes: []string{"openid"}},
+		Auth:   "none", JWT: jwtOptions(t, "RS256", "channel", "resource_access.data-exhaust.roles", 30*time.Second), RateBurst: 200, ChannelLimit: 1000,
 		AzureAPIVersion: "2026-12-06",
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -67,7 +68,7 @@ func TestLoadReadsEverySetting(t *testing.T) {
 		TelemetryStore:   "azblob://telemetry/raw", ReportsStore: "file:///srv/reports",
 		TelemetryLayout: "{yyyy}/{MM}/{dd}/",
 		PdataID:         "prod.UCI.sunbird",
-		Addr:            ":9000", PublicURL: "https://exhaust.example.org/api",
+		Addr:            ":9000", PublicURL: "https://exhaust.example.org/api", TemporalUIURL: "http://temporal:8233/ui",
 		URLTTL: 90 * time.Minute, MaxDays: 31, Timeout: 6 * time.Hour, AssumeConsent: true,
 		CSVDialect: report.Spark, CSVByteOrderMark: true, SettleTime: 90 * time.Second, TaskQueue: "exhaust-blue",
 		Deployment: "exhaust", BuildID: "1.4.0",
@@ -82,6 +83,7 @@ func TestLoadReadsEverySetting(t *testing.T) {
 		TLSCertificate:      "/etc/tls.crt", TLSPrivateKey: "/etc/tls.key",
 		Auth: "jwt", BehindGateway: true, TokenFile: "/etc/tokens", Token: "exhaust_calls-me", MetricsToken: "scrapes-the-metrics",
 		JWT:       jwtOptions(t, "ES256 RS512", "/a.b/c", "realm_access.roles", time.Minute),
+		OpenID:    access.OpenIDOptions{ClientID: "console", ClientSecret: "secret-of-the-console", Scopes: []string{"openid", "roles"}},
 		RateLimit: 7, RateBurst: 8, ChannelLimit: 9, AuditLog: "/var/log/audit.log",
 		TrustedProxies: access.TrustedProxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, PrivatePurpose: true,
 		AzureConnectionString: "AccountName=a;AccountKey=azurekey", AzureAccount: "account", AzureAPIVersion: "2019-07-07",
@@ -129,6 +131,7 @@ var everySetting = []string{
 	"EXHAUST_TLS_CERTIFICATE=/etc/tls.crt",
 	"EXHAUST_TLS_PRIVATE_KEY=/etc/tls.key",
 	"EXHAUST_PUBLIC_URL=https://exhaust.example.org/api/",
+	"EXHAUST_TEMPORAL_UI_URL=http://temporal:8233/ui/",
 	"EXHAUST_URL_TTL=90m",
 	"EXHAUST_TIMEZONE=America/New_York",
 	"EXHAUST_MAX_DAYS=31",
@@ -164,6 +167,9 @@ var everySetting = []string{
 	"EXHAUST_JWT_CHANNELS_CLAIM=/a.b/c",
 	"EXHAUST_JWT_RIGHTS_CLAIM=realm_access.roles",
 	"EXHAUST_JWT_LEEWAY=1m",
+	"EXHAUST_OPENID_CLIENT_ID=console",
+	"EXHAUST_OPENID_CLIENT_SECRET=secret-of-the-console",
+	"EXHAUST_OPENID_SCOPES=openid  roles",
 	"EXHAUST_RATE_LIMIT=7",
 	"EXHAUST_RATE_BURST=8",
 	"EXHAUST_CHANNEL_LIMIT=9",
@@ -310,6 +316,11 @@ func TestAWrongValueIsAnErrorThatSaysWhatIsAccepted(t *testing.T) {
 		{"EXHAUST_JWT_ALGORITHMS=RS256,HS256", `EXHAUST_JWT_ALGORITHMS is "RS256,HS256": algorithm HS256 is not accepted: who can check its signatures can also make them, and an issuer publishes no such key`},
 		{"EXHAUST_JWT_ALGORITHMS=none", `EXHAUST_JWT_ALGORITHMS is "none": algorithm none is not accepted: anybody can make a token without a signature`},
 		{"EXHAUST_JWT_LEEWAY=6m", `EXHAUST_JWT_LEEWAY is "6m": it must be a duration from 0s to 5m, such as 90m or 24h`},
+		{"EXHAUST_OPENID_SCOPES=profile", `EXHAUST_OPENID_SCOPES is "profile": it must be scopes with spaces between them, openid among them` +
+			"\nEXHAUST_OPENID_SCOPES is set, and EXHAUST_AUTH is none: people sign in at an OpenID provider where it is jwt"},
+		{"EXHAUST_OPENID_CLIENT_ID=console", "EXHAUST_OPENID_CLIENT_ID is set, and EXHAUST_AUTH is none: people sign in at an OpenID provider where it is jwt"},
+		{"EXHAUST_TEMPORAL_UI_URL=https://h/?a=b", `EXHAUST_TEMPORAL_UI_URL is "https://h/?a=b": it must be http:// or https:// with a host, without user, query or fragment, such as https://temporal.example.org`},
+		{"EXHAUST_TEMPORAL_UI_URL=temporal:8233", `EXHAUST_TEMPORAL_UI_URL is "temporal:8233": it must be http:// or https:// with a host, without user, query or fragment, such as https://temporal.example.org`},
 		{"EXHAUST_RATE_LIMIT=-1", `EXHAUST_RATE_LIMIT is "-1": it must be a number of requests a second from 1 to 100000, or 0 for no bound`},
 		{"EXHAUST_RATE_BURST=0", `EXHAUST_RATE_BURST is "0": it must be a number of requests from 1 to 1000000`},
 		{"EXHAUST_CHANNEL_LIMIT=many", `EXHAUST_CHANNEL_LIMIT is "many": it must be a number of exhausts from 1 to 1000000, or 0 for no bound`},
@@ -522,6 +533,7 @@ func TestPublicShowsEverySettingButNoSecret(t *testing.T) {
 		{"EXHAUST_TLS_CERTIFICATE", "/etc/tls.crt", false},
 		{"EXHAUST_TLS_PRIVATE_KEY", "/etc/tls.key", false},
 		{"EXHAUST_PUBLIC_URL", "https://exhaust.example.org/api", false},
+		{"EXHAUST_TEMPORAL_UI_URL", "http://temporal:8233/ui", false},
 		{"EXHAUST_URL_TTL", "1h30m", false},
 		{"EXHAUST_TIMEZONE", "America/New_York", false},
 		{"EXHAUST_MAX_DAYS", "31", false},
@@ -557,6 +569,9 @@ func TestPublicShowsEverySettingButNoSecret(t *testing.T) {
 		{"EXHAUST_JWT_CHANNELS_CLAIM", "/a.b/c", false},
 		{"EXHAUST_JWT_RIGHTS_CLAIM", "realm_access.roles", false},
 		{"EXHAUST_JWT_LEEWAY", "1m", false},
+		{"EXHAUST_OPENID_CLIENT_ID", "console", false},
+		{"EXHAUST_OPENID_CLIENT_SECRET", "xxxxx", false},
+		{"EXHAUST_OPENID_SCOPES", "openid roles", false},
 		{"EXHAUST_RATE_LIMIT", "7", false},
 		{"EXHAUST_RATE_BURST", "8", false},
 		{"EXHAUST_CHANNEL_LIMIT", "9", false},
@@ -642,7 +657,7 @@ func TestTheDocumentListsEverySettingThatAFileCanHold(t *testing.T) {
 		"EXHAUST_DATABASE_URL_FILE", "UCI_DATABASE_URL_FILE", "FUSIONAUTH_DATABASE_URL_FILE", "UCI_ENCRYPTION_SECRET_FILE",
 		"EXHAUST_SIGNING_KEY_FILE",
 		"EXHAUST_RECEIPT_KEY_FILE", "EXHAUST_WEBHOOK_SECRET_FILE", "EXHAUST_WEBHOOK_SECRET_PREVIOUS_FILE",
-		"EXHAUST_SEALING_KEY_FILE", "EXHAUST_SEALING_KEY_PREVIOUS_FILE", "EXHAUST_METRICS_TOKEN_FILE", "EXHAUST_TOKEN_FILE", "AZURE_STORAGE_CONNECTION_STRING_FILE",
+		"EXHAUST_SEALING_KEY_FILE", "EXHAUST_SEALING_KEY_PREVIOUS_FILE", "EXHAUST_OPENID_CLIENT_SECRET_FILE", "EXHAUST_METRICS_TOKEN_FILE", "EXHAUST_TOKEN_FILE", "AZURE_STORAGE_CONNECTION_STRING_FILE",
 	}
 	var known []string
 	for _, s := range new(Config).settings() {
@@ -673,10 +688,42 @@ func TestAReceiptKeyInPEMIsTakenWholeFromTheEnvironmentAndFromAFile(t *testing.T
 
 func TestEveryDocumentedExampleIsAccepted(t *testing.T) {
 	for _, s := range new(Config).settings() {
-		if _, err := Load([]string{s.name + "=" + s.example, "AZURE_STORAGE_CONNECTION_STRING=AccountName=a;AccountKey=k",
+		var signIn []string
+		if strings.HasPrefix(s.name, "EXHAUST_OPENID_") {
+			signIn = withOpenID("EXHAUST_OPENID_CLIENT_ID=console")
+		}
+		if _, err := Load(append(signIn, s.name+"="+s.example, "AZURE_STORAGE_CONNECTION_STRING=AccountName=a;AccountKey=k",
 			"EXHAUST_WEBHOOK_SECRET=webhook-secret-of-24-ch.", "EXHAUST_SEALING_KEY=sealing-key-of-24-chars.",
-			"EXHAUST_TLS_CERTIFICATE=/etc/tls.crt", "EXHAUST_TLS_PRIVATE_KEY=/etc/tls.key"}); err != nil {
+			"EXHAUST_TLS_CERTIFICATE=/etc/tls.crt", "EXHAUST_TLS_PRIVATE_KEY=/etc/tls.key")); err != nil {
 			t.Errorf("%s=%s: %v", s.name, s.example, err)
+		}
+	}
+}
+
+// withOpenID is an environment in which callers have JSON Web Tokens, and more.
+func withOpenID(more ...string) []string {
+	return append([]string{"EXHAUST_AUTH=jwt", "EXHAUST_JWT_ISSUER=https://id.example.org", "EXHAUST_JWT_AUDIENCE=data-exhaust"}, more...)
+}
+
+func TestAClientOfAnOpenIDProviderNeedsItsIDAndJSONWebTokens(t *testing.T) {
+	const secret = "EXHAUST_OPENID_CLIENT_SECRET=hunter2"
+	for _, c := range []struct {
+		environ []string
+		want    string
+	}{
+		{withOpenID(), "<nil>"},
+		{withOpenID("EXHAUST_OPENID_CLIENT_ID=console"), "<nil>"},
+		{withOpenID("EXHAUST_OPENID_CLIENT_ID=console", secret, "EXHAUST_OPENID_SCOPES=openid offline_access"), "<nil>"},
+		{withOpenID(secret, "EXHAUST_OPENID_SCOPES=openid"),
+			"EXHAUST_OPENID_CLIENT_SECRET is set, and EXHAUST_OPENID_CLIENT_ID is missing: it says which client that is of\n" +
+				"EXHAUST_OPENID_SCOPES is set, and EXHAUST_OPENID_CLIENT_ID is missing: it says which client that is of"},
+		{[]string{"EXHAUST_AUTH=tokens", "EXHAUST_OPENID_CLIENT_ID=console", secret},
+			"EXHAUST_OPENID_CLIENT_ID is set, and EXHAUST_AUTH is tokens: people sign in at an OpenID provider where it is jwt\n" +
+				"EXHAUST_OPENID_CLIENT_SECRET is set, and EXHAUST_AUTH is tokens: people sign in at an OpenID provider where it is jwt"},
+		{[]string{"EXHAUST_AUTH=basic", "EXHAUST_OPENID_CLIENT_ID=console"}, `EXHAUST_AUTH is "basic": it must be none, tokens or jwt`},
+	} {
+		if _, err := Load(c.environ); fmt.Sprint(err) != c.want {
+			t.Errorf("%s:\n got %v\nwant %s", c.environ, err, c.want)
 		}
 	}
 }

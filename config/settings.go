@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -138,7 +139,12 @@ func (c *Config) settings() []setting {
 			about:      "Where clients reach the API; the download URLs of a `file://` reports store begin with it. Workers sign such URLs too: give them the same.",
 			derive:     c.localURL,
 			derivation: "`http://`, or `https://` with `EXHAUST_TLS_CERTIFICATE`, and `EXHAUST_ADDR`, with `127.0.0.1` where that is every address",
-			value:      text(&c.PublicURL, parsePublicURL),
+			value:      text(&c.PublicURL, parseBaseURL("https://exhaust.example.org")),
+		},
+		{
+			name: "EXHAUST_TEMPORAL_UI_URL", example: "https://temporal.example.org", derivation: "none: no links",
+			about: "Where people reach Temporal's UI: the console links workflows there, as `<EXHAUST_TEMPORAL_UI_URL>/namespaces/<namespace>/workflows/<id>`.",
+			value: text(&c.TemporalUIURL, parseBaseURL("https://temporal.example.org")),
 		},
 		{
 			name: "EXHAUST_URL_TTL", example: "12h", preset: "24h",
@@ -325,6 +331,21 @@ func (c *Config) settings() []setting {
 			value: duration(&c.JWT.Leeway, 0, 5*time.Minute),
 		},
 		{
+			name: "EXHAUST_OPENID_CLIENT_ID", example: "data-exhaust-console", derivation: "none: nobody signs in to the console",
+			about: "The client of the OpenID provider `EXHAUST_JWT_ISSUER` with which people sign in to the console, where `EXHAUST_AUTH` is `jwt`. [auth.md](auth.md#signing-in-to-the-console).",
+			value: text(&c.OpenID.ClientID, parseAnything),
+		},
+		{
+			name: "EXHAUST_OPENID_CLIENT_SECRET", example: "Xp2sW8vQ0b2fJtYw7H1sLr5xKc9dZ4uE", derivation: "none: a public client",
+			about: "That client's secret. Never shown.",
+			value: text(&c.OpenID.ClientSecret, parseAnything), hide: hideAll,
+		},
+		{
+			name: "EXHAUST_OPENID_SCOPES", example: "openid roles", preset: "openid",
+			about: "The scopes that are asked for there, with spaces between them; `openid` is one of them.",
+			value: field(&c.OpenID.Scopes, parseScopes, func(scopes []string) string { return strings.Join(scopes, " ") }),
+		},
+		{
 			name: "EXHAUST_RATE_LIMIT", example: "10",
 			about:      "How many requests a second a caller may make of one API process; `0` is any number. Where nobody signs in, a caller is an address.",
 			derive:     c.defaultRateLimit,
@@ -406,7 +427,9 @@ var (
 	// workflows by name:build, a search attribute of 255 characters at the most.
 	deploymentName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
 	buildIDName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$`)
-	modeName       = regexp.MustCompile(`^(` + exhaust.RunNow + `|` + exhaust.RunNightly + `)$`)
+	// scopeNames are those of RFC 6749, 3.3.
+	scopeNames = regexp.MustCompile(`^[!#-\[\]-~ ]+$`)
+	modeName   = regexp.MustCompile(`^(` + exhaust.RunNow + `|` + exhaust.RunNightly + `)$`)
 
 	// fiveFields is the form of a schedule; Temporal, whose schedule it becomes, checks the rest.
 	fiveFields = regexp.MustCompile(`^[0-9A-Za-z*/,-]+( +[0-9A-Za-z*/,-]+){4}$`)
@@ -686,13 +709,25 @@ func parsePurpose(value string) (bool, error) {
 	return value == purposeRequired, nil
 }
 
-func parsePublicURL(value string) (string, error) {
-	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
-		u.User != nil || strings.ContainsAny(value, "?#") {
-		return "", errors.New("it must be http:// or https:// with a host, without user, query or fragment, such as https://exhaust.example.org")
+// parseBaseURL takes what paths are put behind; example is one for whoever gave something else.
+func parseBaseURL(example string) func(string) (string, error) {
+	return func(value string) (string, error) {
+		u, err := url.Parse(value)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
+			u.User != nil || strings.ContainsAny(value, "?#") {
+			return "", errors.New("it must be http:// or https:// with a host, without user, query or fragment, such as " + example)
+		}
+		return strings.TrimRight(value, "/"), nil
 	}
-	return strings.TrimRight(value, "/"), nil
+}
+
+// parseScopes demands openid: without it the provider says nothing of who it is.
+func parseScopes(value string) ([]string, error) {
+	scopes := strings.Fields(value)
+	if !slices.Contains(scopes, "openid") || !scopeNames.MatchString(value) {
+		return nil, errors.New("it must be scopes with spaces between them, openid among them")
+	}
+	return scopes, nil
 }
 
 // parseTimezone refuses Local, which is another zone on another machine.

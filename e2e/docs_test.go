@@ -117,14 +117,16 @@ func TestEachExampleOfTheDocumentsIsSentAndAnswered(t *testing.T) {
 	r := record(t, d.URL, token)
 	here := map[string]string{"http://127.0.0.1:8080": r.URL, "29e49b19-9086-48d3-8f5a-dcbbdc9fae9c": bot}
 	names, texts := documents(t)
-	ran := 0
+	folder, ran := t.TempDir(), 0
 	for _, name := range names {
 		for _, script := range examples(texts[name]) {
 			for is, becomes := range here {
 				script = strings.ReplaceAll(script, is, becomes)
 			}
 			before := len(r.answers)
-			out, err := exec.CommandContext(t.Context(), "sh", "-c", "set -eu\n"+strings.ReplaceAll(script, "curl ", curl+" -sS ")).CombinedOutput()
+			command := exec.CommandContext(t.Context(), "sh", "-c", "set -eu\n"+strings.ReplaceAll(script, "curl ", curl+" -sS "))
+			command.Dir = folder // some keep an answer in a file
+			out, err := command.CombinedOutput()
 			if err != nil || len(r.answers) != before+1 {
 				t.Fatalf("%s: %d answers, %v\n%s\n%s", name, len(r.answers)-before, err, script, out)
 			}

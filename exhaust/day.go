@@ -31,6 +31,16 @@ func (d Day) Time() time.Time {
 	return t
 }
 
+// Midnight is when the day begins in a zone. A day before 1970 begins as that of 1970 does: databases take no year 0, and
+// nothing happened here before there was a clock that counts from 1970.
+func (d Day) Midnight(zone *time.Location) time.Time {
+	at := d.Time()
+	if epoch := time.Unix(0, 0).UTC(); at.Before(epoch) {
+		at = epoch
+	}
+	return time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, zone)
+}
+
 // Add is the day n days later.
 func (d Day) Add(n int) Day { return DayOf(d.Time().AddDate(0, 0, n)) }
 

@@ -52,6 +52,12 @@ func TestADayIsThatOfTheLocation(t *testing.T) {
 	if got := Day("2022-04-06").Time(); !got.Equal(time.Date(2022, 4, 6, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("its midnight is %s", got)
 	}
+	if got := Day("2022-04-06").Midnight(kolkata); !got.Equal(time.Date(2022, 4, 5, 18, 30, 0, 0, time.UTC)) {
+		t.Errorf("its midnight in Kolkata is %s", got)
+	}
+	if got := Day("0000-12-31").Midnight(time.UTC); !got.Equal(time.Unix(0, 0)) {
+		t.Errorf("before 1970 its midnight is %s", got)
+	}
 	if got := Day("").Time(); !got.IsZero() {
 		t.Errorf("no day has the time %s", got)
 	}

@@ -88,7 +88,11 @@ type State struct {
 	// Parked says of a SUBMITTED job that it waits for the night.
 	Parked bool `json:"parked,omitempty"`
 	// Attempts counts the attempts after the first.
-	Attempts  int       `json:"attempts"`
+	Attempts int `json:"attempts"`
+	// From and To are the first and last day that the exhaust covers, once they are settled: the request may leave them to the
+	// registry. They are "" before that, where it is not made from telemetry, and of releases that did not keep them.
+	From      Day       `json:"from,omitempty"`
+	To        Day       `json:"to,omitempty"`
 	Progress  Progress  `json:"progress"`
 	UpdatedAt time.Time `json:"updatedAt"`
 	// CompletedAt is the zero time until the job has ended.

@@ -80,7 +80,7 @@ func TestAJobIsItsRequestAndItsStateAndWhatIsInNeither(t *testing.T) {
 	job := Job{
 		Request: Request{ID: "1E2A", Dataset: PrivateExhaust, Config: json.RawMessage(`{}`), SubmittedAt: at},
 		State: State{
-			Status: Failed, Message: "why", Retryable: true, Attempts: 2, Progress: Progress{Phase: Joining, BytesTotal: 1, Percent: 7},
+			Status: Failed, Message: "why", Retryable: true, Attempts: 2, From: "2022-03-01", To: "2022-03-31", Progress: Progress{Phase: Joining, BytesTotal: 1, Percent: 7},
 			UpdatedAt: at.Add(time.Second), CompletedAt: at.Add(time.Minute), ExecutionTime: time.Second, Report: "r.csv",
 		},
 	}

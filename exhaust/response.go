@@ -33,9 +33,16 @@ var ResponseColumns = []string{
 	ResponseColumn: "Question Response", XPathColumn: "X Path", EofColumn: "Eof", TimestampColumn: "Timestamp",
 }
 
-// PrivateColumns heads a private exhaust (contract section 5).
+// The columns of a private exhaust (contract section 5) by which a phone number is told: where it is hidden, the Decrypted
+// Device ID is the Device UUID.
+const (
+	DecryptedIDColumn = 2
+	DeviceUUIDColumn  = 4
+)
+
+// PrivateColumns heads a private exhaust.
 var PrivateColumns = []string{
-	"Conversation ID", "Conversation Name", "Decrypted Device ID", "Encrypted Device ID", "Device UUID",
+	"Conversation ID", "Conversation Name", DecryptedIDColumn: "Decrypted Device ID", "Encrypted Device ID", DeviceUUIDColumn: "Device UUID",
 }
 
 // ColumnSet is a set of a record's columns: bit i stands for the column with index i.
@@ -60,10 +67,10 @@ type ResponseRow struct {
 // PrivateTexts are the PrivateColumns that hold text, for a row with that Decrypted Device ID: a phone number, a plus and
 // digits, is no text that a spreadsheet would run, and the Encrypted Device ID is base64 that has to stay as it is.
 func PrivateTexts(visibleID []byte) ColumnSet {
-	const always = ColumnSet(1<<0 | 1<<1 | 1<<4)
+	const always = ColumnSet(1<<0 | 1<<1 | 1<<DeviceUUIDColumn)
 	digits, hasPlus := bytes.CutPrefix(visibleID, []byte("+"))
 	if hasPlus && len(digits) > 0 && len(bytes.Trim(digits, "0123456789")) == 0 {
 		return always
 	}
-	return always | 1<<2
+	return always | 1<<DecryptedIDColumn
 }

@@ -29,8 +29,8 @@ func BenchmarkJobsAtAMillion(b *testing.B) {
 		})
 		for _, limit := range []int{10, 1000} {
 			for _, s := range allSearches(limit) {
-				name := fmt.Sprintf("%s/search/%d/dataset=%t,channel=%t,status=%t,day=%t", dialect, limit,
-					s.Dataset != "", s.Channel != "", s.Status != "", !s.From.IsZero())
+				name := fmt.Sprintf("%s/search/%d/dataset=%t,channel=%t,status=%t,day=%t,behind=%t,tag=%t,conversation=%t", dialect, limit,
+					s.Dataset != "", s.Channel != "", len(s.Statuses) > 0, !s.From.IsZero(), s.After != Position{}, s.Tag != "", s.ConversationID != "")
 				b.Run(name, func(b *testing.B) {
 					for b.Loop() {
 						if found, err := jobs.Search(ctx, s); err != nil || len(found) == 0 {

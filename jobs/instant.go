@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -20,13 +21,19 @@ func (i instant) Value() (driver.Value, error) {
 	return time.Time(i).UTC().Format(instantLayout), nil
 }
 
-// Scan implements sql.Scanner. Both drivers read a TIMESTAMP column as a time.
+// Scan implements sql.Scanner. Both drivers read a TIMESTAMP column as a time; what SQLite computes of one is a text.
 func (i *instant) Scan(value any) error {
 	switch v := value.(type) {
 	case nil:
 		*i = instant{}
 	case time.Time:
 		*i = instant(v.UTC())
+	case string:
+		at, err := time.Parse(instantLayout, v)
+		if err != nil {
+			return errors.New("a text that is no time")
+		}
+		*i = instant(at)
 	default:
 		return fmt.Errorf("a %T where a time should be", value)
 	}

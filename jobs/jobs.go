@@ -116,8 +116,7 @@ func (j *Jobs) Job(ctx context.Context, requestID string) (exhaust.Job, error) {
 // one millisecond go by id. A limit of 0 is none. Like all that gives several exhausts it leaves out their datasetConfig,
 // which is the client's and may be large: Configs gives it.
 func (j *Jobs) List(ctx context.Context, tag, channel string, limit int) ([]exhaust.Job, error) {
-	of := exhaust.Request{Tag: tag, Channel: channel}
-	return j.query(ctx, "list jobs in", listQuery, []any{of.ChannelTag(), channel, atMost(limit)})
+	return j.Search(ctx, Search{Tag: tag, Channel: channel, Limit: limit})
 }
 
 // Unpark records that an exhaust no longer waits for the night, before its workflow records itself.
@@ -143,20 +142,23 @@ const underWayQuery = `SELECT count(*) FROM job_request WHERE requested_channel 
 	AND job_id IN ('uci-response-exhaust', 'uci-private-exhaust') AND status IN ('SUBMITTED', 'PROCESSING')
 	AND NOT parked AND dt_job_updated >= $2`
 
-// Search says which exhausts are wanted; a zero value wants any.
-type Search struct {
-	Dataset exhaust.Dataset
-	Channel string
-	Status  exhaust.Status
-	// From and To bound the time of submission: From <= submitted < To.
-	From, To time.Time
-	Limit    int
+// FindAll is those of the exhausts of some ids that there are, in no order. Like List it leaves out their datasetConfigs.
+func (j *Jobs) FindAll(ctx context.Context, requestIDs []string) ([]exhaust.Job, error) {
+	if len(requestIDs) == 0 {
+		return nil, nil
+	}
+	query, args := ofIDs(listColumns, requestIDs)
+	return j.query(ctx, "find jobs in", query, args)
 }
 
-// Search is the exhausts wanted, in the order of List.
-func (j *Jobs) Search(ctx context.Context, s Search) ([]exhaust.Job, error) {
-	query, args := s.query()
-	return j.query(ctx, "search", query, args)
+// ofIDs selects columns of the jobs of some ids, of which there is one at least.
+func ofIDs(columns string, requestIDs []string) (query string, args []any) {
+	places := make([]string, len(requestIDs))
+	args = make([]any, len(requestIDs))
+	for i, id := range requestIDs {
+		places[i], args[i] = fmt.Sprintf("$%d", i+1), id
+	}
+	return `SELECT ` + columns + ` FROM job_request WHERE request_id IN (` + strings.Join(places, ", ") + `)`, args
 }
 
 // Configs are the datasetConfigs of exhausts by their ids. Of an id that is not there, there is none.
@@ -165,15 +167,11 @@ func (j *Jobs) Configs(ctx context.Context, requestIDs []string) (map[string]jso
 	if len(requestIDs) == 0 {
 		return configs, nil
 	}
-	places, args := make([]string, len(requestIDs)), make([]any, len(requestIDs))
-	for i, id := range requestIDs {
-		places[i], args[i] = fmt.Sprintf("$%d", i+1), id
-	}
 	var rows []struct {
 		RequestID string `db:"request_id"`
 		Config    string `db:"request_data"`
 	}
-	query := `SELECT request_id, request_data FROM job_request WHERE request_id IN (` + strings.Join(places, ", ") + `)`
+	query, args := ofIDs("request_id, request_data", requestIDs)
 	if err := j.db.Select(ctx, &rows, query, args...); err != nil {
 		return nil, j.failed("read datasetConfigs from", err)
 	}
@@ -186,7 +184,7 @@ func (j *Jobs) Configs(ctx context.Context, requestIDs []string) (map[string]jso
 const jobColumns = `request_id, tag, job_id, status, request_data, requested_by, requested_channel,
 	output_format, conversation_id, start_date, end_date, allow_empty, dt_job_submitted, dt_job_updated,
 	dt_job_completed, execution_time, iteration, err_message, may_heal, progress, report, receipt,
-	download_urls, receipt_url, dt_urls_expire, parked, purpose`
+	download_urls, receipt_url, dt_urls_expire, parked, purpose, range_from, range_to`
 
 // listColumns are those of several jobs.
 var listColumns = strings.Replace(jobColumns, "request_data, ", "", 1)
@@ -194,47 +192,6 @@ var listColumns = strings.Replace(jobColumns, "request_data, ", "", 1)
 const newestFirst = ` ORDER BY dt_job_submitted DESC, request_id `
 
 const jobQuery = `SELECT ` + jobColumns + ` FROM job_request WHERE request_id = $1`
-
-var listQuery = `SELECT ` + listColumns + ` FROM job_request
-		WHERE tag = $1 AND requested_channel = $2` + newestFirst + `LIMIT $3`
-
-// query asks the index for each dataset and status on its own. Within one the index is in the
-// order wanted, so that any search reads no more than its limit of each, however many jobs match
-// and however few of them are of the wanted kind.
-func (s Search) query() (string, []any) {
-	var args []any
-	arg := func(v any) string {
-		args = append(args, v)
-		return fmt.Sprintf("$%d", len(args))
-	}
-	limit := arg(atMost(s.Limit))
-	var where strings.Builder
-	if s.Channel != "" {
-		where.WriteString(" AND requested_channel = " + arg(s.Channel))
-	}
-	if !s.From.IsZero() {
-		where.WriteString(" AND dt_job_submitted >= " + arg(instant(s.From)))
-	}
-	if !s.To.IsZero() {
-		where.WriteString(" AND dt_job_submitted < " + arg(instant(s.To)))
-	}
-	var parts []string
-	for _, dataset := range oneOr(s.Dataset, exhaust.Datasets) {
-		for _, status := range oneOr(s.Status, exhaust.Statuses) {
-			parts = append(parts, `SELECT * FROM (SELECT request_id, dt_job_submitted FROM job_request
-				WHERE job_id = `+arg(string(dataset))+` AND status = `+arg(string(status))+where.String()+newestFirst+`LIMIT `+limit+`) AS part`)
-		}
-	}
-	return `SELECT ` + listColumns + ` FROM job_request WHERE request_id IN (
-			SELECT request_id FROM (` + strings.Join(parts, " UNION ALL ") + `) AS found` + newestFirst + `LIMIT ` + limit + `)` + newestFirst, args
-}
-
-func oneOr[T ~string](one T, all []T) []T {
-	if one == "" {
-		return all
-	}
-	return []T{one}
-}
 
 func atMost(limit int) int {
 	if limit <= 0 {
@@ -340,6 +297,8 @@ type jobRow struct {
 	ExpiresAt      instant       `db:"dt_urls_expire"`
 	Parked         bool          `db:"parked"`
 	Purpose        string        `db:"purpose"`
+	From           string        `db:"range_from"`
+	To             string        `db:"range_to"`
 }
 
 func rowOf(job exhaust.Job) (jobRow, error) {
@@ -380,6 +339,8 @@ func rowOf(job exhaust.Job) (jobRow, error) {
 		ExpiresAt:      instant(job.ExpiresAt),
 		Parked:         job.Parked,
 		Purpose:        job.Purpose,
+		From:           string(job.From),
+		To:             string(job.To),
 	}, nil
 }
 
@@ -405,6 +366,8 @@ func (r jobRow) job() (exhaust.Job, error) {
 			Retryable:     r.Retryable,
 			Attempts:      r.Attempts,
 			Parked:        r.Parked,
+			From:          exhaust.Day(r.From),
+			To:            exhaust.Day(r.To),
 			UpdatedAt:     time.Time(r.UpdatedAt),
 			CompletedAt:   time.Time(r.CompletedAt),
 			ExecutionTime: time.Duration(r.ExecutionTime.Int64) * time.Millisecond,

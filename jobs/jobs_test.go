@@ -61,6 +61,7 @@ func submitted(id string) exhaust.Job {
 func processing(job exhaust.Job) exhaust.Job {
 	job.Status, job.UpdatedAt = exhaust.Processing, morning.Add(time.Second)
 	job.Progress = exhaust.Progress{Phase: exhaust.Fetching, BytesTotal: 1 << 50, BytesRead: 7, Percent: 1}
+	job.From, job.To = "2022-03-01", "2022-04-01"
 	return job
 }
 
@@ -71,6 +72,7 @@ func succeeded(job exhaust.Job) exhaust.Job {
 		Percent: 100, LinesSkipped: 1, RowsUnknownDevice: 1, ConsentUnreadable: 6, Undecryptable: 4}
 	job.Report = "uci-response-exhaust/" + job.ID + "/c_response_20220406.csv"
 	job.Receipt = job.Report + ".receipt.json"
+	job.From, job.To = "2022-03-01", "2022-04-06"
 	job.DownloadURLs, job.ReceiptURL = []string{"https://store/a?sig=1&x=\"", "https://store/b"}, "https://store/a.receipt.json?sig=1"
 	job.ExpiresAt = morning.Add(24 * time.Hour)
 	return job
@@ -325,6 +327,19 @@ func TestDatasetConfigsAreReadByTheIDsOfTheirJobs(t *testing.T) {
 	})
 }
 
+func TestJobsAreFoundByTheirIDs(t *testing.T) {
+	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
+		a, b, c := submitted("A"), submitted("B"), submitted("C")
+		for _, job := range []exhaust.Job{a, b, c} {
+			save(t, jobs, job)
+		}
+		got, err := jobs.FindAll(context.Background(), []string{"C", "none", "A"})
+		slices.SortFunc(got, func(x, y exhaust.Job) int { return strings.Compare(x.ID, y.ID) })
+		wantListed(t, []exhaust.Job{a, c})(got, err)
+		wantListed(t, nil)(jobs.FindAll(context.Background(), nil))
+	})
+}
+
 func TestASearchHoldsAllItsFiltersNewestFirst(t *testing.T) {
 	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
 		var all []exhaust.Job
@@ -356,12 +371,12 @@ func TestASearchHoldsAllItsFiltersNewestFirst(t *testing.T) {
 			{Search{Channel: "c1"}, those(func(_ int, j exhaust.Job) bool { return j.Channel == "c1" })},
 			{Search{Channel: "none"}, nil},
 			{Search{Dataset: exhaust.PrivateExhaust}, those(func(_ int, j exhaust.Job) bool { return j.Dataset == exhaust.PrivateExhaust })},
-			{Search{Status: exhaust.Failed, Limit: 5}, those(func(_ int, j exhaust.Job) bool { return j.Status == exhaust.Failed })[:5]},
+			{Search{Statuses: []exhaust.Status{exhaust.Failed}, Limit: 5}, those(func(_ int, j exhaust.Job) bool { return j.Status == exhaust.Failed })[:5]},
 			{Search{From: all[9].SubmittedAt}, all[:10]},
 			{Search{To: all[9].SubmittedAt}, all[10:]},
 			{Search{From: all[9].SubmittedAt, To: all[4].SubmittedAt}, all[5:10]},
 			{Search{From: all[9].SubmittedAt.Add(time.Millisecond)}, all[:9]},
-			{Search{Dataset: exhaust.ResponseExhaust, Channel: "c2", Status: exhaust.Success, From: all[30].SubmittedAt, Limit: 9},
+			{Search{Dataset: exhaust.ResponseExhaust, Channel: "c2", Statuses: []exhaust.Status{exhaust.Success}, From: all[30].SubmittedAt, Limit: 9},
 				those(func(i int, j exhaust.Job) bool {
 					return j.Dataset == exhaust.ResponseExhaust && j.Channel == "c2" && j.Status == exhaust.Success && i <= 30
 				})},
@@ -383,9 +398,11 @@ func TestMigratingTwiceKeepsTheJobs(t *testing.T) {
 	})
 }
 
-func TestAJobOfTheReleaseBeforeIsNotParkedAndHasNoPurpose(t *testing.T) {
+func TestAJobOfTheReleaseBeforeIsNotParkedAndHasNoPurposeAndNoRange(t *testing.T) {
 	onEachJobs(t, func(t *testing.T, jobs *Jobs) {
-		save(t, jobs, parked(submitted("A")))
+		before := parked(submitted("A"))
+		before.From, before.To = "2022-03-01", "2022-04-01"
+		save(t, jobs, before)
 		undoMigrations(t, jobs.db)
 		if err := jobs.Migrate(context.Background()); err != nil {
 			t.Fatal(err)
@@ -412,7 +429,7 @@ func TestManyProcessesMayMigrateAtOnce(t *testing.T) {
 			})
 			db := dbtest.Open(t, url)
 			dbtest.AtOnce(t, 4, func(int) error { return New(db).Migrate(context.Background()) })
-			wantMigrations(t, db, 0, 1, 2, 3, 4, 5)
+			wantMigrations(t, db, 0, 1, 2, 3, 4, 5, 6, 7)
 			save(t, New(db), submitted("A"))
 			wantJob(t, New(db), submitted("A"))
 		})
@@ -432,7 +449,7 @@ func TestManyPoolsMayMigrateAtOnce(t *testing.T) {
 			}
 			for range 2 {
 				dbtest.AtOnce(t, len(pools), func(i int) error { return New(pools[i]).Migrate(context.Background()) })
-				wantMigrations(t, pools[0], 0, 1, 2, 3, 4, 5)
+				wantMigrations(t, pools[0], 0, 1, 2, 3, 4, 5, 6, 7)
 				undoMigrations(t, pools[0])
 			}
 		})
@@ -445,7 +462,11 @@ func undoMigrations(t *testing.T, db *database.DB) {
 	dbtest.Exec(t, db, `ALTER TABLE job_request DROP COLUMN parked`)
 	dbtest.Exec(t, db, `DROP TABLE webhook_salt`)
 	dbtest.Exec(t, db, `DROP TABLE access_token`)
+	dbtest.Exec(t, db, `DROP TABLE console_session`)
 	dbtest.Exec(t, db, `ALTER TABLE job_request DROP COLUMN purpose`)
+	dbtest.Exec(t, db, `ALTER TABLE job_request DROP COLUMN range_from`)
+	dbtest.Exec(t, db, `ALTER TABLE job_request DROP COLUMN range_to`)
+	dbtest.Exec(t, db, `DROP INDEX job_request_of_channels_conversation`)
 	dbtest.Exec(t, db, `DELETE FROM data_exhaust_migrations WHERE version_id >= 3`)
 }
 
@@ -470,8 +491,8 @@ func TestADatabaseIsMigratedOnceItHasHadEachMigrationOfThisRelease(t *testing.T)
 		if err := jobs.CheckMigrated(t.Context()); err != nil {
 			t.Errorf("after a later release's migration: %v", err)
 		}
-		dbtest.Exec(t, db, `DELETE FROM data_exhaust_migrations WHERE version_id = 5`)
-		wantLack("without the newest of this release", db.String()+" is not migrated to this release: it lacks 00005_access_token.sql")
+		dbtest.Exec(t, db, `DELETE FROM data_exhaust_migrations WHERE version_id = 7`)
+		wantLack("without the newest of this release", db.String()+" is not migrated to this release: it lacks 00007_console_session.sql")
 		dbtest.Exec(t, db, `DROP TABLE job_request`)
 		wantLack("without the table", "job_request")
 	})
@@ -488,11 +509,13 @@ func TestWhatAnEarlierReleaseHasMigratedGoesOn(t *testing.T) {
 	dbtest.OnEach(t, func(t *testing.T, db *database.DB) {
 		dbtest.Exec(t, db, madeByGoose[db.Dialect()])
 		dbtest.Exec(t, db, `INSERT INTO data_exhaust_migrations (version_id, is_applied) VALUES (0, true), (1, true), (2, true)`)
-		dbtest.Exec(t, db, `CREATE TABLE job_request (request_id TEXT PRIMARY KEY)`)
+		dbtest.Exec(t, db, `CREATE TABLE job_request (request_id TEXT PRIMARY KEY, tag TEXT, requested_channel TEXT, job_id TEXT, status TEXT,
+			conversation_id TEXT, dt_job_submitted TIMESTAMP)`)
+		dbtest.Exec(t, db, `CREATE INDEX job_request_of_tag ON job_request (tag)`)
 		if err := New(db).Migrate(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		wantMigrations(t, db, 0, 1, 2, 3, 4, 5)
+		wantMigrations(t, db, 0, 1, 2, 3, 4, 5, 6, 7)
 		dbtest.Exec(t, db, `INSERT INTO job_request (request_id, parked) VALUES ('A', true)`)
 	})
 }
@@ -509,7 +532,7 @@ func TestAMigrationThatFailsSaysWhyAndGoesOnOnceItsCauseIsGone(t *testing.T) {
 		if err := New(db).Migrate(context.Background()); err != nil {
 			t.Errorf("once its cause is gone: %v", err)
 		}
-		wantMigrations(t, db, 0, 1, 2, 3, 4, 5)
+		wantMigrations(t, db, 0, 1, 2, 3, 4, 5, 6, 7)
 	})
 }
 

@@ -19,14 +19,16 @@ type Selection struct {
 	Tag            string // the client's, without a channel
 	Channel        string
 	ConversationID string
+	// Message is err_message, exactly.
+	Message string
 	// From and To bound the time of submission: From <= submitted < To.
 	From, To time.Time
 	// Retryable wants only those that FAILED for a reason that may heal.
 	Retryable bool
 	// BelowAttempts, where it is not 0, wants fewer attempts.
 	BelowAttempts int
-	// EndedBefore, where it is not zero, wants those that ended before.
-	EndedBefore time.Time
+	// EndedSince and EndedBefore bound the time of the end where they are not zero: EndedSince <= ended < EndedBefore.
+	EndedSince, EndedBefore time.Time
 	// After goes on behind an id.
 	After string
 	// Limit is how many; 0 is all.
@@ -42,7 +44,32 @@ func (j *Jobs) Select(ctx context.Context, s Selection) ([]exhaust.Job, error) {
 	return j.query(ctx, "select jobs in", query, args)
 }
 
+// Count is how many exhausts are wanted, whatever the Limit.
+func (j *Jobs) Count(ctx context.Context, s Selection) (int, error) {
+	query, args, err := s.countQuery()
+	if err != nil {
+		return 0, err
+	}
+	var counts []int
+	if err := j.db.Select(ctx, &counts, query, args...); err != nil {
+		return 0, j.failed("count selected jobs in", err)
+	}
+	return counts[0], nil
+}
+
 func (s Selection) query() (query string, args []any, err error) {
+	where, args, err := s.where()
+	args = append(args, atMost(s.Limit))
+	return fmt.Sprintf(`SELECT %s FROM job_request WHERE %s ORDER BY request_id LIMIT $%d`, listColumns, where, len(args)), args, err
+}
+
+func (s Selection) countQuery() (query string, args []any, err error) {
+	where, args, err := s.where()
+	return `SELECT count(*) FROM job_request WHERE ` + where, args, err
+}
+
+// where is the condition of the exhausts that are wanted.
+func (s Selection) where() (condition string, args []any, err error) {
 	var where []string
 	and := func(condition string, value any) {
 		args = append(args, value)
@@ -51,8 +78,11 @@ func (s Selection) query() (query string, args []any, err error) {
 	if !slices.Contains(exhaust.Statuses, s.Status) {
 		return "", nil, fmt.Errorf("select jobs: %q is no status", s.Status)
 	}
-	// As a constant, so that the planners see that the index of those to start will do.
+	// As a constant, so that PostgreSQL sees that the index of those to start will do.
 	where = append(where, "status = '"+string(s.Status)+"'")
+	if s.Status != exhaust.Success {
+		where = append(where, isToRun)
+	}
 	and("request_id > $%d", s.After)
 	if s.RequestID != "" {
 		and("request_id = $%d", s.RequestID)
@@ -72,6 +102,9 @@ func (s Selection) query() (query string, args []any, err error) {
 			and("conversation_id = $%d", s.ConversationID) // the index is of those in lower case
 		}
 	}
+	if s.Message != "" {
+		and("err_message = $%d", s.Message)
+	}
 	if !s.From.IsZero() {
 		and("dt_job_submitted >= $%d", instant(s.From))
 	}
@@ -84,13 +117,17 @@ func (s Selection) query() (query string, args []any, err error) {
 	if s.BelowAttempts > 0 {
 		and("iteration < $%d", s.BelowAttempts)
 	}
+	if !s.EndedSince.IsZero() {
+		and("dt_job_completed >= $%d", instant(s.EndedSince))
+	}
 	if !s.EndedBefore.IsZero() {
 		and("dt_job_completed < $%d", instant(s.EndedBefore))
 	}
-	args = append(args, atMost(s.Limit))
-	return fmt.Sprintf(`SELECT %s FROM job_request WHERE %s ORDER BY request_id LIMIT $%d`,
-		listColumns, strings.Join(where, " AND "), len(args)), args, nil
+	return strings.Join(where, " AND "), args, nil
 }
+
+// isToRun is the condition of the index of those to run. SQLite takes the index only for a query that has it, word for word.
+const isToRun = `status <> 'SUCCESS'`
 
 var withReportQuery = `SELECT ` + listColumns + ` FROM job_request
 	WHERE report <> '' AND dt_job_completed < $1 ORDER BY dt_job_completed LIMIT $2`

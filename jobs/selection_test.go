@@ -32,7 +32,7 @@ func TestASelectionIsWhatMatchesAllOfItByAscendingId(t *testing.T) {
 			case "F":
 				job.Retryable = false
 			case "G":
-				job.CompletedAt = morning.Add(2 * time.Hour)
+				job.CompletedAt, job.Message = morning.Add(2*time.Hour), "telemetry of 2022-03-02: it's late"
 			}
 			save(t, jobs, job)
 		}
@@ -54,10 +54,13 @@ func TestASelectionIsWhatMatchesAllOfItByAscendingId(t *testing.T) {
 			{"a channel", Selection{Status: exhaust.Submitted, Channel: "other"}, []string{"D"}},
 			{"a tag and a channel that has it not", Selection{Status: exhaust.Submitted, Tag: "tag-1", Channel: "other"}, nil},
 			{"a conversation", Selection{Status: exhaust.Submitted, ConversationID: "c2"}, []string{"D"}},
+			{"a sentence", Selection{Status: exhaust.Failed, Message: "telemetry of 2022-03-02: it's late"}, []string{"G"}},
+			{"the start of a sentence", Selection{Status: exhaust.Failed, Message: "telemetry of"}, nil},
 			{"submitted from", Selection{Status: exhaust.Submitted, From: morning.Add(time.Millisecond)}, []string{"B"}},
 			{"submitted before", Selection{Status: exhaust.Submitted, To: morning.Add(time.Millisecond)}, []string{"A", "D"}},
 			{"may heal", Selection{Status: exhaust.Failed, Retryable: true}, []string{"E", "G"}},
 			{"fewer attempts", Selection{Status: exhaust.Failed, BelowAttempts: 2}, []string{"E", "F"}},
+			{"ended then or later", Selection{Status: exhaust.Failed, EndedSince: morning.Add(2 * time.Hour)}, []string{"G"}},
 			{"ended before", Selection{Status: exhaust.Failed, EndedBefore: morning.Add(2 * time.Hour)}, []string{"E", "F"}},
 			{"behind an id", Selection{Status: exhaust.Submitted, After: "A"}, []string{"B", "D"}},
 			{"behind an id that is not there", Selection{Status: exhaust.Submitted, After: "C"}, []string{"D"}},
@@ -66,6 +69,11 @@ func TestASelectionIsWhatMatchesAllOfItByAscendingId(t *testing.T) {
 			{"a limit behind an id", Selection{Status: exhaust.Submitted, After: "A", Limit: 1}, []string{"B"}},
 			{"no SQL from outside", Selection{Status: exhaust.Submitted, Tag: "' OR '1'='1"}, nil},
 		} {
+			unlimited := c.s
+			unlimited.Limit = 0
+			if n, err := jobs.Count(context.Background(), c.s); err != nil || n != len(selected(t, jobs, unlimited)) {
+				t.Errorf("%+v: counted %d, %v", c.s, n, err)
+			}
 			if got := selected(t, jobs, c.s); !slices.Equal(got, c.want) {
 				t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 			}
@@ -237,12 +245,13 @@ func TestTheNightsLookUpsDoNotReadTheTableWhole(t *testing.T) {
 		statements := map[string]string{}
 		arguments := map[string][]any{}
 		for name, s := range map[string]Selection{
-			"waiting":         {Status: exhaust.Submitted, To: morning, Limit: 200},
-			"waiting, behind": {Status: exhaust.Submitted, To: morning, After: "J000050000", Limit: 200},
-			"failed":          {Status: exhaust.Failed, Retryable: true, BelowAttempts: 2, EndedBefore: morning, Limit: 200},
-			"replay of a tag": {Status: exhaust.Failed, Tag: "tag-1", Channel: "channel-1", Limit: 200},
-			"replay of days":  {Status: exhaust.Cancelled, From: morning.AddDate(0, 0, -1), To: morning, Limit: 200},
-			"one":             {Status: exhaust.Submitted, RequestID: "J000000001", Limit: 200},
+			"waiting":              {Status: exhaust.Submitted, To: morning, Limit: 200},
+			"waiting, behind":      {Status: exhaust.Submitted, To: morning, After: "J000050000", Limit: 200},
+			"failed":               {Status: exhaust.Failed, Retryable: true, BelowAttempts: 2, EndedBefore: morning, Limit: 200},
+			"replay of a tag":      {Status: exhaust.Failed, Tag: "tag-1", Channel: "channel-1", Limit: 200},
+			"replay of days":       {Status: exhaust.Cancelled, From: morning.AddDate(0, 0, -1), To: morning, Limit: 200},
+			"replay of a sentence": {Status: exhaust.Failed, Message: "No data found", EndedSince: morning, Limit: 200},
+			"one":                  {Status: exhaust.Submitted, RequestID: "J000000001", Limit: 200},
 		} {
 			var err error
 			if statements[name], arguments[name], err = s.query(); err != nil {

@@ -5,9 +5,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
 	"data-exhaust/database"
@@ -114,8 +117,31 @@ func (u *UCI) onlyConversation(ctx context.Context, s ConversationSearch) ([]exh
 	return []exhaust.Conversation{conversation}, "", nil
 }
 
+// Owners are the channels of the conversations with the smallest ids, as many of them as are read at once; ascending.
+func (u *UCI) Owners(ctx context.Context) ([]string, error) {
+	t, err := u.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	from, err := t.conversations.columns["id"].boundOf(u.conversations.Dialect(), "")
+	if err != nil {
+		return nil, err
+	}
+	window, err := u.conversationWindow(ctx, t, from)
+	if err != nil {
+		return nil, err
+	}
+	owners := map[string]bool{}
+	for _, row := range window {
+		if row.Owner.String != "" {
+			owners[row.Owner.String] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(owners)), nil
+}
+
 func isWanted(row conversationRow, channel, foldedText string) bool {
-	if channel == "" || !isSameChannel(row.Owner.String, channel) {
+	if channel == "" || !IsSameChannel(row.Owner.String, channel) {
 		return false
 	}
 	return strings.Contains(strings.ToLower(row.ID), foldedText) || strings.Contains(foldText(row.Name.String), foldedText)
@@ -182,3 +208,69 @@ func boundBetween(last, next string) (bound string, ok bool) {
 
 // cursorOf is the cursor of what does not sort before an id.
 func cursorOf(bound string) string { return base64.RawURLEncoding.EncodeToString([]byte(bound)) }
+
+// ConversationNames are the names of conversations by their ids as they are given, in one look-up by the index. isWanted says of
+// which channels. Left out is what has no name or is not there, and so is an id that the registry spells in mixed letter case,
+// unless it is given so.
+func (u *UCI) ConversationNames(ctx context.Context, ids []string, isWanted func(channel string) bool) (map[string]string, error) {
+	given := map[uuid.UUID][]string{}
+	for _, id := range ids {
+		if parsed, isUUID := exhaust.ParseDeviceID(id); isUUID {
+			given[parsed] = append(given[parsed], id)
+		}
+	}
+	names := map[string]string{}
+	if len(given) == 0 {
+		return names, nil
+	}
+	t, err := u.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := u.conversationRows(ctx, t, given)
+	if err != nil {
+		return nil, u.failed(fmt.Sprintf("the names of %d conversations", len(given)), t.conversations, err)
+	}
+	for _, row := range rows {
+		name := telemetry.CleanText(row.Name.String)
+		parsed, isUUID := exhaust.ParseDeviceID(row.ID)
+		if !isUUID || name == "" || !isWanted(row.Owner.String) {
+			continue
+		}
+		for _, id := range given[parsed] {
+			if names[id] == "" || id == row.ID {
+				names[id] = name
+			}
+		}
+	}
+	return names, nil
+}
+
+// conversationRows are the rows of conversations by their ids.
+func (u *UCI) conversationRows(ctx context.Context, t *uciTables, given map[uuid.UUID][]string) (rows []conversationRow, err error) {
+	dialect := u.conversations.Dialect()
+	list, err := t.conversations.columns["id"].listGiven(dialect, given)
+	if err != nil {
+		return nil, err
+	}
+	err = u.conversations.Read(ctx, func(tx *sqlx.Tx) error { return tx.SelectContext(ctx, &rows, t.namesQuery(dialect), list) })
+	return rows, err
+}
+
+// listGiven is ids as one parameter, in the spellings, too, in which they are given.
+func (c column) listGiven(d database.Dialect, given map[uuid.UUID][]string) (any, error) {
+	if c.isUUID(d) {
+		return binaryArray(slices.Collect(maps.Keys(given))), nil
+	}
+	var texts []string
+	for _, ids := range given {
+		for _, id := range ids {
+			texts = append(texts, c.spellings(d, id)...)
+		}
+	}
+	return listTexts(d, texts)
+}
+
+func (t *uciTables) namesQuery(d database.Dialect) string {
+	return t.selectConversations(d) + " WHERE " + t.conversations.columns["id"].amongIDs(d)
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -377,6 +378,76 @@ func TestASearchAmongManyEndsInTimeAndGoesOn(t *testing.T) {
 			if len(page) > 0 {
 				t.Errorf("a page in between has %+v", page)
 			}
+		}
+	})
+}
+
+func TestNamesAreThoseOfTheConversationsThatAreWanted(t *testing.T) {
+	onEachRelease(t, func(t *testing.T, p platform) {
+		dbtest.Exec(t, p.db, p.conversation, conversation(1), "क्षेत्र", channelID, nil, nil)
+		dbtest.Exec(t, p.db, p.conversation, conversation(2), "Two", otherChannel, nil, nil)
+		dbtest.Exec(t, p.db, p.conversation, conversation(3), nil, channelID, nil, nil)
+		dbtest.Exec(t, p.db, p.conversation, conversation(4), "Four", nil, nil, nil)
+		dbtest.Exec(t, p.db, p.conversation, conversation(5), "Five", strings.ToUpper(channelID), nil, nil)
+		ids := []string{conversation(1), strings.ToUpper(conversation(1)), conversation(2), conversation(3), conversation(4), conversation(5), conversation(6), "Bot", ""}
+		for name, c := range map[string]struct {
+			isWanted func(channel string) bool
+			want     map[string]string
+		}{
+			"of a channel": {
+				func(channel string) bool { return IsSameChannel(channel, channelID) },
+				map[string]string{conversation(1): "क्षेत्र", strings.ToUpper(conversation(1)): "क्षेत्र", conversation(5): "Five"},
+			},
+			"of another": {func(channel string) bool { return channel == otherChannel }, map[string]string{conversation(2): "Two"}},
+			"of nobody":  {func(channel string) bool { return channel == "" }, map[string]string{conversation(4): "Four"}},
+		} {
+			got, err := p.ConversationNames(t.Context(), ids, c.isWanted)
+			if err != nil || !maps.Equal(got, c.want) {
+				t.Errorf("%s: %q, %v, want %q", name, got, err, c.want)
+			}
+		}
+		for _, none := range [][]string{nil, {"Bot"}} {
+			if got, err := p.ConversationNames(t.Context(), none, func(string) bool { return true }); err != nil || len(got) > 0 {
+				t.Errorf("of %q: %q, %v", none, got, err)
+			}
+		}
+	})
+}
+
+func TestANameIsFoundInMixedLetterCaseWhereItIsGivenSo(t *testing.T) {
+	mixed := "C" + conversationID[1:]
+	dbtest.OnEach(t, func(t *testing.T, db *database.DB) {
+		dbtest.Exec(t, db, bareTables)
+		dbtest.Exec(t, db, `INSERT INTO bot (id, name, ownerorgid) VALUES ('`+mixed+`', 'Mixed', 'c')`)
+		uci, err := NewUCI(db, db, standardTables)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := uci.ConversationNames(t.Context(), []string{mixed}, func(string) bool { return true })
+		if want := map[string]string{mixed: "Mixed"}; err != nil || !maps.Equal(got, want) {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	})
+}
+
+func TestOwnersAreTheChannelsOfTheFirstConversations(t *testing.T) {
+	const a, b, c, last = "0ccc0000-0000-4000-8000-00000000000a", "0ccc0000-0000-4000-8000-00000000000b", "0ccc0000-0000-4000-8000-00000000000c", "0ccc0000-0000-4000-8000-0000000000ff"
+	onEachRelease(t, func(t *testing.T, p platform) {
+		for i, owner := range []any{b, a, b, nil} {
+			dbtest.Exec(t, p.db, p.conversation, conversation(i), "name", owner, nil, nil)
+		}
+		if got, err := p.Owners(t.Context()); err != nil || !slices.Equal(got, []string{a, b}) {
+			t.Errorf("they are %q, %v", got, err)
+		}
+		for i := range defaultBounds.windowRows {
+			owner := c
+			if i == defaultBounds.windowRows-1 {
+				owner = last
+			}
+			dbtest.Exec(t, p.db, p.conversation, conversation(100+i), "name", owner, nil, nil)
+		}
+		if got, err := p.Owners(t.Context()); err != nil || !slices.Equal(got, []string{a, b, c}) {
+			t.Errorf("of more rows than are read at once they are %q, %v", got, err)
 		}
 	})
 }

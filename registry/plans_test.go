@@ -54,6 +54,14 @@ func TestNoLookUpInUCIReadsABigTableWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		given := map[uuid.UUID][]string{}
+		for i := range 100 {
+			given[device(1+i)] = []string{strings.ToUpper(device(1 + i).String())}
+		}
+		names, err := tables.conversations.columns["id"].listGiven(p.db.Dialect(), given)
+		if err != nil {
+			t.Fatal(err)
+		}
 		type statement struct {
 			query string
 			args  []any
@@ -64,6 +72,7 @@ func TestNoLookUpInUCIReadsABigTableWhole(t *testing.T) {
 		}
 		for name, statement := range map[string]statement{
 			"conversation":    {tables.conversationQuery(p.db.Dialect()), []any{conversationID, conversationID, strings.ToUpper(conversationID)}},
+			"names":           {tables.namesQuery(p.db.Dialect()), []any{names}},
 			"users":           {tables.usersQuery(p.db.Dialect()), []any{list}},
 			"identities":      {tables.identitiesQuery(p.db.Dialect()), []any{list}},
 			"first page":      page(""),

@@ -121,7 +121,7 @@ func (u *UCI) Conversation(ctx context.Context, id, channel string) (exhaust.Con
 		return exhaust.Conversation{}, u.failed("conversation "+id, t.conversations, err)
 	}
 	for _, row := range rows {
-		if channel == "" || !isSameChannel(row.Owner.String, channel) {
+		if channel == "" || !IsSameChannel(row.Owner.String, channel) {
 			continue
 		}
 		conversation, noDate := u.conversationOf(t, row)
@@ -148,8 +148,8 @@ func (u *UCI) conversationOf(t *uciTables, row conversationRow) (conversation ex
 	return conversation, ""
 }
 
-// isSameChannel compares an owner with a channel. Those that are uuids have no letter case.
-func isSameChannel(owner, channel string) bool {
+// IsSameChannel compares an owner with a channel. Those that are uuids have no letter case.
+func IsSameChannel(owner, channel string) bool {
 	if owner == channel {
 		return true
 	}
@@ -471,6 +471,11 @@ func (c column) list(d database.Dialect, ids []uuid.UUID) (any, error) {
 	for _, id := range ids {
 		texts = append(texts, c.spellings(d, id.String())...)
 	}
+	return listTexts(d, texts)
+}
+
+// listTexts is any number of texts as one parameter.
+func listTexts(d database.Dialect, texts []string) (any, error) {
 	if d == database.SQLite {
 		list, err := json.Marshal(texts)
 		return string(list), err

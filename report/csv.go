@@ -1,5 +1,5 @@
-// Package report writes what an exhaust is handed over as, CSV files so far, to an io.Writer: it knows no store, and decides
-// nothing about a row.
+// Package report writes what an exhaust is handed over as, CSV files so far, to an io.Writer, and reads it again: it knows no
+// store, and decides nothing about a row.
 package report
 
 import (
@@ -64,7 +64,7 @@ const (
 func NewCSVWriter(w io.Writer, o Options) *CSVWriter {
 	c := &CSVWriter{w: w, options: o, buf: make([]byte, 0, csvBuffer)}
 	if o.ByteOrderMark {
-		c.buf = append(c.buf, "\ufeff"...)
+		c.buf = append(c.buf, byteOrderMark...)
 	}
 	return c
 }

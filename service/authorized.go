@@ -25,17 +25,18 @@ type Authorized struct {
 	estimates     *Estimates
 	secrets       *WebhookSecrets
 	tokens        *Tokens
+	operations    *Operations
 	audit         *access.Audit
 }
 
 // NewAuthorized makes the service of callers. Without webhooks secrets is nil, without tokens of this service's own tokens is.
 func NewAuthorized(
 	exhausts *Exhausts, schedules *Schedules, conversations *Conversations, estimates *Estimates, secrets *WebhookSecrets, tokens *Tokens,
-	audit *access.Audit,
+	operations *Operations, audit *access.Audit,
 ) *Authorized {
 	return &Authorized{
 		exhausts: exhausts, schedules: schedules, conversations: conversations, estimates: estimates, secrets: secrets, tokens: tokens,
-		audit: audit,
+		operations: operations, audit: audit,
 	}
 }
 
@@ -141,6 +142,20 @@ func (a *Authorized) SearchConversations(ctx context.Context, c access.Caller, s
 	return a.conversations.Search(ctx, search)
 }
 
+// ConversationNames are the names of a channel's conversations by their ids as they are given, at most 100; "" is all of the
+// caller's channels. Left out is what has no name, or is another channel's. Any right in the channel is enough.
+func (a *Authorized) ConversationNames(ctx context.Context, c access.Caller, channel string, ids []string) (map[string]string, error) {
+	isWanted := func(owner string) bool { return registry.IsSameChannel(owner, channel) }
+	if channel == "" {
+		isWanted = func(owner string) bool {
+			return c.Operator || slices.ContainsFunc(c.Channels, func(own string) bool { return registry.IsSameChannel(owner, own) })
+		}
+	} else if err := a.check(c, channel); err != nil {
+		return nil, a.tell(c, "conversation.list", access.Event{Channel: channel}, err)
+	}
+	return a.conversations.names(ctx, ids, isWanted)
+}
+
 // Read is [Exhausts.Read].
 func (a *Authorized) Read(ctx context.Context, c access.Caller, tag, channel, requestID string) (exhaust.Job, error) {
 	err := a.check(c, channel)
@@ -172,6 +187,27 @@ func (a *Authorized) Summary(ctx context.Context, c access.Caller, tag, channel,
 		return nil, errors.Join(err, summary.Close())
 	}
 	return summary, err
+}
+
+// Preview is [Exhausts.Preview]. The audit log tells whether phone numbers were revealed.
+func (a *Authorized) Preview(ctx context.Context, c access.Caller, tag, channel, requestID string, options PreviewOptions) (Preview, error) {
+	err := a.check(c, channel)
+	var (
+		job     exhaust.Job
+		preview Preview
+	)
+	if err == nil {
+		job, preview, err = a.exhausts.Preview(ctx, tag, channel, requestID, options, a.permission(c, channel))
+	}
+	action := "preview"
+	if preview.HasNumbers && !preview.IsMasked {
+		action = "preview.reveal"
+	}
+	event := access.Event{Channel: channel, RequestID: requestID, Dataset: job.Dataset, Purpose: job.Purpose}
+	if err = hide(a.tell(c, action, event, err), ErrNotFound); err != nil {
+		return Preview{}, err
+	}
+	return preview, nil
 }
 
 // Cancel is [Exhausts.Cancel].
@@ -282,6 +318,14 @@ func (a *Authorized) Replay(ctx context.Context, c access.Caller, channel string
 	return found, next, err
 }
 
+// CountReplay is how many exhausts [Authorized.Replay] starts of what the caller may ask for, in all of his channels.
+func (a *Authorized) CountReplay(ctx context.Context, c access.Caller, replay Replay) (int, error) {
+	if replay.Scopes = scopesFor(c, Scope{}); len(replay.Scopes) == 0 {
+		return 0, nil
+	}
+	return a.exhausts.CountReplay(ctx, replay)
+}
+
 // scopesFor are what a caller may ask for within a scope.
 func scopesFor(c access.Caller, within Scope) (scopes []Scope) {
 	datasets := exhaust.Datasets
@@ -348,6 +392,27 @@ func (a *Authorized) ReadSchedule(ctx context.Context, c access.Caller, channel,
 		err = hide(a.tell(c, "schedule.read", access.Event{Channel: channel, Subject: id}, err), ErrNoSchedule)
 	}
 	return schedule, err
+}
+
+// NextFirings is [Schedules.NextFirings]. Any right in the channel is enough: a cron expression tells nothing of what is in it.
+func (a *Authorized) NextFirings(ctx context.Context, c access.Caller, channel, cron, zone string, count int) (CronPreview, error) {
+	if err := a.check(c, channel); err != nil {
+		return CronPreview{}, a.tell(c, "schedule.preview", access.Event{Channel: channel}, err)
+	}
+	return a.schedules.NextFirings(ctx, cron, zone, count)
+}
+
+// ScheduleWindows is [Schedules.Windows].
+func (a *Authorized) ScheduleWindows(ctx context.Context, c access.Caller, channel, id string, from, to exhaust.Day) (ScheduleWindows, error) {
+	err := a.check(c, channel)
+	var windows ScheduleWindows
+	if err == nil {
+		windows, err = a.schedules.Windows(ctx, a.exhausts, channel, id, from, to, a.permission(c, channel))
+	}
+	if isRefusal(err) {
+		err = hide(a.tell(c, "schedule.windows", access.Event{Channel: channel, Subject: id}, err), ErrNoSchedule)
+	}
+	return windows, err
 }
 
 // ChangeSchedule is [Schedules.Change].
@@ -427,6 +492,54 @@ func (a *Authorized) ListTokens(ctx context.Context, c access.Caller) ([]access.
 func (a *Authorized) RevokeToken(ctx context.Context, c access.Caller, id string) (access.Token, error) {
 	token, err := a.tokens.revokeBy(ctx, c, id)
 	return token, a.tell(c, "token.revoke", access.Event{Subject: cmp.Or(token.ID, id)}, err)
+}
+
+// Failures is [Operations.Failures].
+func (a *Authorized) Failures(ctx context.Context, c access.Caller, since time.Time, limit int) (groups []FailureGroup, more int, err error) {
+	if err := a.CheckOperator(c, "operations.failures"); err != nil {
+		return nil, 0, err
+	}
+	return a.operations.Failures(ctx, since, limit)
+}
+
+// LastNight is [Operations.LastNight].
+func (a *Authorized) LastNight(ctx context.Context, c access.Caller) (NightReport, error) {
+	if err := a.CheckOperator(c, "operations.night"); err != nil {
+		return NightReport{}, err
+	}
+	return a.operations.LastNight(ctx)
+}
+
+// UnderWay is [Operations.UnderWay].
+func (a *Authorized) UnderWay(ctx context.Context, c access.Caller, limit int) (UnderWay, error) {
+	if err := a.CheckOperator(c, "operations.under-way"); err != nil {
+		return UnderWay{}, err
+	}
+	return a.operations.UnderWay(ctx, limit)
+}
+
+// Workers is [Operations.Workers].
+func (a *Authorized) Workers(ctx context.Context, c access.Caller) ([]Worker, error) {
+	if err := a.CheckOperator(c, "operations.workers"); err != nil {
+		return nil, err
+	}
+	return a.operations.Workers(ctx)
+}
+
+// TelemetryDays is [Operations.TelemetryDays].
+func (a *Authorized) TelemetryDays(ctx context.Context, c access.Caller, days int) ([]TelemetryDay, error) {
+	if err := a.CheckOperator(c, "operations.telemetry"); err != nil {
+		return nil, err
+	}
+	return a.operations.TelemetryDays(ctx, days)
+}
+
+// CheckOperator refuses whoever does not have the operator's right. action is what he wants, for the audit log.
+func (a *Authorized) CheckOperator(c access.Caller, action string) error {
+	if c.Operator {
+		return nil
+	}
+	return a.tell(c, action, access.Event{}, forbid(exhaust.OperatorRightMissing, access.OperatorRight))
 }
 
 // Refused tells the audit log of a request that was refused before any call was made: without credentials, too soon, or because

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,14 +17,18 @@ import (
 	"testing"
 	"time"
 
+	"data-exhaust/access"
+	"data-exhaust/blob"
 	"data-exhaust/config"
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/apitest"
 	"data-exhaust/internal/app"
 	"data-exhaust/internal/e2etest"
+	"data-exhaust/internal/logtest"
 	rows "data-exhaust/jobs"
 	"data-exhaust/service"
+	"data-exhaust/telemetry"
 )
 
 // guarded is an api of the same service that asks for tokens.
@@ -188,7 +193,7 @@ func (g *guarded) wantUntouched(owner string, v victim) {
 	}
 }
 
-// attempts are all calls about something in a channel. TAG, ID and SCHEDULE stand for what is got at.
+// attempts are all calls about something in a channel, but for those that REST does not make: the table lookUps has these. TAG, ID and SCHEDULE stand for what is got at.
 var attempts = []struct{ method, path, body string }{
 	{"GET", requests + "read/TAG?requestId=ID", ""},
 	{"GET", requests + "summary/TAG?requestId=ID", ""},
@@ -351,6 +356,80 @@ func TestTheOperatorSeesAllChannels(t *testing.T) {
 	replayed := result[struct{ Jobs []job }](t, g.ask(operator, "", "POST", requests+"replay", `{"request":{"filters":{"requestId":"`+v.waiting.RequestID+`"},"dryRun":true}}`))
 	if len(replayed.Jobs) != 1 {
 		t.Errorf("a replay would start %+v", replayed.Jobs)
+	}
+}
+
+// operatorCalls are the calls that REST does not have, and that are the operator's alone, by what the audit log calls them.
+var operatorCalls = map[string]func(ctx context.Context, a *service.Authorized, c access.Caller) error{
+	"operations.failures": func(ctx context.Context, a *service.Authorized, c access.Caller) error {
+		_, _, err := a.Failures(ctx, c, time.Time{}, 10)
+		return err
+	},
+	"operations.night": func(ctx context.Context, a *service.Authorized, c access.Caller) error {
+		_, err := a.LastNight(ctx, c)
+		return err
+	},
+	"operations.under-way": func(ctx context.Context, a *service.Authorized, c access.Caller) error {
+		_, err := a.UnderWay(ctx, c, 10)
+		return err
+	},
+	"operations.workers": func(ctx context.Context, a *service.Authorized, c access.Caller) error {
+		_, err := a.Workers(ctx, c)
+		return err
+	},
+	"operations.telemetry": func(ctx context.Context, a *service.Authorized, c access.Caller) error {
+		_, err := a.TelemetryDays(ctx, c, 60)
+		return err
+	},
+}
+
+func TestOnlyTheOperatorSeesOperations(t *testing.T) {
+	cfg, err := config.Load(settings)
+	e2etest.Must(t, err)
+	db, err := database.Open(t.Context(), cfg.DatabaseURL)
+	e2etest.Must(t, err)
+	t.Cleanup(func() { e2etest.Must(t, db.Close()) })
+	store, err := blob.NewLocal(t.TempDir(), blob.LocalOptions{})
+	e2etest.Must(t, err)
+	layout, err := telemetry.ParseLayout(cfg.TelemetryLayout)
+	e2etest.Must(t, err)
+	exhausts := service.NewExhausts(temporalClient, rows.New(db), store, service.Settings{Timezone: cfg.Timezone})
+	operations := service.NewOperations(exhausts, service.NewDeployment(temporalClient, "default", "", cfg.TaskQueue), store, layout)
+
+	datasets := exhaust.Names(exhaust.Datasets)
+	for name, caller := range map[string]struct {
+		channels, rights []string
+		isOperator       bool
+	}{
+		"of a channel":                   {[]string{channel}, datasets, false},
+		"of many channels":               {[]string{channel, "0666"}, datasets, false},
+		"without a right":                {[]string{channel}, nil, false},
+		"of a channel by a strange name": {[]string{"operator"}, datasets, false},
+		"an operator":                    {nil, []string{"operator"}, true},
+		"an operator by the short name":  {nil, []string{"*"}, true},
+		"an operator with a dataset":     {nil, []string{"operator", datasets[0]}, true},
+	} {
+		rights := access.Rights{Channels: caller.channels}
+		if len(caller.rights) > 0 {
+			rights, err = access.ParseRights(caller.channels, caller.rights)
+			e2etest.Must(t, err)
+		}
+		for action, call := range operatorCalls {
+			var log logtest.Buffer
+			a := service.NewAuthorized(exhausts, nil, nil, nil, nil, nil, operations, access.NewAudit(slog.New(slog.NewJSONHandler(&log, nil))))
+			err := call(t.Context(), a, access.Caller{Name: "somebody", Rights: rights})
+			forbidden, isForbidden := errors.AsType[*service.ForbiddenError](err)
+			switch lines := log.String(); {
+			case caller.isOperator && (err != nil || lines != ""):
+				t.Errorf("%s: %s ends with %v, and the audit log with %s", name, action, err, lines)
+			case !caller.isOperator && (!isForbidden || forbidden.Code != exhaust.OperatorRightMissing ||
+				err.Error() != "the right operator is needed here, and these credentials do not have it"):
+				t.Errorf("%s: %s ends with %v", name, action, err)
+			case !caller.isOperator && (strings.Count(lines, "\n") != 1 || !strings.Contains(lines, `"action":"`+action+`"`) ||
+				!strings.Contains(lines, `"outcome":"forbidden"`) || !strings.Contains(lines, `"caller":"somebody"`)):
+				t.Errorf("%s: of %s the audit log has %s", name, action, lines)
+			}
+		}
 	}
 }
 

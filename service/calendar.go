@@ -15,6 +15,7 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -31,11 +32,13 @@ import (
 type Calendar struct {
 	temporal  client.Client
 	namespace string
+	// asides bounds how many schedules there are at a time that LookAside has made.
+	asides *semaphore.Weighted
 }
 
 // NewCalendar makes a calendar of a Temporal namespace.
 func NewCalendar(temporal client.Client, namespace string) *Calendar {
-	return &Calendar{temporal: temporal, namespace: namespace}
+	return &Calendar{temporal: temporal, namespace: namespace, asides: semaphore.NewWeighted(maxAsides)}
 }
 
 // Times are the times t of a cron expression in a zone with after < t <= until, ascending: the first
@@ -118,7 +121,7 @@ func matchingTimes(ctx context.Context, c client.Client, namespace, id string, a
 const scheduleTimeout = 5 * time.Second
 
 // retryBusy asks Temporal again where it is only too early, because the schedule was made a moment ago, or too much,
-// because many ask the same schedule at once, and where no answer comes. What is asked must change nothing.
+// because many ask the same schedule at once, and where no answer comes. To ask twice must come to the same as once.
 func retryBusy[T any](ctx context.Context, ask func(ctx context.Context) (T, error)) (T, error) {
 	isPermanent := func(err error) bool {
 		var (

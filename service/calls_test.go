@@ -72,7 +72,7 @@ func TestWhatIsOthersTakesTheSameCallsAsWhatThereIsNot(t *testing.T) {
 	}
 	t.Cleanup(temporalClient.Close)
 	exhausts := NewExhausts(temporalClient, c, s.reports, s.settings)
-	a := NewAuthorized(exhausts, NewSchedules(temporalClient, "default", nil, s.settings), nil, nil, nil, nil, access.NewAudit(slog.New(slog.DiscardHandler)))
+	a := NewAuthorized(exhausts, NewSchedules(temporalClient, "default", nil, s.settings), nil, nil, nil, nil, nil, access.NewAudit(slog.New(slog.DiscardHandler)))
 
 	// Theirs: in flight, ended in Temporal by its own end and from outside, and known to job_request alone.
 	theirs := map[string]string{"nothing": fmt.Sprintf("%032X", 0)}
@@ -110,6 +110,7 @@ func TestWhatIsOthersTakesTheSameCallsAsWhatThereIsNot(t *testing.T) {
 	for _, header := range []string{"mine", channel, "nobody's"} {
 		calls := map[string]func(id string) error{
 			"read":   func(id string) error { _, err := a.Read(t.Context(), caller, "tag", header, id); return err },
+			"look":   func(id string) error { _, _, err := a.Look(t.Context(), caller, "tag", header, id); return err },
 			"cancel": func(id string) error { _, err := a.Cancel(t.Context(), caller, "tag", header, id); return err },
 			"retry":  func(id string) error { _, err := a.Retry(t.Context(), caller, "tag", header, id); return err },
 		}
@@ -143,6 +144,10 @@ func TestWhatIsOthersTakesTheSameCallsAsWhatThereIsNot(t *testing.T) {
 	t.Cleanup(func() { _, _ = schedules.Delete(context.Background(), channel, schedule.ID) })
 	for name, call := range map[string]func(id string) error{
 		"read": func(id string) error { _, err := a.ReadSchedule(t.Context(), caller, "mine", id); return err },
+		"windows": func(id string) error {
+			_, err := a.ScheduleWindows(t.Context(), caller, "mine", id, "2022-01-01", "2022-01-31")
+			return err
+		},
 		"change": func(id string) error {
 			_, err := a.ChangeSchedule(t.Context(), caller, "mine", id, SchedulePatch{"note": []byte(`"x"`)})
 			return err

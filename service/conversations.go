@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"data-exhaust/database"
 	"data-exhaust/exhaust"
@@ -15,6 +16,8 @@ import (
 type Registry interface {
 	Conversation(ctx context.Context, id, channel string) (exhaust.Conversation, error)
 	Conversations(ctx context.Context, search registry.ConversationSearch) (found []exhaust.Conversation, next string, err error)
+	ConversationNames(ctx context.Context, ids []string, isWanted func(channel string) bool) (map[string]string, error)
+	Owners(ctx context.Context) ([]string, error)
 	Registered(ctx context.Context, conversationID, after string, limit int) (ids []string, next string, err error)
 }
 
@@ -39,6 +42,38 @@ func (c *Conversations) Search(ctx context.Context, search registry.Conversation
 		return nil, "", registryFailure(UCIDependency, err)
 	}
 	return found, next, nil
+}
+
+// owners are some channels that have conversations.
+func (c *Conversations) owners(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
+	defer cancel()
+	owners, err := c.registry.Owners(ctx)
+	if err != nil {
+		return nil, registryFailure(UCIDependency, err)
+	}
+	return owners, nil
+}
+
+const (
+	// maxNames is how many names are looked up at a time.
+	maxNames = 100
+	// namesTimeout is how long the registry may take to tell names: they are shown beside what is known without it.
+	namesTimeout = 2 * time.Second
+)
+
+// names are the names of conversations in channels that are wanted.
+func (c *Conversations) names(ctx context.Context, ids []string, isWanted func(channel string) bool) (map[string]string, error) {
+	if len(ids) > maxNames {
+		return nil, fmt.Errorf("the names of %d conversations: at most %d are looked up at a time", len(ids), maxNames)
+	}
+	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
+	defer cancel()
+	names, err := c.registry.ConversationNames(ctx, ids, isWanted)
+	if err != nil {
+		return nil, registryFailure(UCIDependency, err)
+	}
+	return names, nil
 }
 
 // registryFailure is databaseFailure of one of UCI's databases.

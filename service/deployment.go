@@ -274,12 +274,9 @@ func (d *Deployment) Move(ctx context.Context, from string, onMoved func(workflo
 // IsPolledBy reports whether a worker whose identity is wanted, of any version or of none, has polled the task queue within
 // the time. A deployment without a name has no versions.
 func (d *Deployment) IsPolledBy(ctx context.Context, within time.Duration, isWanted func(identity string) bool) (bool, error) {
-	var info client.WorkerDeploymentInfo
-	if d.name != "" {
-		var err error
-		if info, err = d.describe(ctx); err != nil && !errors.Is(err, ErrNoVersion) {
-			return false, err
-		}
+	info, err := d.describeIfAny(ctx)
+	if err != nil {
+		return false, err
 	}
 	polled, err := d.polls(ctx, info)
 	for _, pollers := range polled {
@@ -292,41 +289,67 @@ func (d *Deployment) IsPolledBy(ctx context.Context, within time.Duration, isWan
 	return false, err
 }
 
-// polls are those who have polled for workflow tasks in the last minutes, by the build id of their version, "" for none.
+// polls are those who have polled a task queue in the last minutes, by the build id of their version, "" for none.
 type polls map[string][]client.TaskQueuePollerInfo
 
 // workers is how many workers of a version live.
 func (p polls) workers(id string) (workers int) {
 	for _, poller := range p[id] {
-		if time.Since(poller.LastAccessTime) < PollInterval {
+		if isAlive(poller) {
 			workers++
 		}
 	}
 	return workers
 }
 
-// polls asks for the pollers of all versions. Temporal answers from a cache of 5 s.
+func isAlive(poller client.TaskQueuePollerInfo) bool {
+	return time.Since(poller.LastAccessTime) < PollInterval
+}
+
+// polls asks for the pollers of all versions for workflow tasks.
 func (d *Deployment) polls(ctx context.Context, info client.WorkerDeploymentInfo) (polls, error) {
+	return d.pollsOf(ctx, info, d.taskQueue, client.TaskQueueTypeWorkflow)
+}
+
+// pollsOf asks for the pollers of all versions for tasks of some types of a queue; one that polls for several is there several
+// times. Temporal answers from a cache of 5 s.
+func (d *Deployment) pollsOf(ctx context.Context, info client.WorkerDeploymentInfo, taskQueue string, types ...client.TaskQueueType) (polls, error) {
 	// Without their names Temporal answers for no version, or, where it has that in its cache, for none at all.
 	selection := &client.TaskQueueVersionSelection{Unversioned: true}
 	for _, summary := range info.VersionSummaries {
 		selection.BuildIDs = append(selection.BuildIDs, d.version(summary.Version.BuildID))
 	}
 	queue, err := d.temporal.DescribeTaskQueueEnhanced(ctx, client.DescribeTaskQueueEnhancedOptions{
-		TaskQueue:      d.taskQueue,
-		TaskQueueTypes: []client.TaskQueueType{client.TaskQueueTypeWorkflow},
+		TaskQueue:      taskQueue,
+		TaskQueueTypes: types,
 		Versions:       selection,
 		ReportPollers:  true,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("asking Temporal who polls task queue %s: %w", d.taskQueue, err)
+		return nil, fmt.Errorf("asking Temporal who polls task queue %s: %w", taskQueue, err)
 	}
 	polled := polls{}
 	//lint:ignore SA1019 the pollers of all partitions of a task queue stand nowhere else
 	for version, described := range queue.VersionsInfo {
-		polled[strings.TrimPrefix(version, d.version(""))] = described.TypesInfo[client.TaskQueueTypeWorkflow].Pollers
+		id := strings.TrimPrefix(version, d.version(""))
+		for _, ofType := range described.TypesInfo {
+			polled[id] = append(polled[id], ofType.Pollers...)
+		}
 	}
 	return polled, nil
+}
+
+// describeIfAny is describe, with nothing in it where no worker of the deployment has ever polled, or where it has no name and so
+// no versions.
+func (d *Deployment) describeIfAny(ctx context.Context) (client.WorkerDeploymentInfo, error) {
+	if d.name == "" {
+		return client.WorkerDeploymentInfo{}, nil
+	}
+	info, err := d.describe(ctx)
+	if errors.Is(err, ErrNoVersion) {
+		return client.WorkerDeploymentInfo{}, nil
+	}
+	return info, err
 }
 
 // describe is an [ErrNoVersion] where no worker of the deployment has ever polled.

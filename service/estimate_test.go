@@ -57,8 +57,14 @@ func (r fakeRegistry) Registered(ctx context.Context, _, _ string, _ int) ([]str
 	return r.devices, "", nil
 }
 
+func (fakeRegistry) Owners(context.Context) ([]string, error) { return nil, nil }
+
 func (fakeRegistry) Conversations(context.Context, registry.ConversationSearch) ([]exhaust.Conversation, string, error) {
 	return nil, "", errors.New("an estimate searches for nothing")
+}
+
+func (fakeRegistry) ConversationNames(context.Context, []string, func(string) bool) (map[string]string, error) {
+	return nil, errors.New("an estimate names nothing")
 }
 
 func helpdesk() fakeRegistry {
@@ -332,7 +338,7 @@ func TestAStoreThatIsSlowGivesALowerBoundInTime(t *testing.T) {
 		// 32 are listed at a time: beside the ten, so many may have begun.
 		objects := 10
 		if c.partial != nil {
-			objects = 10 + estimateListings
+			objects = 10 + callListings
 		}
 		if took > time.Second || got.DaysNotListed != 90 || got.Objects != objects || len(got.DaysWithoutTelemetry) > 0 || got.WillFail != "" {
 			t.Errorf("%s: after %s %+v", name, took, got)
@@ -412,7 +418,7 @@ func TestManyEstimatesAtOnceAreListedToTheirEnd(t *testing.T) {
 			t.Errorf("%+v, %v", got, errs[i])
 		}
 	}
-	if n := most.Load(); n > 64 || n <= estimateListings {
+	if n := most.Load(); n > 64 || n <= callListings {
 		t.Errorf("%d were listed at a time", n)
 	}
 }

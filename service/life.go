@@ -103,9 +103,7 @@ const submitTimeout = 20 * time.Second
 // is the same exhaust, on whatever day it is made. With allowEmpty an exhaust without any event succeeds with a file that
 // has a header only. It never waits for the night: a schedule says itself when it fires.
 func (s *Exhausts) SubmitAt(ctx context.Context, submission exhaust.Submission, at time.Time, allowEmpty bool) (exhaust.Job, error) {
-	rules := s.settings.rules(at)
-	rules.PrivatePurpose = false // which is asked for when a schedule is made: one that was made before fires on
-	request, err := submission.Check(rules)
+	request, err := submission.Check(s.settings.firingRules(at))
 	if err != nil {
 		return exhaust.Job{}, err
 	}

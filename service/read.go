@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -27,12 +28,18 @@ type Jobs interface {
 	RaiseProgress(ctx context.Context, requestID string, attempts int, p exhaust.Progress) (exhaust.Progress, error)
 	ReceiptKeys(ctx context.Context) ([]jobs.ReceiptKey, error)
 	Job(ctx context.Context, requestID string) (exhaust.Job, error)
+	FindAll(ctx context.Context, requestIDs []string) ([]exhaust.Job, error)
 	Configs(ctx context.Context, requestIDs []string) (map[string]json.RawMessage, error)
 	List(ctx context.Context, tag, channel string, limit int) ([]exhaust.Job, error)
 	Search(ctx context.Context, search jobs.Search) ([]exhaust.Job, error)
+	Channels(ctx context.Context, tag, conversationID string, limit int) ([]string, error)
 	Select(ctx context.Context, selection jobs.Selection) ([]exhaust.Job, error)
+	Count(ctx context.Context, selection jobs.Selection) (int, error)
 	Unpark(ctx context.Context, requestID string, attempts int) error
 	CountUnderWay(ctx context.Context, channel string, since time.Time) (int, error)
+	Failures(ctx context.Context, since time.Time, limit int) (groups []jobs.FailureGroup, more int, err error)
+	AtWork(ctx context.Context, limit int) ([]exhaust.Job, error)
+	CountWork(ctx context.Context) (atWork, waiting int, err error)
 }
 
 // Reports signs the URLs of reports, tells whether one is there, and opens what lies beside it.
@@ -321,22 +328,51 @@ func (s *Exhausts) Search(ctx context.Context, search Search) ([]exhaust.Job, er
 	if search.Channel != "" || len(search.Channels) == 0 {
 		search.Channels = []string{search.Channel}
 	}
+	found, err := s.searchEach(ctx, search.Search, search.Channels)
+	if err != nil {
+		return nil, err
+	}
+	return s.refresh(ctx, found, search.URLs)
+}
+
+// searchEach is the exhausts of some channels that match, newest first, as their rows have them.
+func (s *Exhausts) searchEach(ctx context.Context, search jobs.Search, channels []string) (found []exhaust.Job, err error) {
 	// Channel by channel: within one, rows stand in the index in the order that is wanted.
-	var found []exhaust.Job
-	for _, search.Channel = range search.Channels {
-		ofChannel, err := s.jobs.Search(ctx, search.Search)
+	for _, search.Channel = range channels {
+		ofChannel, err := s.jobs.Search(ctx, search)
 		if err != nil {
 			return nil, databaseFailure(err)
 		}
 		found = append(found, ofChannel...)
 	}
-	if len(search.Channels) > 1 {
+	if len(channels) > 1 {
 		slices.SortFunc(found, func(x, y exhaust.Job) int {
 			return cmp.Or(y.SubmittedAt.Compare(x.SubmittedAt), cmp.Compare(x.ID, y.ID))
 		})
 		found = found[:min(search.Limit, len(found))]
 	}
-	return s.refresh(ctx, found, search.URLs)
+	return found, nil
+}
+
+// FindAll is how those of some requests' exhausts stand that job_request knows, by their ids, without URLs.
+func (s *Exhausts) FindAll(ctx context.Context, requests []exhaust.Request) (map[string]exhaust.Job, error) {
+	wanted := make(map[string]exhaust.Request, len(requests))
+	for _, request := range requests {
+		wanted[request.ID] = request
+	}
+	found, err := s.jobs.FindAll(ctx, slices.Collect(maps.Keys(wanted)))
+	if err != nil {
+		return nil, databaseFailure(err)
+	}
+	found = slices.DeleteFunc(found, func(job exhaust.Job) bool { return !isOwnedBy(job, wanted[job.ID]) })
+	if found, err = s.refresh(ctx, found, URLsOfNone); err != nil {
+		return nil, err
+	}
+	byID := make(map[string]exhaust.Job, len(found))
+	for _, job := range found {
+		byID[job.ID] = job
+	}
+	return byID, nil
 }
 
 // maxConcurrency bounds how many exhausts are looked at, or started, at a time for one request.

@@ -19,13 +19,17 @@ type Replay struct {
 	Statuses  []exhaust.Status
 	RequestID string
 	Tag       string
+	// Message is the sentence that they ended with, exactly.
+	Message string
 	// Scopes are the datasets and channels wanted; none are any.
 	Scopes []Scope
 	// From and To bound the time of submission: From <= submitted < To.
 	From, To time.Time
+	// EndedSince, where it is not zero, wants those that ended then or later.
+	EndedSince time.Time
 	// DryRun shows what would start.
 	DryRun bool
-	// After goes on behind an id; Limit is how many.
+	// After goes on behind an id; Limit is how many, 0 is all.
 	After string
 	Limit int
 	// IsLimited holds what starts to how many of its channel may be under way.
@@ -47,10 +51,7 @@ func (s *Exhausts) Replay(ctx context.Context, r Replay) (found []exhaust.Job, n
 	}
 	for _, scope := range r.Scopes {
 		for _, status := range r.Statuses {
-			selected, err := s.jobs.Select(ctx, jobs.Selection{
-				Status: status, RequestID: r.RequestID, Dataset: scope.Dataset, Tag: r.Tag, Channel: scope.Channel,
-				From: r.From, To: r.To, After: r.After, Limit: r.Limit,
-			})
+			selected, err := s.jobs.Select(ctx, r.selection(scope, status))
 			if err != nil {
 				return nil, "", databaseFailure(err)
 			}
@@ -58,7 +59,7 @@ func (s *Exhausts) Replay(ctx context.Context, r Replay) (found []exhaust.Job, n
 		}
 	}
 	slices.SortFunc(found, func(x, y exhaust.Job) int { return strings.Compare(x.ID, y.ID) })
-	if len(found) >= r.Limit {
+	if r.Limit > 0 && len(found) >= r.Limit {
 		found = found[:r.Limit]
 		next = found[r.Limit-1].ID
 	}
@@ -89,6 +90,31 @@ func (s *Exhausts) Replay(ctx context.Context, r Replay) (found []exhaust.Job, n
 		}
 	}
 	return shownByReplay(answered), next, err
+}
+
+// CountReplay is how many exhausts a Replay without a Limit starts.
+func (s *Exhausts) CountReplay(ctx context.Context, r Replay) (count int, err error) {
+	if len(r.Scopes) == 0 {
+		r.Scopes = []Scope{{}}
+	}
+	for _, scope := range r.Scopes {
+		for _, status := range r.Statuses {
+			of, err := s.jobs.Count(ctx, r.selection(scope, status))
+			if err != nil {
+				return 0, databaseFailure(err)
+			}
+			count += of
+		}
+	}
+	return count, nil
+}
+
+// selection is what is wanted of a scope in a status.
+func (r Replay) selection(scope Scope, status exhaust.Status) jobs.Selection {
+	return jobs.Selection{
+		Status: status, RequestID: r.RequestID, Dataset: scope.Dataset, Tag: r.Tag, Channel: scope.Channel, Message: r.Message,
+		From: r.From, To: r.To, EndedSince: r.EndedSince, After: r.After, Limit: r.Limit,
+	}
 }
 
 // shownByReplay are jobs without what read shows to their owner only, and without their datasetConfigs (Configs).

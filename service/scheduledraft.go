@@ -79,21 +79,29 @@ func (s *Schedules) checkFiring(schedule exhaust.Schedule) error {
 // checkWindows finds out from Temporal whether the schedule fires at all and whether an exhaust can be
 // asked for each window, as far as can be looked ahead.
 func (s *Schedules) checkWindows(ctx context.Context, schedule exhaust.Schedule) error {
-	const ahead = 9 * 366 * 24 * time.Hour // the 29th of February may be eight years away
+	_, err := s.nextWindows(ctx, s.calendar, schedule)
+	return temporalError(err)
+}
+
+// ahead is how far the calendar is searched for the next firing: the 29th of February may be eight years away.
+const ahead = 9 * 366 * 24 * time.Hour
+
+// nextWindows are the schedule's windows from now on, exhaust.CalendarPage of them, where it may be made.
+func (s *Schedules) nextWindows(ctx context.Context, calendar exhaust.Calendar, schedule exhaust.Schedule) ([]exhaust.Window, error) {
 	now := time.Now()
-	windows, err := schedule.Windows(ctx, s.calendar, s.settings.Timezone, now, now.Add(ahead))
+	windows, err := schedule.Windows(ctx, calendar, s.settings.Timezone, now, now.Add(ahead))
 	if err != nil {
-		return temporalError(err)
+		return nil, err
 	}
 	if len(windows) == 0 {
-		return exhaust.Invalid(exhaust.CronNeverFires, schedule.Cron)
+		return nil, exhaust.Invalid(exhaust.CronNeverFires, schedule.Cron)
 	}
 	for _, window := range windows {
 		if days := window.From.DaysTo(window.To); !window.Empty() && days > s.settings.MaxDays {
-			return exhaust.Invalid(exhaust.CronTooRare, schedule.Cron, window.From, window.To, days, s.settings.MaxDays)
+			return nil, exhaust.Invalid(exhaust.CronTooRare, schedule.Cron, window.From, window.To, days, s.settings.MaxDays)
 		}
 	}
-	return nil
+	return windows, nil
 }
 
 // checkCron checks the form and leaves the rest to Temporal. Temporal takes more, such as seconds, years
@@ -120,14 +128,15 @@ func (s *Schedules) checkZone(name string) (string, error) {
 	return name, nil
 }
 
-const maxJitter = 24 * time.Hour
+// MaxJitter is how long after its time a firing of a schedule may start at the most.
+const MaxJitter = 24 * time.Hour
 
 func checkJitter(text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
 	}
 	jitter, err := time.ParseDuration(text)
-	if err != nil || jitter < 0 || jitter > maxJitter {
+	if err != nil || jitter < 0 || jitter > MaxJitter {
 		return 0, exhaust.Invalid(exhaust.JitterInvalid, text)
 	}
 	return jitter, nil
@@ -183,8 +192,8 @@ func (s *Schedules) checkRange(first, last string) (from, to exhaust.Day, err er
 	if to, err = checkDay("to", last); err != nil {
 		return "", "", err
 	}
-	if earliest := exhaust.Day("1971-01-01"); from < earliest {
-		return "", "", exhaust.Invalid(exhaust.BackfillTooEarly, from, earliest)
+	if from < earliestDay {
+		return "", "", exhaust.Invalid(exhaust.BackfillTooEarly, from, earliestDay)
 	}
 	if from > to {
 		return "", "", exhaust.Invalid(exhaust.BackfillReversed, from, to)
@@ -194,6 +203,9 @@ func (s *Schedules) checkRange(first, last string) (from, to exhaust.Day, err er
 	}
 	return from, to, nil
 }
+
+// earliestDay is the first whose windows can be asked for.
+const earliestDay exhaust.Day = "1971-01-01"
 
 func checkDay(field, text string) (exhaust.Day, error) {
 	if text == "" {

@@ -308,7 +308,7 @@ func (s *Schedules) Backfill(ctx context.Context, channel, id, first, last strin
 	}
 	// Temporal goes by the times with jitter, which never reach the next firing.
 	end := windows[len(windows)-1].Firing
-	next, err := s.calendar.Times(ctx, schedule.Cron, schedule.Zone, end, end.Add(9*366*24*time.Hour))
+	next, err := s.calendar.Times(ctx, schedule.Cron, schedule.Zone, end, end.Add(ahead))
 	if err != nil {
 		return nil, temporalError(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"data-exhaust/exhaust"
+	"data-exhaust/report"
 )
 
 // Settings are those of contract section 8 that the service follows. All that say nothing of a zero value must be set.
@@ -27,6 +28,8 @@ type Settings struct {
 	// ChannelLimit is how many exhausts of a channel may be under way when somebody asks for another; 0 is any number. Those
 	// that wait for the night, and those that the night and schedules start, are not held up.
 	ChannelLimit int
+	// CSVDialect is that in which reports are written; "" is rfc4180.
+	CSVDialect report.Dialect
 	// Log is where the service says what no caller is told.
 	Log *slog.Logger
 	// WebhookAllowPrivate lets webhooks go to private addresses.
@@ -36,6 +39,14 @@ type Settings struct {
 // rules bound what may be asked for at a time.
 func (s Settings) rules(at time.Time) exhaust.Rules {
 	return exhaust.Rules{Now: at.In(s.Timezone), MaxDays: s.MaxDays, PrivatePurpose: s.PrivatePurpose}
+}
+
+// firingRules bound what a firing that is due at a time may ask for. A purpose is demanded when a schedule is made: one that was
+// made before fires on.
+func (s Settings) firingRules(at time.Time) exhaust.Rules {
+	rules := s.rules(at)
+	rules.PrivatePurpose = false
+	return rules
 }
 
 var (

@@ -13,18 +13,9 @@ import (
 // Summary opens the summary of an exhaust that succeeded, a JSON object: whoever takes it closes it. It may be read for longer
 // than ctx lasts.
 func (s *Exhausts) Summary(ctx context.Context, tag, channel, requestID string, may ...Permission) (exhaust.Job, io.ReadCloser, error) {
-	job, err := s.findOf(ctx, tag, channel, requestID, may)
+	job, err := s.findReport(ctx, tag, channel, requestID, may, exhaust.NoSummaryYet, exhaust.SummaryGone)
 	if err != nil {
-		return exhaust.Job{}, nil, err
-	}
-	if job.Status != exhaust.Success {
-		return job, nil, exhaust.Invalid(exhaust.NoSummaryYet, job.Status)
-	}
-	if job, err = s.withRecordedReport(ctx, job); err != nil {
-		return exhaust.Job{}, nil, err
-	}
-	if job.Report == "" {
-		return job, nil, summaryGone(job.Message)
+		return job, nil, err
 	}
 	summary, err := s.openFor(ctx, exhaust.SummaryName(job.Report))
 	switch {
@@ -36,7 +27,24 @@ func (s *Exhausts) Summary(ctx context.Context, tag, channel, requestID string, 
 	return job, summary, nil
 }
 
-func summaryGone(why string) error { return exhaust.Invalid(exhaust.SummaryGone, why) }
+// findReport finds an exhaust that succeeded and whose report is kept, or says with one of the codes why there is none: it has
+// not succeeded (yet), or the report is gone.
+func (s *Exhausts) findReport(ctx context.Context, tag, channel, requestID string, may []Permission, notYet, gone *exhaust.Code) (exhaust.Job, error) {
+	job, err := s.findOf(ctx, tag, channel, requestID, may)
+	if err != nil {
+		return exhaust.Job{}, err
+	}
+	if job.Status != exhaust.Success {
+		return job, exhaust.Invalid(notYet, job.Status)
+	}
+	if job, err = s.withRecordedReport(ctx, job); err != nil {
+		return exhaust.Job{}, err
+	}
+	if job.Report == "" {
+		return job, exhaust.Invalid(gone, job.Message)
+	}
+	return job, nil
+}
 
 // whyNoSummary says why a report has no summary beside it: it was deleted with it, or there never was one.
 func (s *Exhausts) whyNoSummary(ctx context.Context, job exhaust.Job) error {
@@ -45,7 +53,7 @@ func (s *Exhausts) whyNoSummary(ctx context.Context, job exhaust.Job) error {
 	_, err := s.reports.Stat(bounded, job.Report)
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
-		return summaryGone(exhaust.LossMessage)
+		return exhaust.Invalid(exhaust.SummaryGone, exhaust.LossMessage)
 	case err != nil:
 		return &UnavailableError{ReportsDependency, err}
 	}

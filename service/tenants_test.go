@@ -60,6 +60,9 @@ func TestAnExhaustOfAnotherTenantWithTheSameIDIsNotAnswered(t *testing.T) {
 	if _, err := s.Retry(t.Context(), ended.Tag, ended.Channel, theirs.ID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("retrying theirs: %v", err)
 	}
+	if found, err := s.FindAll(t.Context(), []exhaust.Request{s.requestOf(ended)}); err != nil || len(found) > 0 {
+		t.Errorf("among others it is found: %+v, %v", found, err)
+	}
 	// One that is in flight, which only Temporal knows.
 	running := s.submission(exhaust.ResponseExhaust)
 	flying := s.foreign(running)

@@ -2,6 +2,7 @@ package service
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -40,11 +41,22 @@ func waitingFor(pending []*workflowpb.PendingActivityInfo, now time.Time) string
 	default:
 		what += " failed"
 	}
-	tried := fmt.Sprintf("%s; tried %s", what, times(int(worst.GetAttempt())-1))
+	tried := what + behindCause + times(int(worst.GetAttempt())-1)
 	if next := worst.GetScheduledTime().AsTime().Sub(now); worst.GetScheduledTime() != nil && next > 0 {
 		return fmt.Sprintf("%s, next in %d s", tried, int64(next.Round(time.Second)/time.Second))
 	}
 	return tried + ", trying again"
+}
+
+// behindCause stands between what a step waits for and how often it was tried.
+const behindCause = "; tried "
+
+// causeOf is what a step waits for, of what waitingFor says: the same for all steps that wait for the same.
+func causeOf(waiting string) string {
+	if i := strings.LastIndex(waiting, behindCause); i >= 0 {
+		return waiting[:i]
+	}
+	return waiting
 }
 
 func times(n int) string {

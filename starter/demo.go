@@ -88,7 +88,7 @@ func playDemo(ctx context.Context, stackName string, out, progress io.Writer) (e
 	for _, file := range files {
 		fmt.Fprintf(out, "  %s\n", file)
 	}
-	fmt.Fprintln(out, "Next: `make dev` stays up and serves your own telemetry; README.md says how.")
+	fmt.Fprintln(out, "Next: `make dev` stays up, with the console at http://127.0.0.1:8080/console/, and serves your own telemetry; README.md says how.")
 	return nil
 }
 

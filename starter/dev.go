@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,7 +77,11 @@ func startStack(ctx context.Context, o servers.Options, load func(settings []str
 		return nil, err
 	}
 	s := &stack{servers: started, done: make(chan struct{})}
-	if s.cfg, err = load(started.Settings); err == nil {
+	settings := started.Settings
+	if ui := started.UI(); ui != "" {
+		settings = append(slices.Clone(settings), "EXHAUST_TEMPORAL_UI_URL="+ui)
+	}
+	if s.cfg, err = load(settings); err == nil {
 		err = setUp(ctx, s.cfg, log)
 	}
 	if err != nil {
@@ -123,14 +128,14 @@ func (s *stack) fail(err error) {
 
 // describe tells the user where everything is.
 func (s *stack) describe(w io.Writer) {
-	fmt.Fprintf(w, "\n  API          %s\n", s.cfg.PublicURL)
+	fmt.Fprintf(w, "\n  Console      %[1]s/console/\n  API          %[1]s\n", s.cfg.PublicURL)
 	if ui := s.servers.UI(); ui != "" {
 		fmt.Fprintf(w, "  Temporal UI  %s\n", ui)
 	}
 	if s.servers.Temporal != nil {
 		fmt.Fprintf(w, "  Temporal     %s\n", s.servers.Temporal.Address)
 	}
-	fmt.Fprintf(w, "  Telemetry    %s\n  Reports      %s\n\n  Sample data: `starter gen`. Ctrl-C ends it all.\n\n", s.cfg.TelemetryStore, s.cfg.ReportsStore)
+	fmt.Fprintf(w, "  Telemetry    %s\n  Reports      %s\n\n  Sample data: `go run ./starter gen --days 60 --requests`. Ctrl-C ends it all.\n\n", s.cfg.TelemetryStore, s.cfg.ReportsStore)
 	for _, setting := range s.servers.Settings {
 		// The secrets in them are those of a database and an emulator on this machine only.
 		fmt.Fprintf(w, "  export %q\n", setting)

@@ -17,6 +17,7 @@ func newGen() *cobra.Command {
 		options      sample.Options
 		mix, until   string
 		createTables bool
+		asks         bool
 	)
 	command := &cobra.Command{
 		Use:   "gen",
@@ -55,7 +56,10 @@ On PostgreSQL sample data goes only into tables that --create-tables made: never
 			for _, c := range set.Conversations() {
 				fmt.Fprintf(cmd.OutOrStdout(), "conversation %s of channel %s: %s\n", c.ID, c.Channel, c.Name)
 			}
-			return nil
+			if !asks {
+				return nil
+			}
+			return requestSamples(cmd.Context(), cfg, set, cmd.OutOrStdout())
 		}),
 	}
 	f := command.Flags()
@@ -66,6 +70,7 @@ On PostgreSQL sample data goes only into tables that --create-tables made: never
 	f.IntVar(&options.Devices, "devices", 60, "devices that the registry knows")
 	f.StringVar(&mix, "mix", string(sample.Mixed), "what events there are: mixed, chatbot (answers only) or hot (one conversation is half of all)")
 	f.Uint64Var(&options.Seed, "seed", 1, "the seed")
+	f.BoolVar(&asks, "requests", false, "then ask the running service for exhausts of it, and begin a night, so that each page of the console shows something")
 	f.BoolVar(&createTables, "create-tables", false, "on PostgreSQL, make UCI's tables where there are none")
 	f.StringVar(&until, "until", "", "the last day, yyyy-MM-dd (default: yesterday)")
 	return command

@@ -36,6 +36,7 @@ func (e *earlierExhaust) run(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
+	e.job.From, e.job.To = resolved.StartDate, resolved.EndDate
 	err = e.produce(ctx, resolved)
 	for stagings := 1; isOfType(err, activities.StagingGone) && e.mayStageAgain(ctx, stagings); stagings++ {
 		err = e.produce(ctx, resolved)

@@ -155,6 +155,7 @@ func (e *exhaustRun) produce(ctx workflow.Context) (built activities.Built, err 
 	if err != nil {
 		return built, err
 	}
+	e.job.From, e.job.To = plan.StartDate, plan.EndDate
 	var staged stagedTelemetry
 	if e.job.UsesTelemetry() {
 		if e.isInOneStep(plan.Parts) {

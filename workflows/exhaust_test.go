@@ -143,6 +143,36 @@ func TestAPrivateExhaustWithoutDaysAsksTheRegistryOnly(t *testing.T) {
 	}
 }
 
+func TestTheDaysThatAnExhaustCoversArePublishedAndRecordedOnceTheyAreSettled(t *testing.T) {
+	nothing := func(context.Context, activities.FetchInput) (activities.Fetched, error) {
+		return activities.Fetched{}, nil
+	}
+	for name, c := range map[string]struct {
+		dataset exhaust.Dataset
+		fetch   func(context.Context, activities.FetchInput) (activities.Fetched, error)
+		want    []string // each once, as they are published
+		end     exhaust.Status
+	}{
+		"a success":                   {exhaust.ResponseExhaust, nil, []string{"-", "2022-03-01-2022-03-03"}, exhaust.Success},
+		"one that fails":              {exhaust.ResponseExhaust, nothing, []string{"-", "2022-03-01-2022-03-03"}, exhaust.Failed},
+		"one not made from telemetry": {exhaust.PrivateExhaust, nil, []string{"-"}, exhaust.Success},
+	} {
+		s := &standIn{parts: threeParts(), fetch: c.fetch}
+		e := newTrial(s)
+		e.run(request(c.dataset, "", ""))
+		var published []string
+		for _, state := range e.states {
+			published = append(published, string(state.From+"-"+state.To))
+		}
+		if published = slices.Compact(published); !slices.Equal(published, c.want) {
+			t.Errorf("%s publishes %q, want %q", name, published, c.want)
+		}
+		if last := s.last(); last.Status != c.end || string(last.From+"-"+last.To) != c.want[len(c.want)-1] {
+			t.Errorf("%s is recorded as %+v", name, last)
+		}
+	}
+}
+
 func TestAPrivateExhaustOfDaysReadsTelemetry(t *testing.T) {
 	s := &standIn{parts: threeParts()}
 	var datasets atomic.Int32

@@ -20,13 +20,17 @@ import (
 	"google.golang.org/grpc/status"
 
 	"data-exhaust/access"
+	"data-exhaust/api/admission"
+	"data-exhaust/api/health"
 	"data-exhaust/api/rest"
 	"data-exhaust/exhaust"
 	"data-exhaust/service"
 )
 
 // withTokens asks callers for the tokens in the database.
-func withTokens(tokens *service.Tokens) rest.SignIn { return rest.SignIn{Authenticator: tokens} }
+func withTokens(tokens *service.Tokens) admission.SignIn {
+	return admission.SignIn{Authenticator: tokens}
+}
 
 // mint makes a token for an hour.
 func (a *api) mint(name string, channels []string, rights ...string) string {
@@ -234,8 +238,8 @@ func (a *api) expired(name string) string {
 func TestBothHeadersOfSunbirdsClientsAreRead(t *testing.T) {
 	const wrong = "Bearer of.a.gateway"
 	for _, prefersUser := range []bool{false, true} {
-		a := newAPIWith(t, func(tokens *service.Tokens) rest.SignIn {
-			return rest.SignIn{Authenticator: tokens, PrefersUser: prefersUser}
+		a := newAPIWith(t, func(tokens *service.Tokens) admission.SignIn {
+			return admission.SignIn{Authenticator: tokens, PrefersUser: prefersUser}
 		}, refusing(t))
 		good := a.mint("caller", []string{channel}, "uci-response-exhaust")
 		for _, test := range []struct {
@@ -303,9 +307,9 @@ func TestWhileTheDatabaseIsAwayATokenIsNotCalledWrong(t *testing.T) {
 }
 
 func TestACallerWhoAsksTooOftenIsToldWhen(t *testing.T) {
-	a := newAPIWith(t, func(tokens *service.Tokens) rest.SignIn {
+	a := newAPIWith(t, func(tokens *service.Tokens) admission.SignIn {
 		// Nothing is given back while the test runs.
-		return rest.SignIn{Authenticator: tokens, Callers: access.NewLimiter(0.001, 3), Strangers: access.NewLimiter(0.001, 2)}
+		return admission.SignIn{Authenticator: tokens, Callers: access.NewLimiter(0.001, 3), Strangers: access.NewLimiter(0.001, 2)}
 	}, refusing(t))
 	one, two := a.mint("one", []string{channel}, "uci-response-exhaust"), a.mint("two", []string{channel}, "uci-response-exhaust")
 	list := func(token string) answer {
@@ -342,16 +346,16 @@ func TestACallerWhoAsksTooOftenIsToldWhen(t *testing.T) {
 }
 
 func TestHealthTellsOperatorsWhatIsMissing(t *testing.T) {
-	lack := &rest.Lack{Sentence: "its tables are missing", Err: fmt.Errorf("relation job_request does not exist")}
+	lack := &health.Lack{Sentence: "its tables are missing", Err: fmt.Errorf("relation job_request does not exist")}
 	a := newAPIWith(t, withTokens, refusing(t))
-	checks := []rest.Check{{Name: "database", IsRequired: true, Ping: func(context.Context) error { return lack }}}
+	checks := []health.Check{{Name: "database", IsRequired: true, Ping: func(context.Context) error { return lack }}}
 	for _, test := range []struct{ name, token, want string }{
 		{"nobody", "", "down: database"},
 		{"a stranger", access.NewSecret(), "down: database"},
 		{"a caller", a.mint("caller", []string{channel}, "uci-private-exhaust"), "down: database"},
 		{"an operator", a.mint("operator", nil, "operator"), "down: database (its tables are missing)"},
 	} {
-		server := httptest.NewServer(rest.NewHandler(rest.Options{SignIn: rest.SignIn{Authenticator: a.tokens}, Checks: checks, Log: a.logger}))
+		server := httptest.NewServer(rest.NewHandler(rest.Options{SignIn: admission.SignIn{Authenticator: a.tokens}, Health: health.New(checks, a.logger), Log: a.logger}))
 		defer server.Close()
 		request, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+"/health", nil)
 		if err != nil {
@@ -366,8 +370,8 @@ func TestHealthTellsOperatorsWhatIsMissing(t *testing.T) {
 
 func TestPrometheusReadsTheMetricsWithATokenForNothingElse(t *testing.T) {
 	const token = "a-token-for-metrics-only"
-	a := newAPIWith(t, func(tokens *service.Tokens) rest.SignIn {
-		return rest.SignIn{Authenticator: tokens, MetricsToken: token}
+	a := newAPIWith(t, func(tokens *service.Tokens) admission.SignIn {
+		return admission.SignIn{Authenticator: tokens, MetricsToken: token}
 	}, refusing(t))
 	caller := a.mint("caller", []string{channel}, "uci-response-exhaust")
 	a.as("GET", "/dataset/v1/request/list/some-tag", "", "Authorization", "Bearer "+caller, "X-Channel-ID", channel)
@@ -398,8 +402,8 @@ func TestPrometheusReadsTheMetricsWithATokenForNothingElse(t *testing.T) {
 
 func TestWhoeverFloodsTheServiceWithoutCredentialsFillsNoLogAndLeavesOthersAlone(t *testing.T) {
 	var lookups atomic.Int64
-	a := newAPIWith(t, func(tokens *service.Tokens) rest.SignIn {
-		return rest.SignIn{Authenticator: counting{tokens, &lookups}, Strangers: access.NewLimiter(0.001, 5)}
+	a := newAPIWith(t, func(tokens *service.Tokens) admission.SignIn {
+		return admission.SignIn{Authenticator: counting{tokens, &lookups}, Strangers: access.NewLimiter(0.001, 5)}
 	}, refusing(t))
 	caller := a.mint("caller", []string{channel}, "uci-response-exhaust")
 	list := func(token string) int {
@@ -436,7 +440,7 @@ func TestWhoeverFloodsTheServiceWithoutCredentialsFillsNoLogAndLeavesOthersAlone
 
 // counting counts the tokens that are looked up.
 type counting struct {
-	rest.Authenticator
+	admission.Authenticator
 	lookups *atomic.Int64
 }
 
@@ -446,8 +450,8 @@ func (c counting) Authenticate(ctx context.Context, token string) (access.Caller
 }
 
 func TestTokensThatAreMadeWithAnotherCountTogetherWithIt(t *testing.T) {
-	a := newAPIWith(t, func(tokens *service.Tokens) rest.SignIn {
-		return rest.SignIn{Authenticator: tokens, Callers: access.NewLimiter(0.001, 4)}
+	a := newAPIWith(t, func(tokens *service.Tokens) admission.SignIn {
+		return admission.SignIn{Authenticator: tokens, Callers: access.NewLimiter(0.001, 4)}
 	}, refusing(t))
 	root := a.mint("root", []string{channel}, "uci-response-exhaust")
 	made := a.as("POST", "/dataset/v1/token", `{"request":{"name":"made","channels":["`+channel+`"],"rights":["uci-response-exhaust"]}}`, "Authorization", "Bearer "+root)

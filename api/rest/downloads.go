@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"data-exhaust/access"
 	"data-exhaust/exhaust"
@@ -14,7 +13,7 @@ import (
 // serveFile serves a file of a folder store. Its signature is the right to it, so nobody is asked who he is; the audit log says
 // who it was by where he calls from.
 func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
-	caller := access.Caller{From: s.clientAddress(r)}
+	caller := access.Caller{From: s.door.From(r)}
 	dataset, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, FilesPath+"/"), "/")
 	requestID, _, _ := strings.Cut(rest, "/")
 	if !slices.Contains(exhaust.Datasets, exhaust.Dataset(dataset)) || !exhaust.IsRequestID(requestID) {
@@ -23,8 +22,8 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
 	audited := &auditedFile{ResponseWriter: w, tell: func(outcome string) error {
 		if outcome != service.Done {
 			// Whoever has no signature is a stranger: he does not fill the audit log.
-			if wait := s.signIn.Strangers.Allow(networkOf(caller.From), time.Now()); wait > 0 {
-				return tooMany(wait)
+			if err := s.door.AllowStranger(caller.From); err != nil {
+				return err
 			}
 		}
 		return s.service.Downloaded(r.Context(), caller, exhaust.Dataset(dataset), requestID, outcome)

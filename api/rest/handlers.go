@@ -216,8 +216,8 @@ func (s *Server) addFilter(search *jobs.Search, name string, raw json.RawMessage
 }
 
 func filterStatus(search *jobs.Search, value string) error {
-	search.Status = exhaust.Status(value)
-	if slices.Contains(exhaust.Statuses, search.Status) {
+	search.Statuses = []exhaust.Status{exhaust.Status(value)}
+	if slices.Contains(exhaust.Statuses, search.Statuses[0]) {
 		return nil
 	}
 	return exhaust.Invalid(exhaust.StatusUnknown, value, exhaust.Names(exhaust.Statuses))

@@ -13,12 +13,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"data-exhaust/api/health"
 	"data-exhaust/api/rest"
 	"data-exhaust/internal/apitest"
 	"data-exhaust/internal/logtest"
 )
 
-const health = "ekstep.analytics.health"
+const healthID = "ekstep.analytics.health"
 
 // fakeDependency answers what a test says, when it says so, and counts how often it is asked.
 type fakeDependency struct {
@@ -76,14 +77,15 @@ type probe struct {
 
 func newProbe(t *testing.T) *probe {
 	p := &probe{t: t}
+	log := slog.New(slog.NewTextHandler(&p.log, nil))
 	p.handler = rest.NewHandler(rest.Options{
-		Checks: []rest.Check{
+		Health: health.New([]health.Check{
 			{Name: "temporal", IsRequired: true, Ping: p.temporal.ping},
 			{Name: "database", IsRequired: true, Ping: p.database.ping},
 			{Name: "telemetry store", Ping: p.telemetry.ping},
 			{Name: "reports store", IsRequired: true, Ping: p.reports.ping},
-		},
-		Log: slog.New(slog.NewTextHandler(&p.log, nil)),
+		}, log),
+		Log: log,
 	})
 	return p
 }
@@ -126,24 +128,24 @@ func TestHealthNamesWhatIsDown(t *testing.T) {
 			all    = `{"checks":[{"name":"temporal","healthy":true},{"name":"database","healthy":true},{"name":"telemetry store","healthy":true},{"name":"reports store","healthy":true}],"healthy":true}`
 			ofThat = `{"checks":[{"name":"temporal","healthy":true},{"name":"database","healthy":true},{"name":"reports store","healthy":true}],"healthy":true}`
 		)
-		p.wants("/health", 200, success(health, all))
-		p.wants("/health/ready", 200, success(health+".ready", ofThat))
-		p.wants("/health/live", 200, success(health+".live", `{"checks":[],"healthy":true}`))
+		p.wants("/health", 200, success(healthID, all))
+		p.wants("/health/ready", 200, success(healthID+".ready", ofThat))
+		p.wants("/health/live", 200, success(healthID+".live", `{"checks":[],"healthy":true}`))
 
 		p.telemetry.set(errors.New("signature wrong"), 0)
 		time.Sleep(time.Second)
-		p.wants("/health", 503, failure(health, "SERVICE_UNAVAILABLE", "down: telemetry store; up: temporal, database, reports store"))
-		p.wants("/health/ready", 200, success(health+".ready", ofThat)) // the api itself reads none of it
+		p.wants("/health", 503, failure(healthID, "SERVICE_UNAVAILABLE", "down: telemetry store; up: temporal, database, reports store"))
+		p.wants("/health/ready", 200, success(healthID+".ready", ofThat)) // the api itself reads none of it
 
-		lack := &rest.Lack{Sentence: "its tables are missing: `starter migrate` makes them", Err: errors.New("no such table")}
+		lack := &health.Lack{Sentence: "its tables are missing: `starter migrate` makes them", Err: errors.New("no such table")}
 		p.temporal.set(errors.New("password wrong"), 0)
 		p.database.set(fmt.Errorf("read job_request: %w", lack), 0)
 		p.reports.set(errors.New("password wrong"), 0)
 		time.Sleep(time.Second)
 		const down = "down: temporal, database (its tables are missing: `starter migrate` makes them), "
-		p.wants("/health", 503, failure(health, "SERVICE_UNAVAILABLE", down+"telemetry store, reports store"))
-		p.wants("/health/ready", 503, failure(health+".ready", "SERVICE_UNAVAILABLE", down+"reports store"))
-		p.wants("/health/live", 200, success(health+".live", `{"checks":[],"healthy":true}`))
+		p.wants("/health", 503, failure(healthID, "SERVICE_UNAVAILABLE", down+"telemetry store, reports store"))
+		p.wants("/health/ready", 503, failure(healthID+".ready", "SERVICE_UNAVAILABLE", down+"reports store"))
+		p.wants("/health/live", 200, success(healthID+".live", `{"checks":[],"healthy":true}`))
 
 		if log := p.dependencyLog(); !strings.Contains(log, `dependency=temporal error="password wrong"`) || !strings.Contains(log, "no such table") {
 			t.Errorf("what is wrong belongs into the log: %s", log)
@@ -213,7 +215,7 @@ func TestADependencyThatHangsCostsOneCheck(t *testing.T) {
 		begin := time.Now()
 		for i := range 100 {
 			call := time.Now()
-			p.wants("/health", 503, failure(health, "SERVICE_UNAVAILABLE", down))
+			p.wants("/health", 503, failure(healthID, "SERVICE_UNAVAILABLE", down))
 			if took := time.Since(call); i == 0 && took != 2*time.Second || i > 0 && took != 0 {
 				t.Errorf("call %d took %s", i, took)
 			}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"data-exhaust/api/rest"
+	"data-exhaust/api/admission"
 	"data-exhaust/exhaust"
 	"data-exhaust/service"
 )
@@ -38,7 +38,7 @@ func (a *api) addTelemetry(name string, size int) {
 	}
 }
 
-func withoutCredentials(*service.Tokens) rest.SignIn { return rest.SignIn{} }
+func withoutCredentials(*service.Tokens) admission.SignIn { return admission.SignIn{} }
 
 func TestConversationsAreListedByNameAndId(t *testing.T) {
 	a := newAPI(t)

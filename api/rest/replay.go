@@ -122,12 +122,7 @@ func (s *Server) filterDay(name, value string, later int) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, exhaust.Invalid(exhaust.DateInvalid, "filters."+name, value)
 	}
-	at := day.Add(later).Time()
-	// Databases take no year 0, and nothing was submitted before there was a clock that counts from 1970.
-	if epoch := time.Unix(0, 0).UTC(); at.Before(epoch) {
-		at = epoch
-	}
-	return time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, s.timezone), nil
+	return day.Add(later).Midnight(s.timezone), nil
 }
 
 // readLimitJSON reads a limit of a body.

@@ -20,6 +20,7 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 
 	"data-exhaust/access"
+	"data-exhaust/api/admission"
 	"data-exhaust/api/rest"
 	"data-exhaust/blob"
 	"data-exhaust/database"
@@ -73,7 +74,7 @@ func (a *api) awaitLog(text string) {
 
 func newAPI(t *testing.T) *api {
 	t.Helper()
-	return newAPIWith(t, func(*service.Tokens) rest.SignIn { return rest.SignIn{} }, refusing(t))
+	return newAPIWith(t, func(*service.Tokens) admission.SignIn { return admission.SignIn{} }, refusing(t))
 }
 
 // refusing is an address that refuses connections.
@@ -90,7 +91,7 @@ func refusing(t *testing.T) string {
 }
 
 // newAPIWith is newAPI with a way to sign in, which may be by the tokens in the database, and with this Temporal.
-func newAPIWith(t *testing.T, signIn func(*service.Tokens) rest.SignIn, temporalAddress string) *api {
+func newAPIWith(t *testing.T, signIn func(*service.Tokens) admission.SignIn, temporalAddress string) *api {
 	t.Helper()
 	a := &api{t: t, log: new(logtest.Buffer), audit: new(logtest.Buffer)}
 	db, err := database.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "registry.db"))
@@ -132,7 +133,7 @@ func newAPIWith(t *testing.T, signIn func(*service.Tokens) rest.SignIn, temporal
 			exhausts,
 			service.NewSchedules(temporal, "default", nil, settings),
 			service.NewConversations(a.uci), service.NewEstimates(exhausts, a.uci, a.telemetry, layout),
-			nil, a.tokens, access.NewAudit(slog.New(slog.NewJSONHandler(a.audit, nil))),
+			nil, a.tokens, nil, access.NewAudit(slog.New(slog.NewJSONHandler(a.audit, nil))),
 		),
 		SignIn:   signIn(a.tokens),
 		Files:    http.HandlerFunc(files),

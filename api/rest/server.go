@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -15,6 +14,8 @@ import (
 	"github.com/gorilla/mux"
 
 	"data-exhaust/access"
+	"data-exhaust/api/admission"
+	"data-exhaust/api/health"
 	"data-exhaust/exhaust"
 	"data-exhaust/service"
 )
@@ -22,29 +23,31 @@ import (
 // Server answers the API.
 type Server struct {
 	service  *service.Authorized
-	signIn   SignIn
-	health   health
+	signIn   admission.SignIn
+	door     *admission.Door
+	health   health.Dependencies
 	files    http.Handler
 	timezone *time.Location
 	urlTTL   time.Duration
 	metrics  *metrics
-	// recent are the credentials that counted a moment ago.
-	recent access.Recent
-	log    *slog.Logger
+	console  Console
+	log      *slog.Logger
 }
 
 // Options are what a Server is made of.
 type Options struct {
 	Service *service.Authorized
-	SignIn  SignIn
-	// Checks are of the dependencies that /health reports on.
-	Checks []Check
+	SignIn  admission.SignIn
+	// Health are the dependencies that /health reports on.
+	Health health.Dependencies
 	// Files serves the signed URLs of a folder store below FilesPath; nil where another service does.
 	Files http.Handler
 	// Timezone is the one in which days begin (EXHAUST_TIMEZONE).
 	Timezone *time.Location
 	URLTTL   time.Duration
-	Log      *slog.Logger
+	// Console are the pages for people.
+	Console Console
+	Log     *slog.Logger
 }
 
 // FilesPath begins the path of the signed URLs of a folder store.
@@ -53,7 +56,7 @@ const FilesPath = "/files/reports"
 // NewHandler makes the service's handler.
 func NewHandler(o Options) http.Handler {
 	s := &Server{
-		service: o.Service, signIn: o.SignIn, health: newHealth(o.Checks, o.Log), files: o.Files,
+		service: o.Service, signIn: o.SignIn, door: admission.NewDoor(o.SignIn, o.Service), console: o.Console, health: o.Health, files: o.Files,
 		timezone: o.Timezone, urlTTL: o.URLTTL, metrics: newMetrics(), log: o.Log,
 	}
 	return cleanPath(s.guard(s.newRouter()))
@@ -83,6 +86,7 @@ func (s *Server) newRouter() *mux.Router {
 	s.routeHealth(router)
 	s.routeMetrics(router)
 	s.routeReference(router)
+	s.routeConsole(router)
 	if s.files != nil {
 		router.PathPrefix(FilesPath + "/").HandlerFunc(s.serveFile)
 	}
@@ -184,8 +188,8 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				s.fail(recorder, idPrefix, http.StatusInternalServerError, serverError, exhaust.NewFault(exhaust.InternalError))
 			}
 			level := slog.LevelInfo
-			if isProbe(r) || isReference(r) {
-				level = slog.LevelDebug // probes come by the second, and what changes is in the log already; a page is many files
+			if isProbe(r) || isReference(r) || s.isConsoleDetail(r) && recorder.status < http.StatusBadRequest {
+				level = slog.LevelDebug // probes come by the second, and what changes is in the log already; a page is many requests
 			}
 			s.log.Log(r.Context(), level, "request", "method", r.Method, "path", pathOf(r), "status", recorder.status, "ms", time.Since(start).Milliseconds())
 		}()
@@ -198,15 +202,16 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			r = r.WithContext(ctx)
 			r.Body = http.MaxBytesReader(recorder, r.Body, maxBody)
 		}
+		if !s.door.AcceptsHost(r) && !s.isConsole(r) { // which says it on a page
+			s.fail(recorder, idPrefix, http.StatusForbidden, forbidden, exhaust.NewFault(exhaust.HostRefused, r.Host))
+			return
+		}
 		next.ServeHTTP(recorder, r)
 	})
 }
 
-// tokenInPath is what somebody may put into a path who means to revoke it.
-var tokenInPath = regexp.MustCompile(`exhaust_[A-Za-z0-9_-]+`)
-
-// pathOf is a request's path as the log has it.
-func pathOf(r *http.Request) string { return tokenInPath.ReplaceAllString(r.URL.Path, "exhaust_…") }
+// pathOf is a request's path as the log has it. Somebody may put a token into it who means to revoke it.
+func pathOf(r *http.Request) string { return access.HideTokens(r.URL.Path) }
 
 func isFile(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, FilesPath+"/") }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"data-exhaust/api/console"
+	"data-exhaust/api/health"
 	"data-exhaust/api/rest"
 	"data-exhaust/blob"
 	"data-exhaust/config"
@@ -29,7 +31,7 @@ func API(ctx context.Context, cfg config.Config, log *slog.Logger, onServing fun
 		return err
 	}
 	defer func() { err = errors.Join(err, audit.Close()) }()
-	signIn, tokens, err := newSignIn(ctx, cfg, c, log)
+	signIn, err := newSignIn(ctx, cfg, c, log)
 	if err != nil {
 		return err
 	}
@@ -41,8 +43,14 @@ func API(ctx context.Context, cfg config.Config, log *slog.Logger, onServing fun
 		return err
 	}
 	estimates := service.NewEstimates(c.exhausts, uci, c.telemetry, layout)
-	authorized := service.NewAuthorized(c.exhausts, schedules, service.NewConversations(uci), estimates, secrets, tokens, audit)
-	server := rest.NewHTTPServer(newHandler(cfg, c, temporal, signIn, authorized, log), log)
+	deployment := service.NewDeployment(c.temporal, c.namespace, cfg.Deployment, cfg.TaskQueue)
+	operations := service.NewOperations(c.exhausts, deployment, c.telemetry, layout)
+	authorized := service.NewAuthorized(c.exhausts, schedules, service.NewConversations(uci), estimates, secrets, signIn.tokens, operations, audit)
+	handler, err := newHandler(cfg, c, temporal, signIn, authorized, log)
+	if err != nil {
+		return err
+	}
+	server := rest.NewHTTPServer(handler, log)
 	serve, err := secure(cfg, server, log)
 	if err != nil {
 		return err
@@ -80,18 +88,24 @@ func API(ctx context.Context, cfg config.Config, log *slog.Logger, onServing fun
 const shutdownTimeout = 15 * time.Second
 
 // newHandler makes the service's handler.
-func newHandler(cfg config.Config, c *connections, temporal *temporalCheck, signIn rest.SignIn, authorized *service.Authorized, log *slog.Logger) http.Handler {
+func newHandler(cfg config.Config, c *connections, temporal *temporalCheck, signIn signIn, authorized *service.Authorized, log *slog.Logger) (http.Handler, error) {
+	dependencies := health.New([]health.Check{
+		{Name: service.TemporalDependency, IsRequired: true, Ping: temporal.ask},
+		{Name: service.DatabaseDependency, IsRequired: true, Ping: c.askJobs},
+		{Name: service.UCIDependency, Ping: c.uci.Ping},
+		{Name: service.FusionAuthDependency, Ping: c.fusionAuth.Ping},
+		{Name: service.TelemetryDependency, Ping: c.telemetry.Ping},
+		{Name: service.ReportsDependency, IsRequired: true, Ping: c.reports.Ping},
+	}, log)
+	pages, err := newConsole(cfg, c, signIn, authorized, dependencies, log)
+	if err != nil {
+		return nil, err
+	}
 	options := rest.Options{
-		Service: authorized,
-		SignIn:  signIn,
-		Checks: []rest.Check{
-			{Name: service.TemporalDependency, IsRequired: true, Ping: temporal.ask},
-			{Name: service.DatabaseDependency, IsRequired: true, Ping: c.askJobs},
-			{Name: service.UCIDependency, Ping: c.uci.Ping},
-			{Name: service.FusionAuthDependency, Ping: c.fusionAuth.Ping},
-			{Name: service.TelemetryDependency, Ping: c.telemetry.Ping},
-			{Name: service.ReportsDependency, IsRequired: true, Ping: c.reports.Ping},
-		},
+		Service:  authorized,
+		SignIn:   signIn.SignIn,
+		Console:  rest.Console{Handler: pages.Handler(), Path: console.Path, IsDetail: pages.IsDetail},
+		Health:   dependencies,
 		Timezone: cfg.Timezone,
 		URLTTL:   cfg.URLTTL,
 		Log:      log,
@@ -99,5 +113,30 @@ func newHandler(cfg config.Config, c *connections, temporal *temporalCheck, sign
 	if local, ok := c.reports.(*blob.Local); ok {
 		options.Files = local.Handler()
 	}
-	return rest.NewHandler(options)
+	return rest.NewHandler(options), nil
+}
+
+// newConsole makes the pages for people.
+func newConsole(
+	cfg config.Config, c *connections, signIn signIn, authorized *service.Authorized, dependencies health.Dependencies, log *slog.Logger,
+) (*console.Console, error) {
+	return console.New(console.Options{
+		Service:        authorized,
+		SignIn:         signIn.SignIn,
+		Sessions:       service.NewSessions(c.jobs),
+		OpenID:         signIn.openID,
+		AsksForTokens:  cfg.Auth == config.AuthTokens,
+		HasTokens:      signIn.tokens != nil,
+		Health:         dependencies,
+		PublicURL:      cfg.PublicURL,
+		Timezone:       cfg.Timezone,
+		MaxDays:        cfg.MaxDays,
+		Mode:           cfg.Mode,
+		NightlyCron:    cfg.NightlyCron,
+		PrivatePurpose: cfg.PrivatePurpose,
+		HasWebhooks:    cfg.WebhookKeys.Signing != "",
+		TemporalUI:     cfg.TemporalUIURL,
+		Namespace:      c.namespace,
+		Log:            log,
+	})
 }

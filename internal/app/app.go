@@ -13,6 +13,7 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 	"google.golang.org/grpc"
 
+	"data-exhaust/api/health"
 	"data-exhaust/api/rest"
 	"data-exhaust/blob"
 	"data-exhaust/config"
@@ -163,6 +164,7 @@ func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *conne
 		WebhookAllowPrivate: cfg.WebhookAllowPrivate,
 		PrivatePurpose:      cfg.PrivatePurpose,
 		ChannelLimit:        cfg.ChannelLimit,
+		CSVDialect:          cfg.CSVDialect,
 		Log:                 log,
 	}}
 	defer func() {
@@ -200,7 +202,7 @@ func (c *connections) askJobs(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, jobs.ErrNotMigrated):
-		err = &rest.Lack{Sentence: "its tables are missing or older than this release: `starter migrate` makes them", Err: err}
+		err = &health.Lack{Sentence: "its tables are missing or older than this release: `starter migrate` makes them", Err: err}
 	}
 	return fmt.Errorf("%s: %w", databaseSetting, err)
 }

@@ -180,3 +180,13 @@ func isOnHost(identity, host string) bool {
 	at := strings.LastIndex(rest, "@")
 	return at >= 0 && rest[:at] == host
 }
+
+// TriggerNight begins the night now, beside those that its schedule begins.
+func TriggerNight(ctx context.Context) error {
+	c, _, err := DialTemporal(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.ScheduleClient().GetHandle(ctx, service.NightlySchedule).Trigger(ctx, client.ScheduleTriggerOptions{})
+}

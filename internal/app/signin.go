@@ -10,16 +10,24 @@ import (
 	"net/http"
 
 	"data-exhaust/access"
-	"data-exhaust/api/rest"
+	"data-exhaust/api/admission"
 	"data-exhaust/config"
 	"data-exhaust/jobs"
 	"data-exhaust/service"
 )
 
-// newSignIn makes what asks callers who they are. tokens is nil where there are none in the database. The context ends what goes
-// on in the background.
-func newSignIn(ctx context.Context, cfg config.Config, c *connections, log *slog.Logger) (signIn rest.SignIn, tokens *service.Tokens, err error) {
-	signIn = rest.SignIn{
+// signIn is how callers say who they are.
+type signIn struct {
+	admission.SignIn
+	// tokens are nil where there are none in the database.
+	tokens *service.Tokens
+	// openID is nil where nobody signs in at a provider.
+	openID *access.OpenID
+}
+
+// newSignIn makes what asks callers who they are. The context ends what goes on in the background.
+func newSignIn(ctx context.Context, cfg config.Config, c *connections, log *slog.Logger) (s signIn, err error) {
+	s.SignIn = admission.SignIn{
 		Proxies:      cfg.TrustedProxies,
 		MetricsToken: cfg.MetricsToken,
 		Callers:      access.NewLimiter(float64(cfg.RateLimit), cfg.RateBurst),
@@ -27,20 +35,28 @@ func newSignIn(ctx context.Context, cfg config.Config, c *connections, log *slog
 		Strangers: access.NewLimiter(cmp.Or(float64(cfg.RateLimit), strangersLimit), cfg.RateBurst),
 	}
 	switch {
+	case cfg.Auth == config.AuthNone && !cfg.BehindGateway:
+		s.Hosts = &admission.Hosts{PublicURL: cfg.PublicURL}
 	case cfg.Auth == config.AuthJWT:
 		options := cfg.JWT
 		options.Log = log
-		signIn.PrefersUser = true
-		signIn.Authenticator, err = access.NewJWT(ctx, options)
+		jwt, err := access.NewJWT(ctx, options)
+		if err != nil {
+			return signIn{}, err
+		}
+		s.PrefersUser, s.Authenticator = true, jwt
+		if cfg.OpenID.ClientID != "" {
+			s.openID = access.NewOpenID(jwt, cfg.OpenID)
+		}
 	case cfg.Auth == config.AuthTokens && cfg.TokenFile != "":
-		if signIn.Authenticator, err = access.OpenTokenFile(cfg.TokenFile); err != nil {
-			err = fmt.Errorf("EXHAUST_TOKEN_STORE: %w", err)
+		if s.Authenticator, err = access.OpenTokenFile(cfg.TokenFile); err != nil {
+			return signIn{}, fmt.Errorf("EXHAUST_TOKEN_STORE: %w", err)
 		}
 	case cfg.Auth == config.AuthTokens:
-		tokens = service.NewTokens(c.jobs)
-		signIn.Authenticator = tokens
+		s.tokens = service.NewTokens(c.jobs)
+		s.Authenticator = s.tokens
 	}
-	return signIn, tokens, err
+	return s, nil
 }
 
 // strangersLimit is how many requests a second come from an address without credentials that count, where nobody has set how many

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"data-exhaust/api/rest"
+	"data-exhaust/api/health"
 	"data-exhaust/service"
 )
 
@@ -85,11 +85,11 @@ func lackOf(err error) error {
 	)
 	switch {
 	case errors.As(err, &noNamespace):
-		return &rest.Lack{Sentence: "its namespace is not there: `starter setup` makes it", Err: err}
+		return &health.Lack{Sentence: "its namespace is not there: `starter setup` makes it", Err: err}
 	case errors.Is(err, service.ErrNotRegistered), errors.Is(err, service.ErrNotUsableYet):
-		return &rest.Lack{Sentence: "its search attributes are not registered", Err: err}
+		return &health.Lack{Sentence: "its search attributes are not registered", Err: err}
 	case errors.As(err, &denied), status.Code(err) == codes.Unauthenticated:
-		return &rest.Lack{Sentence: "permission refused: the service's credentials may not use its namespace", Err: err}
+		return &health.Lack{Sentence: "permission refused: the service's credentials may not use its namespace", Err: err}
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"data-exhaust/api/rest"
+	"data-exhaust/api/health"
 	"data-exhaust/internal/devstack"
 	"data-exhaust/service"
 )
@@ -47,7 +47,7 @@ func TestTemporalIsUpWhileItServesAndKnowsTheSearchAttributes(t *testing.T) {
 	}
 	lacks := func(c *temporalCheck, want string) {
 		t.Helper()
-		var lack *rest.Lack
+		var lack *health.Lack
 		if err := c.ask(t.Context()); !errors.As(err, &lack) || lack.Sentence != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}

@@ -70,15 +70,16 @@ func TestNamesThatLiveOutsideTheCodeStayTheSame(t *testing.T) {
 		{"headers of webhooks", []string{recurring.IDHeader, recurring.TimestampHeader, recurring.SignatureHeader}, []string{
 			"webhook-id", "webhook-timestamp", "webhook-signature",
 		}},
-		{"tables", query(t, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`), []string{"access_token", "data_exhaust_migrations", "job_request", "receipt_key", "webhook_salt"}},
+		{"tables", query(t, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`), []string{"access_token", "console_session", "data_exhaust_migrations", "job_request", "receipt_key", "webhook_salt"}},
 		{"columns of access_token", query(t, `SELECT name FROM pragma_table_info('access_token') ORDER BY name`), []string{
 			"channels", "dt_expires", "dt_made", "dt_revoked", "hash", "made_by", "name", "rights", "token_id",
 		}},
 		{"rights of tokens", append(operatorRights(t), access.OperatorRight), []string{"operator", "uci-response-exhaust", "uci-private-exhaust", "operator"}},
+		{"columns of console_session", query(t, `SELECT name FROM pragma_table_info('console_session') ORDER BY name`), []string{"dt_expires", "dt_made", "dt_renewal", "revision", "sealed", "session_id"}},
 		{"columns of webhook_salt", query(t, `SELECT name FROM pragma_table_info('webhook_salt') ORDER BY name`), []string{"channel", "dt_ends", "dt_made", "key_id", "salt"}},
 		{"columns of job_request", query(t, `SELECT name FROM pragma_table_info('job_request') ORDER BY name`), []string{
 			"allow_empty", "conversation_id", "download_urls", "dt_job_completed", "dt_job_submitted", "dt_job_updated", "dt_urls_expire", "end_date",
-			"err_message", "execution_time", "iteration", "job_id", "may_heal", "output_format", "parked", "progress", "purpose", "receipt", "receipt_url", "report", "request_data", "request_id",
+			"err_message", "execution_time", "iteration", "job_id", "may_heal", "output_format", "parked", "progress", "purpose", "range_from", "range_to", "receipt", "receipt_url", "report", "request_data", "request_id",
 			"requested_by", "requested_channel", "start_date", "status", "tag",
 		}},
 	} {
@@ -137,8 +138,8 @@ var payloads = map[reflect.Type]string{
 	reflect.TypeFor[workflows.Release]():       "night,omitempty",
 	reflect.TypeFor[workflows.Result]():        "report progress",
 	reflect.TypeFor[exhaust.Request]():         "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate,omitempty endDate,omitempty submittedAt allowEmpty,omitempty purpose,omitempty",
-	reflect.TypeFor[exhaust.State]():           "status statusMessage,omitempty mayHeal,omitempty parked,omitempty attempts progress updatedAt completedAt,omitzero executionTime,omitempty report,omitempty receipt,omitempty",
-	reflect.TypeFor[exhaust.Job]():             "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate,omitempty endDate,omitempty submittedAt allowEmpty,omitempty purpose,omitempty status statusMessage,omitempty mayHeal,omitempty parked,omitempty attempts progress updatedAt completedAt,omitzero executionTime,omitempty report,omitempty receipt,omitempty",
+	reflect.TypeFor[exhaust.State]():           "status statusMessage,omitempty mayHeal,omitempty parked,omitempty attempts from,omitempty to,omitempty progress updatedAt completedAt,omitzero executionTime,omitempty report,omitempty receipt,omitempty",
+	reflect.TypeFor[exhaust.Job]():             "requestId dataset tag channel requestedBy datasetConfig outputFormat conversationId startDate,omitempty endDate,omitempty submittedAt allowEmpty,omitempty purpose,omitempty status statusMessage,omitempty mayHeal,omitempty parked,omitempty attempts from,omitempty to,omitempty progress updatedAt completedAt,omitzero executionTime,omitempty report,omitempty receipt,omitempty",
 	reflect.TypeFor[exhaust.Progress]():        "phase bytesTotal bytesRead eventsMatched repeats rowsWritten linesSkipped rowsUnknownDevice consentUnreadable undecryptable percent waiting,omitempty",
 	reflect.TypeFor[exhaust.Conversation]():    "ID Name Channel StartDate EndDate",
 	reflect.TypeFor[activities.Resolved]():     "conversation startDate endDate",

@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -73,11 +74,11 @@ func Start(t *testing.T) *Browser {
 type Page struct {
 	t   *testing.T
 	ctx context.Context
-	// host is the one that the page may ask, with its port.
-	host string
 
 	mu     sync.Mutex
 	faults []string
+	// hosts are those that the page may ask, with their ports.
+	hosts []string
 }
 
 // Open opens a URL in a tab of its own. When the test ends, each fault of the page that TakeFaults has not taken fails it, and a
@@ -102,7 +103,7 @@ func (b *Browser) open(t *testing.T, at string) *Page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Page{t: t, host: parsed.Host}
+	p := &Page{t: t, hosts: []string{parsed.Host}}
 	ctx, closeTab := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.note))
 	t.Cleanup(closeTab)
 	p.ctx = ctx
@@ -142,10 +143,18 @@ func run[T any](p *Page, action chromedp.Action[T]) (T, error) {
 // WaitForText waits until the page shows a text.
 func (p *Page) WaitForText(text string) {
 	p.t.Helper()
-	shows := chromedp.PollFunction[bool](`text => document.body.innerText.includes(text)`,
+	shows := chromedp.PollFunction[bool](`text => document.body?.innerText.includes(text) ?? false`,
 		chromedp.WithPollingArgs(text), chromedp.WithPollingTimeout(0))
-	if _, err := run(p, shows); err != nil {
-		p.t.Fatalf("wait for the page to show %q: %v", text, err)
+	for deadline := time.Now().Add(timeout); ; {
+		_, err := run(p, shows)
+		if err == nil {
+			return
+		}
+		// Another page may come meanwhile, and the question goes with the one before.
+		isGone := strings.Contains(err.Error(), "navigated") || strings.Contains(err.Error(), "Cannot find context")
+		if time.Now().After(deadline) || !isGone {
+			p.t.Fatalf("wait for the page to show %q: %v", text, err)
+		}
 	}
 }
 
@@ -194,7 +203,7 @@ func (p *Page) watch() error {
 func (p *Page) note(event any) {
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
-		if u, err := url.Parse(e.Request.URL); err != nil || u.Scheme != "data" && u.Scheme != "blob" && u.Host != p.host {
+		if u, err := url.Parse(e.Request.URL); err != nil || u.Scheme != "data" && u.Scheme != "blob" && !p.mayAsk(u.Host) {
 			p.add("asks another host: " + e.Request.URL)
 		}
 	case *runtime.EventBindingCalled:
@@ -205,7 +214,7 @@ func (p *Page) note(event any) {
 		}
 		p.add(fmt.Sprintf("violates its policy: %s of %s at %s", violation.Directive, violation.Blocked, violation.Source))
 	case *log.EventEntryAdded:
-		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
+		if (e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning) && !p.isForeign(e.Entry.URL) {
 			p.add(fmt.Sprintf("%s of the browser: %s %s", e.Entry.Level, e.Entry.Text, e.Entry.URL))
 		}
 	case *runtime.EventConsoleAPICalled:
@@ -224,6 +233,25 @@ func (p *Page) note(event any) {
 		}
 		p.add("exception: " + text)
 	}
+}
+
+// Allow lets the page lead to another host, with its port, whose faults are not the test's.
+func (p *Page) Allow(host string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hosts = append(p.hosts, host)
+}
+
+func (p *Page) mayAsk(host string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Contains(p.hosts, host)
+}
+
+// isForeign reports whether a URL is of a host that the page was let lead to.
+func (p *Page) isForeign(at string) bool {
+	u, err := url.Parse(at)
+	return err == nil && u.Host != p.hosts[0] && p.mayAsk(u.Host)
 }
 
 func (p *Page) add(fault string) {

@@ -46,8 +46,8 @@ type planNode struct {
 
 // wholeTableScans names what the node, or one beneath it, reads from end to end.
 func (n planNode) wholeTableScans() (names []string) {
-	byIndex := strings.Contains(n.Type, "Index") && n.IndexCond != "" && (n.Filter == "" || n.ofRareStatus() || n.ofOneJob())
-	if strings.Contains(n.Type, "Scan") && !byIndex && n.Type != "Bitmap Heap Scan" && n.Type != "Subquery Scan" {
+	byIndex := strings.Contains(n.Type, "Index") && n.IndexCond != "" && (n.Filter == "" || n.ofRareStatus() || n.ofOneRow() || n.ofOneInstant())
+	if strings.Contains(n.Type, "Scan") && !byIndex && !slices.Contains(ofNoTable, n.Type) {
 		names = append(names, n.Type+" "+n.Relation+" "+n.Filter)
 	}
 	for _, child := range n.Plans {
@@ -56,14 +56,22 @@ func (n planNode) wholeTableScans() (names []string) {
 	return names
 }
 
+// ofNoTable are the scans of what other nodes have read.
+var ofNoTable = []string{"Bitmap Heap Scan", "Subquery Scan", "CTE Scan", "WorkTable Scan"}
+
 // ofRareStatus reports whether the index leads to jobs of a status that few or none have:
 // then one index is as good as another.
 func (n planNode) ofRareStatus() bool {
 	return strings.Contains(n.IndexCond, "(status = ") && !strings.Contains(n.IndexCond, "'SUCCESS'")
 }
 
-// ofOneJob reports whether the index leads to one job: then there is one row to filter.
-func (n planNode) ofOneJob() bool { return strings.HasPrefix(n.IndexCond, "(request_id = ") }
+// ofOneRow reports whether the index is that of the key: then there is one row to filter.
+func (n planNode) ofOneRow() bool {
+	return strings.HasPrefix(n.IndexCond, "(request_id = ") || strings.HasPrefix(n.IndexCond, "(session_id = ")
+}
+
+// ofOneInstant reports whether the index leads to the jobs that were submitted in one millisecond.
+func (n planNode) ofOneInstant() bool { return strings.Contains(n.IndexCond, "(dt_job_submitted = ") }
 
 var sqliteScan = regexp.MustCompile(`^SCAN (\S+)`)
 

@@ -22,6 +22,7 @@ type debianPackage struct {
 var debianPackages = []debianPackage{
 	{name: "pgbouncer", title: "PgBouncer", path: "/usr/sbin/pgbouncer"},
 	{name: "chromium", title: "Chromium", path: "/usr/bin/chromium"},
+	{name: "fonts-noto-core", title: "Noto", path: "/usr/share/fonts/truetype/noto/NotoSansDevanagari-Regular.ttf"},
 	{name: "jq", title: "jq", path: "/usr/bin/jq"},
 	{name: "curl", title: "curl", path: "/usr/bin/curl"},
 	{name: "python3", title: "Python", path: "/usr/bin/python3"},

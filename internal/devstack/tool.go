@@ -17,14 +17,14 @@ import (
 )
 
 // Tools are the names that [Tool] knows.
-var Tools = []string{"temporal", "temporal-server", "temporal-sql-tool", "workflowcheck", "staticcheck", "azurite-blob", "swagger-ui", "duckdb",
-	"newman", "openapi-typescript", "tsc", "pgbouncer", "chromium", "jq", "curl", "python3"}
+var Tools = []string{"temporal", "temporal-server", "temporal-sql-tool", "workflowcheck", "staticcheck", "azurite-blob", "swagger-ui", "htmx", "duckdb",
+	"axe-core", "newman", "openapi-typescript", "tsc", "oidc-provider", "pgbouncer", "chromium", "fonts-noto-core", "jq", "curl", "python3"}
 
 // Tool returns the path of a program that tools/ pins; name is one of [Tools]. A temporal of at
 // least version 1.5 on PATH is taken as it is. Anything else is built or installed, once, into the
-// user's cache folder, with a line on log that says so; log may be nil. swagger-ui and duckdb are modules
-// of Node.js, each the folder of one. pgbouncer, chromium, jq, curl and python3 are not pinned: they are Debian's, which are
-// installed where they are missing and we are root.
+// user's cache folder, with a line on log that says so; log may be nil. swagger-ui, htmx, axe-core, duckdb and oidc-provider
+// are modules of Node.js, each the folder of one. pgbouncer, chromium, fonts-noto-core (fonts of all scripts), jq, curl and python3
+// are not pinned: they are Debian's, which are installed where they are missing and we are root.
 //
 // tools/ is looked for in the module data-exhaust around the working directory. Where it is not there, what a checkout has
 // put into the cache is taken, the newest, with a line on log.
@@ -66,10 +66,16 @@ func recipeOf(toolsDir, name string) recipe {
 	case "swagger-ui":
 		// It is small, and lies where Azurite does.
 		return npmRecipe(toolsDir, name, "azurite", "swagger-ui-dist", "--omit=dev")
+	case "htmx":
+		return npmRecipe(toolsDir, name, "azurite", "htmx.org", "--omit=dev")
+	case "axe-core":
+		return npmRecipe(filepath.Join(toolsDir, "clients"), name, "clients", name)
 	case "duckdb":
 		return npmRecipe(toolsDir, name, "duckdb", "@duckdb/node-api")
 	case "newman", "openapi-typescript", "tsc":
 		return npmRecipe(filepath.Join(toolsDir, "clients"), name, "clients", ".bin/"+name)
+	case "oidc-provider":
+		return npmRecipe(filepath.Join(toolsDir, "clients"), name, "clients", name)
 	}
 	return goRecipe(toolsDir, name)
 }

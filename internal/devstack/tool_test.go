@@ -59,7 +59,7 @@ func TestAToolThatCannotBeHadSaysWhatToDo(t *testing.T) {
 		"run this in a checkout of data-exhaust", ", or install the Temporal CLI 1.5 or newer on PATH (https://docs.temporal.io/cli)"
 	for _, c := range []struct{ name, tool, onPath, want string }{
 		{"an unknown name", "temporel", "",
-			`unknown tool "temporel": there are temporal, temporal-server, temporal-sql-tool, workflowcheck, staticcheck, azurite-blob, swagger-ui, duckdb, newman, openapi-typescript, tsc, pgbouncer, chromium, jq, curl, python3`},
+			`unknown tool "temporel": there are temporal, temporal-server, temporal-sql-tool, workflowcheck, staticcheck, azurite-blob, swagger-ui, htmx, duckdb, axe-core, newman, openapi-typescript, tsc, oidc-provider, pgbouncer, chromium, fonts-noto-core, jq, curl, python3`},
 		{"outside of the project", "staticcheck", "", "staticcheck" + inTools},
 		{"Temporal outside of the project", "temporal", "", "temporal" + inTools + unlessCLI},
 		{"and one on PATH that was built from source", "temporal", "echo 'temporal version 0.0.0-DEV (Server 1.29.1, UI 2.42.1)'",

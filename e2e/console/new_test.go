@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 	"data-exhaust/internal/e2etest"
 )
 
-func TestAnExhaustIsMadeFromThePickerByKeyboardAlone(t *testing.T) {
+func TestTheWayFromThePickerToTheFileAndItsChartsGoesByKeyboardAlone(t *testing.T) {
 	s := shared(t)
 	page := browsertest.Start(t).Open(t, s.newAt(""))
 	tabTo(t, page, "#q")
@@ -45,10 +46,29 @@ func TestAnExhaustIsMadeFromThePickerByKeyboardAlone(t *testing.T) {
 	tabTo(t, page, "#start")
 	page.Do(chromedp.KeyEvent(kb.Enter))
 	order := e2etest.Order{Dataset: e2etest.ResponseExhaust, Tag: tag, Channel: s.channel, Conversation: s.conversation}
-	job := s.Read(t, order, pageOfExhaust(t, page, tag))
+	id := pageOfExhaust(t, page, tag)
+	page.WaitForText("Ready")
+	job := s.Read(t, order, id)
 	if want := fmt.Sprintf(`{"conversationId":%q,"endDate":%q,"startDate":%q,"type":"uci-response-exhaust"}`,
 		s.conversation, yesterday, yesterday); string(job.DatasetConfig) != want {
 		t.Errorf("the exhaust is of %s, want %s", job.DatasetConfig, want)
+	}
+
+	tabTo(t, page, `a.primary[href*="/file?"]`)
+	_, content := page.Download(chromedp.KeyEvent(kb.Enter))
+	file := s.file(t, order, id)
+	if !bytes.Equal(content, file) {
+		t.Errorf("the file has %d bytes, the API's has %d", len(content), len(file))
+	}
+	page.TakeFaults() // the store is at another name
+	page.Do(chromedp.Reload())
+	tabTo(t, page, `a[href*="/charts?"]`)
+	page.Do(chromedp.KeyEvent(kb.Enter))
+	page.WaitForText("Rows a day")
+	if all := len(rows(t, file)); all == 0 {
+		t.Error("the file has no rows")
+	} else {
+		page.WaitForText(fmt.Sprintf("Rows in the file\n%d", all))
 	}
 }
 

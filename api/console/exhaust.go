@@ -70,6 +70,14 @@ func (v *visit) ExhaustURL(r exhaust.Request, below string, pairs ...any) string
 	return v.Link(path, append([]any{"channel", r.Channel}, pairs...)...)
 }
 
+// ownExhaustURL is the page of an exhaust of this channel; "" where there is none.
+func (v *visit) ownExhaustURL(tag, id string) string {
+	if id == "" {
+		return ""
+	}
+	return v.ExhaustURL(exhaust.Request{Tag: tag, ID: id, Channel: v.Channel}, "")
+}
+
 // exhaustPage shows one exhaust: how far it is, what became of it, and what can be done with it.
 type exhaustPage struct {
 	oneExhaust
@@ -153,23 +161,23 @@ func (c *Console) returnToExhaust(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.redirect(v.ExhaustURL(exhaust.Request{Tag: tag, ID: requestID, Channel: v.Channel}, ""))
+	return v.redirect(v.ownExhaustURL(tag, requestID))
 }
 
 func (c *Console) cancelExhaust(v *visit) error { return v.change(c.Service.Cancel) }
 func (c *Console) retryExhaust(v *visit) error  { return v.change(c.Service.Retry) }
 
-// startExhaust makes an exhaust now that waits for the night: asking for it again, now, is the same exhaust.
+// startExhaust makes an exhaust now that waits for the night. Asking for it again would be another exhaust, once its day is over.
 func (c *Console) startExhaust(v *visit) error {
 	return v.change(func(ctx context.Context, caller access.Caller, tag, channel, requestID string) (exhaust.Job, error) {
 		job, _, err := c.Service.Look(ctx, caller, tag, channel, requestID)
 		if err != nil || stateOf(job) != waitsForNight {
 			return job, err
 		}
-		return c.Service.Submit(ctx, caller, exhaust.Submission{
-			Dataset: string(job.Dataset), Tag: job.Tag, Channel: job.Channel, RequestedBy: job.RequestedBy, DatasetConfig: job.Config,
-			OutputFormat: job.OutputFormat, Purpose: job.Purpose, RunAt: exhaust.RunNow,
+		_, _, err = c.Service.Replay(ctx, caller, channel, service.Scope{Dataset: job.Dataset}, service.Replay{
+			Statuses: []exhaust.Status{exhaust.Submitted}, RequestID: requestID, Tag: tag, Limit: 1,
 		})
+		return job, err
 	})
 }
 
@@ -181,7 +189,7 @@ func (v *visit) change(act func(ctx context.Context, c access.Caller, tag, chann
 	}
 	_, err = act(v.ctx(), v.caller, tag, v.Channel, requestID)
 	if err == nil || isLate(err) {
-		return v.redirect(v.ExhaustURL(exhaust.Request{Tag: tag, ID: requestID, Channel: v.Channel}, ""))
+		return v.redirect(v.ownExhaustURL(tag, requestID))
 	}
 	if fault := v.faultOf(err); fault != "" {
 		return v.showExhaust(http.StatusUnprocessableEntity, fault)

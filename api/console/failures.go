@@ -2,7 +2,6 @@ package console
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -155,5 +154,3 @@ func (v *visit) faultOf(err error) string {
 	}
 	return ""
 }
-
-func toText(value any) string { return fmt.Sprint(value) }

@@ -198,13 +198,5 @@ func (v *visit) scheduleURL(id string, pairs ...any) string {
 
 // WindowURL is the page of a window's exhaust; "" of none.
 func (v *visit) WindowURL(window service.ScheduleWindow) string {
-	return v.madeURL(window.Tag, window.RequestID)
-}
-
-// madeURL is the page of an exhaust that a schedule of this channel made; "" where there is none.
-func (v *visit) madeURL(tag, id string) string {
-	if id == "" {
-		return ""
-	}
-	return v.ExhaustURL(exhaust.Request{Tag: tag, ID: id, Channel: v.Channel}, "")
+	return v.ownExhaustURL(window.Tag, window.RequestID)
 }

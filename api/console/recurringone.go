@@ -173,7 +173,7 @@ func (p *schedulePage) SelfURL() string { return p.scheduleURL(p.Schedule.ID) }
 
 // FiringURL is the page of a firing's exhaust; "" of none.
 func (p *schedulePage) FiringURL(f service.Firing) string {
-	return p.madeURL(p.Schedule.Tag, f.RequestID)
+	return p.ownExhaustURL(p.Schedule.Tag, f.RequestID)
 }
 
 // FiringStatus is the key of how a firing stands: as its exhaust does, or where it has none, as its workflow does.

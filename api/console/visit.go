@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -183,7 +184,7 @@ func (v *visit) Link(path string, pairs ...any) string {
 		query.Set("channel", v.Channel)
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
-		name, value := toText(pairs[i]), toText(pairs[i+1])
+		name, value := fmt.Sprint(pairs[i]), fmt.Sprint(pairs[i+1])
 		if query.Del(name); value != "" {
 			query.Set(name, value)
 		}

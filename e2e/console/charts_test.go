@@ -25,13 +25,19 @@ func copied(page *browsertest.Page, name string) string {
 	return browsertest.Get(page, chromedp.Evaluate[string](`window.copied`))
 }
 
+// openCharts makes the exhaust of an order, and opens its charts.
+func (s *site) openCharts(t *testing.T, order e2etest.Order) (*browsertest.Page, e2etest.Job) {
+	t.Helper()
+	job := s.Submit(t, order)
+	s.Watch(order, job.RequestID).End(t, time.Minute)
+	return browsertest.Start(t).Open(t, s.atExhaust(order, job.RequestID, "/charts")), job
+}
+
 func TestChartsSayWhatTheFileSays(t *testing.T) {
 	s := shared(t)
 	order := s.order(e2etest.ResponseExhaust, "", "")
 	order.Start, order.End = lately()
-	job := s.Submit(t, order)
-	s.Watch(order, job.RequestID).End(t, time.Minute)
-	page := browsertest.Start(t).Open(t, s.atExhaust(order, job.RequestID, "/charts"))
+	page, job := s.openCharts(t, order)
 	page.WaitForText("Rows a day")
 	checkLooks(t, page, "charts")
 
@@ -94,9 +100,7 @@ func TestAChartIsSavedAsAPicture(t *testing.T) {
 	s := shared(t)
 	order := s.order(e2etest.ResponseExhaust, "", "")
 	order.Start, order.End = lately()
-	job := s.Submit(t, order)
-	s.Watch(order, job.RequestID).End(t, time.Minute)
-	page := browsertest.Start(t).Open(t, s.atExhaust(order, job.RequestID, "/charts"))
+	page, _ := s.openCharts(t, order)
 	for _, chart := range []string{"days", "hours", "funnel", "question-1"} {
 		name, drawn := page.Download(chromedp.Click(chromedp.CSS("#" + chart + " a[href*='.svg']")))
 		if want := s.conversation + "_" + chart + ".svg"; name != want {
@@ -142,9 +146,7 @@ func TestChartsOfHostileTitlesAreCharts(t *testing.T) {
 		item["id"], item["title"] = fmt.Sprintf("q%d", i%len(titles)), titles[i%len(titles)]
 	}))
 	order := s.order(e2etest.ResponseExhaust, day, day)
-	job := s.Submit(t, order)
-	s.Watch(order, job.RequestID).End(t, time.Minute)
-	page := browsertest.Start(t).Open(t, s.atExhaust(order, job.RequestID, "/charts"))
+	page, _ := s.openCharts(t, order)
 	page.WaitForText("Where people stopped")
 	page.WaitForText(`</svg></title><script>`)
 	if title := browsertest.Get(page, chromedp.Title()); !strings.HasPrefix(title, "Charts: ") {
@@ -157,9 +159,7 @@ func TestPeopleAreChartedByTheirConsent(t *testing.T) {
 	s := shared(t)
 	order := s.order(e2etest.PrivateExhaust, "", "")
 	order.Start, order.End = lately()
-	job := s.Submit(t, order)
-	s.Watch(order, job.RequestID).End(t, time.Minute)
-	page := browsertest.Start(t).Open(t, s.atExhaust(order, job.RequestID, "/charts"))
+	page, job := s.openCharts(t, order)
 	page.WaitForText("Consent")
 	checkLooks(t, page, "charts, private")
 	var people int

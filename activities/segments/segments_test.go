@@ -374,7 +374,7 @@ func TestASegmentThatLacksABlockOfRecordsIsAnError(t *testing.T) {
 	}
 }
 
-func TestMergingHoldsABoundedAmountOfMemory(t *testing.T) {
+func TestMemoryIsBoundedWhereSegmentsAreMerged(t *testing.T) {
 	// 120 segments of 2 MiB each, 240 MiB in all, of bytes that do not compress.
 	store := newStore(t)
 	r := rand.NewChaCha8([32]byte{1})
@@ -481,7 +481,7 @@ type panickingStore struct{ memory }
 func (panickingStore) Open(context.Context, string) (io.ReadCloser, error) { panic("of the store") }
 
 // Segments of records that are so long that a few fill the memory of a merge are merged a few at a time.
-func TestMergingLongRecordsHoldsABoundedAmountOfMemory(t *testing.T) {
+func TestMemoryIsBoundedWhereLongRecordsAreMerged(t *testing.T) {
 	store := newStore(t)
 	const count, size = 60, 6 << 20
 	var names []string

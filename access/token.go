@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"regexp"
 	"time"
 
@@ -65,9 +66,12 @@ func (t Token) CheckTime(now time.Time) error {
 	return nil
 }
 
+// MaxTokenName is how many characters a token's name has at the most.
+const MaxTokenName = 100
+
 var (
 	// tokenName leaves out what looks like another name.
-	tokenName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}$`)
+	tokenName = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,%d}$`, MaxTokenName-1))
 	tokenID   = regexp.MustCompile(`^([a-z2-7]{16}|[0-9a-f]{16})$`)
 )
 

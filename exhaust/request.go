@@ -267,7 +267,10 @@ func (r Request) FirstPhase() Phase {
 	return Joining
 }
 
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
+// MaxName is how many characters a tag or an id of a conversation has at the most.
+const MaxName = 100
+
+var namePattern = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,%d}$`, MaxName-1))
 
 func validName(s string) bool { return namePattern.MatchString(s) }
 

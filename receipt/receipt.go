@@ -2,6 +2,7 @@ package receipt
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
@@ -168,6 +169,53 @@ func Write(w io.Writer, head Receipt, objects iter.Seq2[Object, error], key ed25
 		return fmt.Errorf("write the receipt: %w", s.err)
 	}
 	return nil
+}
+
+// Objects gives the objects that a receipt names, one after the other. It holds none of the others in memory, and does not check the
+// signature: it is for receipts of one's own. An error ends it.
+func Objects(r io.Reader) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		decoder := json.NewDecoder(r)
+		err := cmp.Or(enter(decoder, "receipt"), enter(decoder, "objects"), expect(decoder, json.Delim('[')))
+		for err == nil && decoder.More() {
+			var object Object
+			if err = decoder.Decode(&object); err == nil && !yield(object, nil) {
+				return
+			}
+		}
+		if err = cmp.Or(err, expect(decoder, json.Delim(']'))); err != nil {
+			yield(Object{}, fmt.Errorf("read the receipt: %w", err))
+		}
+	}
+}
+
+// enter reads the beginning of an object, up to the value of the member of that name.
+func enter(decoder *json.Decoder, name string) error {
+	if err := expect(decoder, json.Delim('{')); err != nil {
+		return err
+	}
+	for {
+		switch token, err := decoder.Token(); {
+		case err != nil:
+			return err
+		case token == name:
+			return nil
+		case token == json.Delim('}'):
+			return fmt.Errorf("it has no %s", name)
+		}
+		var other json.RawMessage
+		if err := decoder.Decode(&other); err != nil {
+			return err
+		}
+	}
+}
+
+func expect(decoder *json.Decoder, want json.Delim) error {
+	token, err := decoder.Token()
+	if err == nil && token != want {
+		err = fmt.Errorf("%v stands in place of %v", token, want)
+	}
+	return err
 }
 
 // marshal is json.Marshal without the escapes for HTML, which make a receipt hard to read.

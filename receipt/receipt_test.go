@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"os/exec"
@@ -83,6 +84,35 @@ func TestAReceiptIsReadAsItWasWritten(t *testing.T) {
 }
 
 // The form is a promise: a receipt is verified by other programs too, and years later.
+func TestTheObjectsOfAReceiptAreReadOneAfterTheOther(t *testing.T) {
+	text := write(t, "a", "b", "c")
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, []byte(text), "", "\t"); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"as it was written": {text, "a 3, b 3, c 3, "},
+		"made pretty":       {pretty.String(), "a 3, b 3, c 3, "},
+		"without any":       {write(t), ""},
+		"cut off":           {text[:strings.Index(text, `"name":"c"`)], "a 3, b 3, read the receipt: unexpected EOF"},
+		"of another form":   {`{"receipt":{"objects":{}}}`, "read the receipt: { stands in place of ["},
+		"no receipt":        {`{}`, "read the receipt: it has no receipt"},
+		"no JSON":           {"", "read the receipt: EOF"},
+	} {
+		got := ""
+		for object, err := range receipt.Objects(strings.NewReader(c.text)) {
+			if err != nil {
+				got += err.Error()
+				break
+			}
+			got += fmt.Sprintf("%s %d, ", object.Name, object.Lines)
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func TestTheSignatureIsOverTheSHA256OfTheReceiptWithoutWhiteSpace(t *testing.T) {
 	var parts struct {
 		Receipt                     json.RawMessage

@@ -374,11 +374,11 @@ func (a *Authorized) CreateSchedule(ctx context.Context, c access.Caller, draft 
 }
 
 // ListSchedules is [Schedules.List] of the schedules whose dataset the caller has a right to.
-func (a *Authorized) ListSchedules(ctx context.Context, c access.Caller, channel string, limit int) (iter.Seq2[Schedule, error], error) {
+func (a *Authorized) ListSchedules(ctx context.Context, c access.Caller, channel, after string, limit int) (iter.Seq2[Schedule, error], error) {
 	if err := a.check(c, channel); err != nil {
 		return nil, a.tell(c, "schedule.list", access.Event{Channel: channel}, err)
 	}
-	return a.schedules.List(ctx, channel, limit, a.permission(c, channel))
+	return a.schedules.List(ctx, channel, after, limit, a.permission(c, channel))
 }
 
 // ReadSchedule is [Schedules.Read].

@@ -23,7 +23,7 @@ func (s *service) callers() (*Authorized, *logtest.Buffer) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return NewAuthorized(s.Exhausts, nil, NewConversations(uci), nil, nil, nil, nil, access.NewAudit(slog.New(slog.NewJSONHandler(log, nil)))), log
+	return NewAuthorized(s.Exhausts, nil, NewConversations(uci), s.estimates(uci, nil), nil, nil, nil, access.NewAudit(slog.New(slog.NewJSONHandler(log, nil)))), log
 }
 
 // callerOf is a caller with these rights.

@@ -38,6 +38,10 @@ var lookUps = map[string]func(ctx context.Context, a *Authorized, c access.Calle
 		channels, err := a.ListChannels(ctx, c)
 		return strings.Join(channels, " "), err
 	},
+	"gaps": func(ctx context.Context, a *Authorized, c access.Caller, channel, requestID string) (string, error) {
+		days, err := a.DaysWithoutTelemetry(ctx, c, "tag", channel, requestID)
+		return fmt.Sprint(days), err
+	},
 	"preview": func(ctx context.Context, a *Authorized, c access.Caller, channel, requestID string) (string, error) {
 		preview, err := a.Preview(ctx, c, "tag", channel, requestID, PreviewOptions{})
 		return fmt.Sprint(len(preview.Rows)), err
@@ -67,26 +71,26 @@ func TestACallerLooksUpWhatIsInHisChannelsAndPreviewsWhatHeHasTheRightTo(t *test
 		refused string
 	}{
 		"the owner": {everything(t), map[string]string{
-			"browse": "1", "browse all": "1", "names": "Helpdesk", "names in all": "Helpdesk", "channels": channel, "preview": "1", "reveal": "1",
+			"browse": "1", "browse all": "1", "names": "Helpdesk", "names in all": "Helpdesk", "channels": channel, "gaps": "[]", "preview": "1", "reveal": "1",
 		}, ""},
 		"a reader of response exhausts": {callerOf(t, []string{channel}, "uci-response-exhaust"), map[string]string{
-			"browse": "1", "browse all": "1", "names": "Helpdesk", "names in all": "Helpdesk", "channels": channel, "preview": forbidden, "reveal": forbidden,
-		}, "preview preview"},
+			"browse": "1", "browse all": "1", "names": "Helpdesk", "names in all": "Helpdesk", "channels": channel, "gaps": forbidden, "preview": forbidden, "reveal": forbidden,
+		}, "preview preview read"},
 		"one with the right elsewhere": {callerOf(t, []string{channel}, "uci-private-exhaust@0666"), map[string]string{
-			"browse": "1", "browse all": "1", "names": "Helpdesk", "names in all": "Helpdesk", "channels": channel + " 0666", "preview": forbidden, "reveal": forbidden,
-		}, "preview preview"},
+			"browse": "1", "browse all": "1", "names": "Helpdesk", "names in all": "Helpdesk", "channels": channel + " 0666", "gaps": forbidden, "preview": forbidden, "reveal": forbidden,
+		}, "preview preview read"},
 		"one of another channel": {callerOf(t, []string{"0666"}, "uci-response-exhaust", "uci-private-exhaust"), map[string]string{
-			"browse": noChannel, "browse all": "0", "names": noChannel, "names in all": "", "channels": "0666", "preview": notFound, "reveal": notFound,
-		}, "browse conversation.list preview preview"},
+			"browse": noChannel, "browse all": "0", "names": noChannel, "names in all": "", "channels": "0666", "gaps": notFound, "preview": notFound, "reveal": notFound,
+		}, "browse conversation.list preview preview read"},
 		"one of no channel": {callerOf(t, nil, "uci-private-exhaust"), map[string]string{
-			"browse": noChannel, "browse all": "0", "names": noChannel, "names in all": "", "channels": "", "preview": notFound, "reveal": notFound,
-		}, "browse conversation.list preview preview"},
+			"browse": noChannel, "browse all": "0", "names": noChannel, "names in all": "", "channels": "", "gaps": notFound, "preview": notFound, "reveal": notFound,
+		}, "browse conversation.list preview preview read"},
 		"an operator": {callerOf(t, nil, "operator"), map[string]string{
-			"browse": "1", "browse all": "1", "names": "Helpdesk", "names in all": "Helpdesk", "channels": channel, "preview": "1", "reveal": "1",
+			"browse": "1", "browse all": "1", "names": "Helpdesk", "names in all": "Helpdesk", "channels": channel, "gaps": "[]", "preview": "1", "reveal": "1",
 		}, ""},
 		"an operator of response exhausts": {callerOf(t, nil, "operator", "uci-response-exhaust"), map[string]string{
-			"browse": "1", "browse all": "1", "names": "Helpdesk", "names in all": "Helpdesk", "channels": channel, "preview": forbidden, "reveal": forbidden,
-		}, "preview preview"},
+			"browse": "1", "browse all": "1", "names": "Helpdesk", "names in all": "Helpdesk", "channels": channel, "gaps": forbidden, "preview": forbidden, "reveal": forbidden,
+		}, "preview preview read"},
 	} {
 		a, log := s.callers()
 		for call, want := range caller.want {

@@ -135,9 +135,9 @@ func listRecurring(ctx context.Context, c client.Client, query string) (found []
 	return found, nil
 }
 
-// List is the schedules of a channel by id, at most limit of them, read from Temporal a page at a time. Those that a permission
-// refuses are left out. Temporal lists a new one a moment after it was made.
-func (s *Schedules) List(ctx context.Context, channel string, limit int, may ...Permission) (iter.Seq2[Schedule, error], error) {
+// List is the schedules of a channel by id, those behind the id after, at most limit of them, read from Temporal a page at a time.
+// Those that a permission refuses are left out. Temporal lists a new one a moment after it was made.
+func (s *Schedules) List(ctx context.Context, channel, after string, limit int, may ...Permission) (iter.Seq2[Schedule, error], error) {
 	query := workflows.ChannelAttribute.GetName() + " = " + quoteFilter(channel)
 	if strings.ContainsAny(channel, `"\`) {
 		query = "" // Temporal on PostgreSQL or SQLite finds no value with one of these
@@ -149,8 +149,9 @@ func (s *Schedules) List(ctx context.Context, channel string, limit int, may ...
 	var ids []string
 	for _, entry := range entries {
 		dataset := exhaust.Dataset(attributeOf(entry, workflows.DatasetAttribute))
-		if attributeOf(entry, workflows.ChannelAttribute) == channel && ask(may, dataset) == nil {
-			ids = append(ids, strings.TrimPrefix(entry.ID, workflows.RecurringScheduleID("")))
+		id := strings.TrimPrefix(entry.ID, workflows.RecurringScheduleID(""))
+		if id > after && attributeOf(entry, workflows.ChannelAttribute) == channel && ask(may, dataset) == nil {
+			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)

@@ -59,7 +59,7 @@ var (
 func (s *Sessions) Begin(ctx context.Context, credentials access.Credentials) (secret string, err error) {
 	secret = access.NewSessionSecret()
 	now := time.Now().Truncate(time.Millisecond)
-	row := access.SealedSession{ID: access.SessionID(secret), MadeAt: now, ExpiresAt: sessionEnd(now, credentials)}
+	row := access.SealedSession{ID: access.SessionID(secret), MadeAt: now, ExpiresAt: SessionEnd(now, credentials)}
 	if err := row.Seal(secret, credentials); err != nil {
 		return "", err
 	}
@@ -69,7 +69,8 @@ func (s *Sessions) Begin(ctx context.Context, credentials access.Credentials) (s
 	return secret, nil
 }
 
-func sessionEnd(madeAt time.Time, credentials access.Credentials) time.Time {
+// SessionEnd is when a session ends that was made at a time and has these credentials by now.
+func SessionEnd(madeAt time.Time, credentials access.Credentials) time.Time {
 	latest := madeAt.Add(MaxSessionLife)
 	if end := credentials.EndsAt().Truncate(time.Millisecond); !end.IsZero() && end.Before(latest) {
 		return end
@@ -162,7 +163,7 @@ func (s *Sessions) renew(ctx context.Context, secret string, found Session, refr
 // replace compares and swaps: whoever comes late changes nothing, as what is there then counts.
 func (s *Sessions) replace(ctx context.Context, secret string, found Session, next access.Credentials) error {
 	row := access.SealedSession{
-		ID: access.SessionID(secret), Revision: found.revision + 1, MadeAt: found.MadeAt, ExpiresAt: sessionEnd(found.MadeAt, next),
+		ID: access.SessionID(secret), Revision: found.revision + 1, MadeAt: found.MadeAt, ExpiresAt: SessionEnd(found.MadeAt, next),
 	}
 	if err := row.Seal(secret, next); err != nil {
 		return err

@@ -2,6 +2,7 @@ package service
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ func waitingFor(pending []*workflowpb.PendingActivityInfo, now time.Time) string
 	}
 	tried := what + behindCause + times(int(worst.GetAttempt())-1)
 	if next := worst.GetScheduledTime().AsTime().Sub(now); worst.GetScheduledTime() != nil && next > 0 {
-		return fmt.Sprintf("%s, next in %d s", tried, int64(next.Round(time.Second)/time.Second))
+		return fmt.Sprintf("%s, next in %d s", tried, int64(math.Ceil(next.Seconds())))
 	}
 	return tried + ", trying again"
 }

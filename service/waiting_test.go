@@ -54,6 +54,7 @@ func TestAnExhaustThatWaitsSaysWhatForWithoutData(t *testing.T) {
 			[]*workflowpb.PendingActivityInfo{pending("JoinDevices", 2, "", leak, -time.Second)}, "looking up the devices in the registry failed; tried once, trying again",
 		},
 		"the store is away":        {[]*workflowpb.PendingActivityInfo{pending("PlanFetch", 4, "", leak, 4*time.Second)}, "listing the telemetry failed; tried 3 times, next in 4 s"},
+		"it is tried in a moment":  {[]*workflowpb.PendingActivityInfo{pending("PlanFetch", 2, "", leak, 50*time.Millisecond)}, "listing the telemetry failed; tried once, next in 1 s"},
 		"a step of later releases": {[]*workflowpb.PendingActivityInfo{pending("Another", 4, "", leak, 0)}, "a step failed; tried 3 times, trying again"},
 		"a worker died":            {[]*workflowpb.PendingActivityInfo{lost}, "a worker was lost; tried 2 times, trying again"},
 		"an attempt took too long": {[]*workflowpb.PendingActivityInfo{late}, "recording the state in the database took too long; tried once, trying again"},

@@ -127,7 +127,7 @@ func (d *drawing) lines(bars []bar, whole int64) {
 		if i > 0 {
 			d.y += 10
 		}
-		fmt.Fprintf(d, `<g><title>%s: %s</title>`, escape(b.Label), escape(b.Note))
+		fmt.Fprintf(d, `<g><title>%s: %s</title>`, escape(isolate(b.Label)), escape(b.Note))
 		for _, line := range wrap(b.Label, max(chartWidth-int(textWidth(b.Note))-12, chartWidth/3), 2) {
 			d.y += lineHeight
 			fmt.Fprintf(d, `<text class="ink" x="0" y="%d" fill="%s">%s</text>`, d.y-5, inkColour, escape(line))
@@ -172,7 +172,7 @@ func (d *drawing) columns(bars []bar, write func(n any) string) {
 	for i, b := range bars {
 		middle := left + (float64(i)+0.5)*slot
 		height := share(b.Value, top, plotHeight)
-		fmt.Fprintf(d, `<g><title>%s: %s</title>`, escape(b.Label), escape(b.Note))
+		fmt.Fprintf(d, `<g><title>%s: %s</title>`, escape(isolate(b.Label)), escape(b.Note))
 		fmt.Fprintf(d, `<rect class="slot" x="%.2f" y="%d" width="%.2f" height="%d" fill="#ffffff" fill-opacity="0"/>`,
 			middle-slot/2, bottom-plotHeight, slot, plotHeight)
 		d.rect("bar", barColour, middle-width/2, float64(bottom)-height, width, height)
@@ -216,24 +216,56 @@ func textWidth(text string) float64 {
 	return width
 }
 
-// clusterWidth is about how wide a sign of a text is drawn: letters have one width, those of India another, wide ones a third, and
-// marks none.
+// clusterWidth is about how wide a sign of a text is drawn, and rather too much: what is wider than that is drawn over a number.
 func clusterWidth(clusters *uniseg.Graphemes) float64 {
-	const letter, indian, wide = 7.2, 8.5, 13.0
 	if clusters.Width() == 2 {
-		return wide
+		return widest
 	}
 	width := 0.0
 	for _, r := range clusters.Runes() {
-		switch {
-		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
-		case r >= 0x0900 && r < 0x0E00:
-			width += indian
-		default:
-			width += letter
-		}
+		width += signWidth(r)
 	}
 	return width
+}
+
+// letter is about how wide most letters are, widest how wide those are that fill a square.
+const letter, widest = 8.2, 13.5
+
+// widths are those of signs that are narrower than most, or wider.
+var widths = map[float64]string{
+	4: " ijl.,:;'|!", 5.4: "frtI()[]/-·", 7.3: "acekszvxy0123456789", widest: "mwMW@%&—…жшщюфы", 22: "ணஞஔஐണഞഔൺഋ",
+}
+
+var widthOf = func() map[rune]float64 {
+	of := map[rune]float64{}
+	for width, signs := range widths {
+		for _, sign := range signs {
+			of[sign] = width
+		}
+	}
+	return of
+}()
+
+// signWidth is that of a sign by itself: in the scripts of India, of which Tamil and Malayalam are the widest, vowel signs take less
+// room, and marks none.
+func signWidth(r rune) float64 {
+	const capital, indian, tamil, vowel = 10.3, 10.5, 15.0, 7.5
+	if width, isKnown := widthOf[r]; isKnown {
+		return width
+	}
+	switch {
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
+	case r >= 0x0B80 && r < 0x0C00 || r >= 0x0D00 && r < 0x0D80:
+		return tamil
+	case r >= 0x0900 && r < 0x0E00 && unicode.Is(unicode.Mc, r):
+		return vowel
+	case r >= 0x0900 && r < 0x0E00:
+		return indian
+	case unicode.IsUpper(r):
+		return capital
+	}
+	return letter
 }
 
 // wrap breaks a text into lines of that width at the most, between words, and within one only where it is longer than a line. What
@@ -303,6 +335,5 @@ func split(text string, width int) (head, tail string) {
 
 // cut is the first line of so many letters of a text, for headlines.
 func cut(text string, letters int) string {
-	const letter = 7.2
 	return strings.Join(wrap(text, int(float64(letters)*letter), 1), "")
 }

@@ -10,10 +10,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"data-exhaust/exhaust"
 )
 
 func TestTextIsBrokenBetweenWordsAndCutWithAnEllipsis(t *testing.T) {
-	// A letter is 7.2 wide, so ten fit into 73.
+	// A letter is 8.2 wide, of a, c, e and k 7.3, of f, r and t 5.4, of i, j, l and a blank 4.
 	for _, c := range []struct {
 		text  string
 		lines int
@@ -23,9 +25,9 @@ func TestTextIsBrokenBetweenWordsAndCutWithAnEllipsis(t *testing.T) {
 		{"one", 2, []string{"one"}},
 		{"  one \n two\t", 2, []string{"one two"}},
 		{"one two three", 2, []string{"one two", "three"}},
-		{"one two three four five", 2, []string{"one two", "three fo…"}},
+		{"one two three four five", 2, []string{"one two", "three fou…"}},
 		{"abcdefghijklmno", 2, []string{"abcdefghij", "klmno"}},
-		{"abcdefghijklmnopqrstuvwxyz", 2, []string{"abcdefghij", "klmnopqr…"}},
+		{"abcdefghijklmnopqrstuvwxyz", 2, []string{"abcdefghij", "klmnopq…"}},
 		{"abcdefghijklmnopqrstuvwxyz", 1, []string{"abcdefgh…"}},
 		{"क्षत्रिय", 1, []string{"क्षत्रिय"}}, // marks take no room
 		{"日本語日本語", 2, []string{"日本語日本", "語"}}, // these take twice as much
@@ -133,6 +135,21 @@ func TestASummaryIsReadUntilNobodyWaitsForIt(t *testing.T) {
 	}))
 	if _, err := readSummary(ctx, endless, 1, 20); !errors.Is(err, context.Canceled) {
 		t.Errorf("it ends with %v", err)
+	}
+}
+
+func TestTheFileOfAChartIsNamedByItsExhaust(t *testing.T) {
+	of := func(from, to exhaust.Day) exhaust.Job {
+		return exhaust.Job{
+			Request: exhaust.Request{ConversationID: "Bot.1"}, State: exhaust.State{From: from, To: to, Report: "uci-private-exhaust/A/Bot.1_userinfo_20220305.csv"},
+		}
+	}
+	for want, job := range map[string]exhaust.Job{
+		"Bot.1_2022-03-01_2022-03-04_funnel": of("2022-03-01", "2022-03-04"), "Bot.1_userinfo_20220305_funnel": of("", ""),
+	} {
+		if got := (chart{Name: "funnel"}).FileName(job); got != want {
+			t.Errorf("it is %s, want %s", got, want)
+		}
 	}
 }
 

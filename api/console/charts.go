@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 
@@ -48,7 +49,7 @@ func (c *Console) showCharts(v *visit) error {
 	if err != nil {
 		return err
 	}
-	v.Title = v.T("charts.title", "name", one.Name)
+	v.Title = v.T("charts.title", "name", isolate(one.Name))
 	page, err := strconv.Atoi(cmp.Or(v.value("page"), "1"))
 	if err != nil || page < 1 || page > maxPages {
 		return errNoPage
@@ -158,8 +159,14 @@ func (v *visit) save(c chart, job exhaust.Job) error {
 	return nil
 }
 
-// FileName is the name under which a chart of an exhaust is saved, without its extension.
-func (c chart) FileName(job exhaust.Job) string { return job.ConversationID + "_" + c.Name }
+// FileName is the name under which a chart of an exhaust is saved, without its extension: it tells the days, or of an exhaust that
+// covers none the one on which its file was made, so that the charts of two lie side by side.
+func (c chart) FileName(job exhaust.Job) string {
+	if job.From == "" {
+		return strings.TrimSuffix(path.Base(job.Report), ".csv") + "_" + c.Name
+	}
+	return fmt.Sprintf("%s_%s_%s_%s", job.ConversationID, job.From, job.To, c.Name)
+}
 
 // makers make the charts of the whole exhaust.
 func (p oneExhaust) makers() []func(summary) chart {
@@ -170,7 +177,7 @@ func (p oneExhaust) makers() []func(summary) chart {
 }
 
 // source is what every chart of the exhaust says that it is of.
-func (p oneExhaust) source() string { return p.Name + ", " + p.Covered(p.Job) }
+func (p oneExhaust) source() string { return isolate(p.Name) + ", " + p.Covered(p.Job) }
 
 // days are the rows of each day that the exhaust covers.
 func (p oneExhaust) days(s summary) chart {

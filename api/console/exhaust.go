@@ -46,9 +46,9 @@ func (p oneExhaust) URL(below string, pairs ...any) string {
 // Headline says what the exhaust holds: of whom, and of which days.
 func (p oneExhaust) Headline() string {
 	if !p.Job.UsesTelemetry() {
-		return p.T("exhaust.title.everybody", "name", p.Name)
+		return p.T("exhaust.title.everybody", "name", isolate(p.Name))
 	}
-	return p.T("exhaust.title."+string(p.Job.Dataset), "name", p.Name, "days", p.Covered(p.Job))
+	return p.T("exhaust.title."+string(p.Job.Dataset), "name", isolate(p.Name), "days", p.Covered(p.Job))
 }
 
 // CameToNothing reports whether the exhaust ended without a file.
@@ -84,6 +84,8 @@ type exhaustPage struct {
 	// State is the key of its state's text and colour.
 	State string
 	File  service.File
+	// Gaps are the days of the file without telemetry.
+	Gaps []exhaust.Day
 	// Fault is what is wrong with what the reader asked the exhaust to do.
 	Fault   string
 	Request requestForms
@@ -99,8 +101,11 @@ func (v *visit) showExhaust(status int, fault string) error {
 	}
 	v.Title = one.Headline() + ": " + v.T("status."+stateOf(one.Job))
 	p := exhaustPage{oneExhaust: one, State: stateOf(one.Job), File: file, Fault: fault}
-	if p.Request, err = v.formsOf(one.Job.Request); err != nil {
+	if p.Request, err = v.formsOf(one.Job); err != nil {
 		return err
+	}
+	if file.Name != "" {
+		p.Gaps = one.gaps()
 	}
 	if v.isLive() && !p.IsLive() {
 		// What it waited for has come: all of the page changes, not only the part that asks.
@@ -267,6 +272,31 @@ func (p exhaustPage) Counters() (counters []counter) {
 	return counters
 }
 
+// gaps are the days of the file without telemetry. Where its receipt cannot be read now, the page does without them.
+func (p oneExhaust) gaps() []exhaust.Day {
+	days, err := p.Service.DaysWithoutTelemetry(p.ctx(), p.caller, p.Job.Tag, p.Job.Channel, p.Job.ID)
+	if err != nil {
+		p.Log.Warn("the days of a file without telemetry are not known", "requestId", p.Job.ID, "error", err)
+	}
+	return days
+}
+
+// gapsNamed is how many stretches of days without telemetry the page names.
+const gapsNamed = 10
+
+// GapDays names the days of the file without telemetry.
+func (p exhaustPage) GapDays() string {
+	var names []string
+	for i, gap := range rangesOf(p.Gaps) {
+		if i == gapsNamed {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, p.Days(gap.StartDate, gap.EndDate))
+	}
+	return strings.Join(names, "; ")
+}
+
 // HasBalance reports whether the counts of a file add up to the events that were found: those of people do not, one of whom may
 // have sent any number of them.
 func (p exhaustPage) HasBalance() bool { return p.Job.Dataset == exhaust.ResponseExhaust }
@@ -284,23 +314,21 @@ func (p exhaustPage) Emptiness() string {
 	return p.T("exhaust.empty.days")
 }
 
-// Reason is why the exhaust came to nothing, or has no file any more: in the reader's language where it is of those that he may do
-// something about.
-func (p exhaustPage) Reason() string {
-	if key := "reason." + p.Job.Message; p.Has(key) {
-		return p.T(key)
+// Reason is why the exhaust came to nothing, or has no file any more.
+func (p exhaustPage) Reason() wording {
+	if p.isOfNobody(p.Job.Message, p.Job.Request) {
+		return wording{Text: p.T("exhaust.nobody")}
 	}
-	return p.Job.Message
+	return p.Plainly(p.Job.Message)
 }
-
-// HasReason reports whether the reason is in the reader's own language.
-func (p exhaustPage) HasReason() bool { return p.Has("reason." + p.Job.Message) }
 
 // Advice is what the reader may do about an exhaust that came to nothing.
 func (p exhaustPage) Advice() string {
-	switch {
-	case p.Has("advice." + p.Job.Message):
-		return p.T("advice." + p.Job.Message)
+	switch advice := "advice." + p.FormOf(p.Job.Message); {
+	case p.isOfNobody(p.Job.Message, p.Job.Request):
+		return p.T("exhaust.nobody.way")
+	case p.Has(advice):
+		return p.T(advice)
 	case p.Job.Status == exhaust.Cancelled:
 		return p.T("exhaust.cancelled.way")
 	case p.Job.Retryable:
@@ -317,6 +345,11 @@ func (p exhaustPage) AgainURL() string {
 	}
 	return p.Link("/new", "channel", p.Job.Channel, "conversation", p.Job.ConversationID, "dataset", p.Job.Dataset, "from", from, "to", to,
 		"preset", days, "tag", p.Job.Tag)
+}
+
+// RecurURL is the form for a recurring exhaust like this one: of the same conversation, under the same tag.
+func (p exhaustPage) RecurURL() string {
+	return p.Link("/recurring/new", "channel", p.Job.Channel, "conversation", p.Job.ConversationID, "dataset", p.Job.Dataset, "tag", p.Job.Tag)
 }
 
 // WorkflowURL is the exhaust's workflow in Temporal's UI; "" where there is no such UI.

@@ -186,6 +186,61 @@ func TestTheNumbersOfAnExhaustAreSaidInWordsWhereTheyAreNotZero(t *testing.T) {
 	}
 }
 
+// corrupt is why an exhaust FAILED of which an object is damaged, and corruptInHindi the same as a page has it.
+const (
+	corrupt        = `telemetry object "2022-03-01/a.gz" is corrupt: its gzip data ends early`
+	corruptInHindi = `टेलीमेट्री ऑब्जेक्ट &#34;2022-03-01/a.gz&#34; खराब है: इसका gzip डेटा बीच में ही समाप्त हो जाता है`
+)
+
+// english finds what is marked to be English, but for the language's own name in the menu.
+func (a answer) english() []string {
+	return slices.DeleteFunc(regexp.MustCompile(`<[^>]* lang="en"[^>]*>[^<]*`).FindAllString(a.body, -1), func(found string) bool {
+		return strings.Contains(found, `name="language"`)
+	})
+}
+
+func TestAnExhaustThatFailedSaysWhyInTheLanguageOfItsReader(t *testing.T) {
+	s := start(t)
+	s.keep(failure(corrupt), "", "")
+	b := s.browser()
+	b.header.Set("Accept-Language", "hi")
+	got := b.get(pathOfOurs + "?channel=" + ourChannel)
+	if english := got.english(); !strings.Contains(got.body, corruptInHindi) || len(english) > 0 {
+		t.Errorf("it is English at %q, on the page:\n%s", english, got.body)
+	}
+	b.header.Set("Accept-Language", "en")
+	if got := b.get(pathOfOurs + "?channel=" + ourChannel); !strings.Contains(html.UnescapeString(got.body), corrupt) {
+		t.Errorf("an English reader is not told what the program says:\n%s", got.body)
+	}
+}
+
+func TestASentenceThatHasNoTextIsMarkedToBeEnglish(t *testing.T) {
+	s := start(t)
+	s.keep(failure("something <new>"), "", "")
+	b := s.browser()
+	b.header.Set("Accept-Language", "hi")
+	if got := b.get(pathOfOurs + "?channel=" + ourChannel); !strings.Contains(got.body, ` lang="en">something &lt;new&gt;</p>`) {
+		t.Errorf("the page is:\n%s", got.body)
+	}
+}
+
+func TestTheDaysOfAFileWithoutTelemetryAreSaid(t *testing.T) {
+	s := start(t)
+	for _, c := range []struct{ name, objects, want string }{
+		{"one day", `{"name":"2022-03-01-0.gz"},{"name":"2022-03-02-0.gz"},{"name":"2022-03-04-0.gz"}`, "<strong>1 day has no telemetry</strong> <span class=\"under\">Mar 3, 2022. Nobody answered then"},
+		{"days", `{"name":"2022-03-02-0.gz"}`, "<strong>3 days have no telemetry</strong> <span class=\"under\">Mar 1, 2022; Mar 3, 2022 – Mar 4, 2022. Nobody answered then"},
+		{"none", `{"name":"2022-03-01-0.gz"},{"name":"2022-03-02-0.gz"},{"name":"2022-03-03-0.gz"},{"name":"2022-03-04-0.gz"}`, ""},
+		{"no receipt that can be read", `{"name"`, ""},
+	} {
+		job := s.keep(ready(exhaust.ResponseExhaust, asItIs), "Message ID\n", "{}")
+		must(t, os.WriteFile(filepath.Join(strings.TrimPrefix(s.cfg.ReportsStore, "file://"), job.Receipt), []byte(`{"receipt":{"objects":[`+c.objects+`]}}`), 0o600))
+		page := s.browser().get("/console/exhausts/tag/" + job.ID + "?channel=" + ourChannel)
+		if page.status != http.StatusOK || !strings.Contains(page.body, c.want) || c.want == "" && strings.Contains(page.body, "no telemetry") {
+			t.Errorf("%s: the page is %d\n%s", c.name, page.status, page.body)
+		}
+	}
+}
+
 func TestAnExhaustWithoutAFileSaysWhyAndWhatToDo(t *testing.T) {
 	s := start(t)
 	failed := func(message string, retryable bool) func(*exhaust.Job) {
@@ -198,10 +253,10 @@ func TestAnExhaustWithoutAFileSaysWhyAndWhatToDo(t *testing.T) {
 		want []string
 	}{
 		{failed("No data found", false), []string{"Nobody answered on these days.", "Ask again with other days."}},
-		{failed("telemetry object \"<b>\" is corrupt", false), []string{"telemetry object &#34;&lt;b&gt;&#34; is corrupt", "once its cause is mended"}},
+		{failed("telemetry object \"<b>\" is corrupt", false), []string{"telemetry object &#34;&lt;b&gt;&#34; is corrupt", "once the cause is fixed"}},
 		{failed("it took longer than 24h", true), []string{"it took longer than 24h", "it may work now"}},
 		{func(j *exhaust.Job) { j.Status, j.Report, j.Receipt = exhaust.Cancelled, "", "" }, []string{"It was cancelled", "Run it again whenever you like."}},
-		{func(j *exhaust.Job) { j.CompletedAt = j.CompletedAt.Add(-9000 * time.Hour) }, []string{"The file is gone", "report expired on", "made anew"}},
+		{func(j *exhaust.Job) { j.CompletedAt = j.CompletedAt.Add(-9000 * time.Hour) }, []string{"The file is gone", "Files are kept here for a time, and that of this one ended on", "made anew"}},
 		{asItIs, []string{"The file is gone", "made anew"}}, // somebody has deleted it
 	} {
 		job := s.keep(ready(exhaust.ResponseExhaust, func(j *exhaust.Job) {
@@ -224,6 +279,86 @@ func TestAnExhaustWithoutAFileSaysWhyAndWhatToDo(t *testing.T) {
 		}
 		if got := b.get(at + "/charts?channel=" + ourChannel); got.status != 400 || !strings.Contains(got.body, "There are no charts") {
 			t.Errorf("case %d: its charts are answered %d", i, got.status)
+		}
+	}
+}
+
+func TestAnExhaustThatCameToNothingSaysWhyInPlainWords(t *testing.T) {
+	s := start(t)
+	erased := failure(exhaust.ErasureMessage(time.Date(2022, 3, 6, 0, 0, 0, 0, time.UTC)))
+	erased.Status = exhaust.Success
+	for i, c := range []struct {
+		job  exhaust.Job
+		want map[string][]string
+	}{
+		{failure("2022-01-01 to 2023-06-01 are 517 days: at most 366 days are accepted: give startDate and endDate"), map[string][]string{
+			"en": {"make it 517 days, from Jan 1, 2022 to Jun 1, 2023: 366 at most. Choose a first and a last day.", "Ask again with other days."},
+			"hi": {"1 जन॰ 2022 से 1 जून 2023 तक 517 दिन बनते हैं: अधिक से अधिक 366 हो सकते हैं।", "दूसरे दिनों के साथ फिर माँगें।"},
+		}},
+		{failure("the exhaust would start on 2023-01-01, after its end on 2022-03-06: give startDate and endDate"), map[string][]string{
+			"en": {"it would begin on Jan 1, 2023, after its end on Mar 6, 2022.", "Ask again with other days."},
+			"hi": {"शुरुआत 1 जन॰ 2023 को होगी, जो अंत 6 मार्च 2022 के बाद है।", "दूसरे दिनों के साथ फिर माँगें।"},
+		}},
+		{failure("conversation " + conversation + ": startDate of table bot holds no date as yyyy-MM-dd: give startDate and endDate"), map[string][]string{
+			"en": {"One of the bot’s own days is no date.", "Ask again with other days."},
+			"hi": {"बॉट के अपने दिनों में से एक तारीख नहीं है।", "दूसरे दिनों के साथ फिर माँगें।"},
+		}},
+		{failure(`telemetry object "a" is still being written: end before today, or retry later`), map[string][]string{
+			"en": {"The data of these days was still arriving", "Run it again later, or ask again with a last day before today."},
+			"hi": {"तब वह आ ही रहा था।", "आज से पहले का आखिरी दिन चुनकर फिर माँगें।"},
+		}},
+		{failure("gave up after 24h0m0s in phase FETCHING: telemetry store: no answer"), map[string][]string{
+			"en": {"It was tried for 1 day, without success: telemetry store: no answer."},
+			"hi": {"1 दिन तक कोशिश हुई, पर सफलता नहीं मिली: टेलीमेट्री स्टोर: कोई उत्तर नहीं।"},
+		}},
+		{erased, map[string][]string{"en": {"The file was erased on Mar 6, 2022.", "made anew"}, "hi": {"फ़ाइल 6 मार्च 2022 को मिटा दी गई।"}}},
+		{ready(exhaust.ResponseExhaust, asItIs), map[string][]string{ // somebody has deleted it
+			"en": {"The file is no longer where files are kept.", "made anew"}, "hi": {"फ़ाइल अब वहाँ नहीं है"},
+		}},
+	} {
+		c.job.ID = fmt.Sprintf("%032X", i+1)
+		s.keep(c.job, "", "")
+		for language, texts := range c.want {
+			b := s.browser()
+			b.header.Set("Accept-Language", language)
+			page := b.get("/console/exhausts/tag/" + c.job.ID + "?channel=" + ourChannel)
+			for _, text := range texts {
+				if !strings.Contains(page.body, text) {
+					t.Errorf("%s: of %q the page does not say %q", language, c.job.Message, text)
+				}
+			}
+			if language == "hi" && len(page.english()) > 0 {
+				t.Errorf("%s: of %q the page says in English %q", language, c.job.Message, page.english())
+			}
+			if isDays := strings.HasSuffix(c.job.Message, "endDate"); isDays && strings.Contains(page.body, "once its cause is mended") {
+				t.Errorf("of %q the reader is sent to whoever runs this service", c.job.Message)
+			}
+		}
+	}
+}
+
+func TestAnExhaustOfEverybodySaysThatNobodyIsRegistered(t *testing.T) {
+	s := start(t)
+	everybody, someDays := failure("No data found"), failure("No data found")
+	everybody.ID, everybody.StartDate, everybody.EndDate = strings.Repeat("B", 32), "", ""
+	for _, job := range []*exhaust.Job{&everybody, &someDays} {
+		job.Dataset = exhaust.PrivateExhaust
+		s.keep(*job, "", "")
+	}
+	for language, want := range map[string][]string{
+		"en": {"Nobody is registered to this bot.", "Run it again once somebody is.", "Nobody answered on these days."},
+		"hi": {"इस बॉट पर कोई पंजीकृत नहीं है।", "तब इसे फिर से चलाएँ।", "इन दिनों में किसी ने उत्तर नहीं दिया।"},
+	} {
+		for _, job := range []exhaust.Job{everybody, someDays} {
+			b := s.browser()
+			b.header.Set("Accept-Language", language)
+			page := b.get("/console/exhausts/tag/" + job.ID + "?channel=" + ourChannel).body
+			for i, text := range want {
+				isOfEverybody := i < 2
+				if isSaid := strings.Contains(page, text); isSaid != (isOfEverybody == (job.StartDate == "")) {
+					t.Errorf("%s, from the day %q: it says %q: %t", language, job.StartDate, text, isSaid)
+				}
+			}
 		}
 	}
 }
@@ -329,7 +464,7 @@ func TestChartsAreDrawnOfAnyTitle(t *testing.T) {
 	for _, name := range names {
 		got := b.get(pathOfOurs + "/charts/" + name + ".svg?channel=" + ourChannel)
 		if got.status != http.StatusOK || got.header.Get("Content-Type") != "image/svg+xml" || got.header.Get("Cache-Control") != "no-store" ||
-			got.header.Get("Content-Disposition") != `attachment; filename="`+conversation+"_"+name+`.svg"` {
+			got.header.Get("Content-Disposition") != `attachment; filename="`+conversation+"_2022-03-01_2022-03-04_"+name+`.svg"` {
 			t.Errorf("%s is answered %d %v", name, got.status, got.header)
 		}
 		checkStandsAlone(t, name, got.body)
@@ -511,6 +646,27 @@ func TestAskingAgainNamesTheDaysThatTheRequestNamed(t *testing.T) {
 	}
 }
 
+func TestAnExhaustLeadsToOneThatRecurs(t *testing.T) {
+	s := start(t)
+	job := s.keep(ready(exhaust.PrivateExhaust, asItIs), privateFile, privateSummary)
+	b := s.browser()
+	page := b.get("/console/exhausts/tag/" + job.ID + "?channel=" + ourChannel).body
+	link := regexp.MustCompile(`<a id="recur" href="([^"]+)">Ask for it regularly</a>`).FindStringSubmatch(page)
+	if link == nil {
+		t.Fatalf("no link to a recurring exhaust stands on\n%s", page)
+	}
+	form := b.get(html.UnescapeString(link[1])).body
+	for what, pattern := range map[string]string{
+		"bot":     `value="` + conversation + `"[^>]* checked`,
+		"dataset": `value="uci-private-exhaust"[^>]* checked`,
+		"tag":     `<input id="tag" name="tag" class="tag" value="tag"`,
+	} {
+		if !regexp.MustCompile(pattern).MatchString(form) {
+			t.Errorf("the form has not the %s of the exhaust:\n%s", what, form)
+		}
+	}
+}
+
 func TestAFileWithoutRowsSaysWhy(t *testing.T) {
 	s := start(t)
 	for i, c := range []struct {
@@ -555,11 +711,11 @@ func TestThePageOfAnExhaustIsTitledByWhatItHoldsAndHowItStands(t *testing.T) {
 		edit            func(*exhaust.Job)
 		headline, state string
 	}{
-		{exhaust.ResponseExhaust, asItIs, "Answers of " + conversation + ", Mar 1, 2022 – Mar 4, 2022", "Ready"},
-		{exhaust.PrivateExhaust, asItIs, "People of " + conversation + ", Mar 1, 2022 – Mar 4, 2022", "Ready"},
+		{exhaust.ResponseExhaust, asItIs, "Answers of \u2068" + conversation + "\u2069, Mar 1, 2022 – Mar 4, 2022", "Ready"},
+		{exhaust.PrivateExhaust, asItIs, "People of \u2068" + conversation + "\u2069, Mar 1, 2022 – Mar 4, 2022", "Ready"},
 		{exhaust.PrivateExhaust, func(j *exhaust.Job) {
 			j.StartDate, j.EndDate, j.Status, j.Report = "", "", exhaust.Failed, ""
-		}, "Everybody registered to " + conversation, "Failed"},
+		}, "Everybody registered to \u2068" + conversation + "\u2069", "Failed"},
 	} {
 		job := s.keep(ready(c.dataset, func(j *exhaust.Job) {
 			j.ID = fmt.Sprintf("%032X", i)

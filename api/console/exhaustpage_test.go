@@ -1,7 +1,9 @@
 package console
 
 import (
+	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 
 	"data-exhaust/exhaust"
@@ -47,6 +49,32 @@ func TestTheStepsOfAnExhaustAreBehindItHereOrAhead(t *testing.T) {
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s in %q: %q, want %q", c.of.Dataset, c.phase, got, c.want)
+		}
+	}
+}
+
+func TestTheSameRequestIsForTheNightAsLongAsThatIsKnown(t *testing.T) {
+	v := &visit{Console: &Console{Options: Options{PublicURL: "https://exhaust.example"}}}
+	request := exhaust.Request{
+		Dataset: exhaust.ResponseExhaust, Tag: "t", Channel: "c", RequestedBy: "asha", ConversationID: "b", OutputFormat: "csv",
+		Config: json.RawMessage(`{"type":"uci-response-exhaust","conversationId":"b"}`),
+	}
+	for _, c := range []struct {
+		state exhaust.State
+		want  bool
+	}{
+		{exhaust.State{Status: exhaust.Submitted, Parked: true}, true},
+		{exhaust.State{Status: exhaust.Submitted}, false},
+		{exhaust.State{Status: exhaust.Success, Report: "r.csv", Parked: true}, false},
+	} {
+		forms, err := v.formsOf(exhaust.Job{Request: request, State: c.state})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for form, runAt := range map[string]string{forms.JSON: `"runAt": "nightly"`, forms.Curl: `"runAt":"nightly"`, forms.Starter: "--run-at nightly "} {
+			if got := strings.Contains(form, runAt); got != c.want {
+				t.Errorf("%+v: it says %s: %t: %s", c.state, runAt, got, form)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -31,6 +32,13 @@ var states = []state{
 type state struct {
 	Name     string
 	statuses []exhaust.Status
+}
+
+func stateNames() (names []string) {
+	for _, state := range states {
+		names = append(names, state.Name)
+	}
+	return names
 }
 
 // exhaustsPage lists the exhausts of a channel.
@@ -66,6 +74,8 @@ type exhaustRow struct {
 	URL  string
 	// State is the key of its state's text and colour.
 	State string
+	// IsBarred says that the reader has no right to its dataset: he sees how it stands, and no more.
+	IsBarred bool
 }
 
 // exhaustsPerPage is how many exhausts a page has.
@@ -93,7 +103,9 @@ func (c *Console) showExhausts(v *visit) error {
 	}
 	names := v.conversationNames(found.Exhausts)
 	for _, job := range found.Exhausts {
-		row := exhaustRow{Job: job, Name: names[job.ConversationID], URL: v.ExhaustURL(job.Request, ""), State: stateOf(job)}
+		row := exhaustRow{
+			Job: job, Name: names[job.ConversationID], URL: v.ExhaustURL(job.Request, ""), State: stateOf(job), IsBarred: !v.May(job.Dataset),
+		}
 		p.Exhausts = append(p.Exhausts, row)
 		p.IsLive = p.IsLive || !job.Status.HasEnded()
 	}
@@ -120,10 +132,15 @@ func (p *exhaustsPage) browse() (service.Browse, error) {
 		Channel: p.Channel, Tag: p.Filter.Tag, ConversationID: conversation, Dataset: exhaust.Dataset(p.Filter.Dataset),
 		Day: exhaust.Day(p.Filter.Day), After: p.value("after"), Limit: exhaustsPerPage,
 	}
-	if at := slices.IndexFunc(states, func(s state) bool { return s.Name == p.Filter.State }); at >= 0 {
-		browse.Statuses = states[at].statuses
+	if p.Filter.State == "" || err != nil {
+		return browse, err
 	}
-	return browse, err
+	at := slices.IndexFunc(states, func(s state) bool { return s.Name == p.Filter.State })
+	if at < 0 {
+		return browse, exhaust.Invalid(exhaust.StatusUnknown, p.Filter.State, stateNames())
+	}
+	browse.Statuses = states[at].statuses
+	return browse, nil
 }
 
 // findConversation is the id of the conversation that a text names, with its name or a part of it, or as its id. Where several have
@@ -174,7 +191,7 @@ func (p *exhaustsPage) filterURL(pairs ...any) string {
 }
 
 // conversationNames are the names of the conversations of exhausts by their ids; the ids themselves where the registry has none
-// of that id, or is away: a list is of use without names.
+// that can be read, or is away: a list is of use without names.
 func (v *visit) conversationNames(jobs []exhaust.Job) map[string]string {
 	ids := make([]string, len(jobs))
 	for i, job := range jobs {
@@ -184,17 +201,20 @@ func (v *visit) conversationNames(jobs []exhaust.Job) map[string]string {
 }
 
 // namesOf is conversationNames of the conversations themselves, of which some may stand several times.
-func (v *visit) namesOf(ids []string) map[string]string {
+func (v *visit) namesOf(ids []string) map[string]string { return v.namesIn(v.ctx(), v.Channel, ids) }
+
+// namesIn is namesOf in a channel; "" is any that the reader may see.
+func (v *visit) namesIn(ctx context.Context, channel string, ids []string) map[string]string {
 	names := map[string]string{}
 	for _, id := range ids {
 		names[id] = id
 	}
-	found, err := v.Service.ConversationNames(v.ctx(), v.caller, v.Channel, slices.Collect(maps.Keys(names)))
+	found, err := v.Service.ConversationNames(ctx, v.caller, channel, slices.Collect(maps.Keys(names)))
 	if err != nil {
 		v.Log.Warn("the names of conversations are not known", "error", err)
 	}
 	for id, name := range found {
-		names[id] = name
+		names[id] = v.NameOf(exhaust.Conversation{ID: id, Name: name})
 	}
 	return names
 }

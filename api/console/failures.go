@@ -25,10 +25,20 @@ type failurePage struct {
 	Headline, Sentence, Way string
 	// RetrySeconds is after how long the same may be asked for again; 0 is of what waiting does not heal.
 	RetrySeconds int
+	// IsEverywhere says that the first page would say the same.
+	IsEverywhere bool
 }
 
 // IsOfForm says that the page answers a form, which nothing but the reader sends again.
 func (p failurePage) IsOfForm() bool { return p.r.Method == http.MethodPost }
+
+// WantsSignIn says that the same page shows itself to one who signs in.
+func (p failurePage) WantsSignIn() bool { return p.Status == http.StatusUnauthorized }
+
+// IsWorthRepeating says that the same may be answered otherwise in a moment.
+func (p failurePage) IsWorthRepeating() bool {
+	return p.Status >= http.StatusInternalServerError || p.Status == http.StatusTooManyRequests
+}
 
 // ReloadSeconds is when the page is loaded anew by itself; 0 is never.
 func (p failurePage) ReloadSeconds() int {
@@ -101,11 +111,15 @@ func (v *visit) failureOf(err error) failurePage {
 		p.RetrySeconds = 5
 		return p
 	case errors.Is(err, errNoPage):
-		return say(http.StatusNotFound, "absent", v.T("failure.absent.page"))
+		return say(http.StatusNotFound, "nowhere", v.T("failure.nowhere.sentence"))
 	case errors.Is(err, errNoChannel):
-		return say(http.StatusForbidden, "channel", v.T("failure.channel.sentence"))
+		p := say(http.StatusForbidden, "channel", v.T("failure.channel.sentence"))
+		p.IsEverywhere = true
+		return p
 	case errors.Is(err, errForeignHost):
-		return say(http.StatusForbidden, "host", v.Fault(exhaust.NewFault(exhaust.HostRefused, v.r.Host)))
+		p := say(http.StatusForbidden, "host", v.Fault(exhaust.NewFault(exhaust.HostRefused, v.r.Host)))
+		p.IsEverywhere = true
+		return p
 	case errors.Is(err, errForeignForm):
 		return say(http.StatusForbidden, "form", v.T("failure.form.sentence"))
 	}

@@ -40,6 +40,11 @@ func TestAFailureSaysWhatThePageDoesAndNothingElse(t *testing.T) {
 		"a form behind what is just ending": {http.MethodPost, exhaust.ErrWindingUp, []string{leadsBack, "send it again in a moment"}, []string{isLoadedAnew, "by itself"}},
 		"a channel that has as many as it may": {http.MethodPost, &access.LimitError{Fault: exhaust.NewFault(exhaust.ChannelLimitReached, "0127", 3, 3), RetryAfter: time.Second},
 			[]string{leadsBack, "Too many at a time", "3 exhausts of this channel are under way"}, []string{isLoadedAnew, "Too fast"}},
+		"a page that is not there":            {http.MethodGet, service.ErrNotFound, []string{`class="button primary" href="/console/"`}, []string{isLoadedAnew, "Try again"}},
+		"a page that its reader may not":      {http.MethodGet, &service.ForbiddenError{Fault: exhaust.NewFault(exhaust.OperatorRightMissing, "operator")}, []string{`class="button primary" href="/console/"`}, []string{"Try again"}},
+		"a page of one who is to sign in":     {http.MethodGet, errSignedOut, []string{`href="/console/exhausts">Sign in</a>`}, []string{isLoadedAnew, "Try again", "To the exhausts"}},
+		"a page under a name that is refused": {http.MethodGet, errForeignHost, []string{"example.com"}, []string{"class=\"button"}},
+		"a page of one who has no channel":    {http.MethodGet, errNoChannel, []string{"You have no channel here"}, []string{"class=\"button"}},
 	} {
 		path := "/console/exhausts"
 		if c.method == http.MethodPost {

@@ -97,6 +97,9 @@ func (c *Console) takeNew(v *visit) error {
 	if !v.isSent() {
 		return p.answer(http.StatusOK)
 	}
+	if p.Faults["days"] != "" {
+		return p.answer(http.StatusUnprocessableEntity) // it would be started, only to fail
+	}
 	job, err := v.Service.Submit(v.ctx(), v.caller, p.submission())
 	if err == nil {
 		return v.redirect(v.ExhaustURL(job.Request, ""))
@@ -128,7 +131,11 @@ func (v *visit) newPage() (*newPage, error) {
 func (p *newPage) complete() error {
 	p.offerDatasets()
 	p.suggestTag()
-	return p.offerDays()
+	if err := p.offerDays(); err != nil {
+		return err
+	}
+	p.checkDays()
+	return nil
 }
 
 // Self is the page with what the form has, where that was sent: in another language it is shown as it is.

@@ -2,7 +2,9 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +46,11 @@ func (p *newPage) offerDays() error {
 		since,
 		{Name: ownPreset},
 	}
+	for i, offer := range p.Presets {
+		if form, values := p.wrongDays(p.refusal(p.requestOf(offer.Range))); form != "" && offer.Reason == "" {
+			p.Presets[i].Reason = p.T("new.preset."+form, values...)
+		}
+	}
 	wanted := p.value("preset")
 	if p.isFirst() && wanted == "" && !p.r.Form.Has("from") && !p.r.Form.Has("to") {
 		wanted = firstPreset
@@ -59,6 +66,52 @@ func (p *newPage) offerDays() error {
 	return nil
 }
 
+// requestOf is a request of the form's dataset for days; none are the conversation's own.
+func (p *newPage) requestOf(days exhaust.Range) exhaust.Request {
+	return exhaust.Request{Dataset: exhaust.Dataset(p.Form.Dataset), StartDate: days.StartDate, EndDate: days.EndDate}
+}
+
+// refusal is the sentence that a request of the chosen conversation would end with because of its days; "" of none.
+func (p *newPage) refusal(request exhaust.Request) string {
+	if _, err := request.RangeOver(p.Picker.Choice, nil, p.Today, p.MaxDays); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// checkDays keeps beside the days what is wrong with those of the conversation's own that the form leaves open, or with each that it
+// has. What else is wrong with the form says whoever is asked for the exhaust.
+func (p *newPage) checkDays() {
+	if request, err := p.submission().Check(p.rules()); err == nil {
+		p.takeWrongDays(p.refusal(request))
+		return
+	}
+	first, last := p.orderPage, p.orderPage // of two days that are wrong one fault tells of one
+	first.Form.To, last.Form.From = "", ""
+	for _, alone := range []orderPage{first, last} {
+		_, err := alone.submission().Check(p.rules())
+		if invalid, isInvalid := errors.AsType[*exhaust.InvalidError](err); isInvalid {
+			if field := fieldOf(invalid.Fault); field == "from" || field == "to" {
+				p.Faults[field] = p.Fault(invalid.Fault)
+			}
+		}
+	}
+}
+
+// takeWrongDays keeps beside the days what a sentence says is wrong with them, and reports whether it says that.
+func (p *newPage) takeWrongDays(sentence string) bool {
+	form, values := p.wrongDays(sentence)
+	if form != "" {
+		p.Faults["days"] = p.T("days."+form, values...)
+	}
+	return form != ""
+}
+
+// rules are those by which the service checks what is asked of it now.
+func (v *visit) rules() exhaust.Rules {
+	return exhaust.Rules{Now: time.Now().In(v.Timezone), MaxDays: v.MaxDays, PrivatePurpose: v.PrivatePurpose}
+}
+
 // lastMonth is the calendar month before that of a day.
 func lastMonth(today exhaust.Day) (first, last exhaust.Day) {
 	at := today.Time()
@@ -71,6 +124,10 @@ func (p *newPage) sinceLast(yesterday exhaust.Day) (preset, error) {
 	offer := preset{Name: "since"}
 	if p.Form.Conversation == "" {
 		offer.Reason = p.T("new.preset.since.nobot")
+		return offer, nil
+	}
+	if !p.May(exhaust.Dataset(p.Form.Dataset)) {
+		offer.Reason = p.T("new.preset.since.none")
 		return offer, nil
 	}
 	last, err := p.lastCoveredDay()
@@ -100,27 +157,59 @@ const (
 	// lastPages is how many pages of exhausts are looked through for the one that reaches furthest, lastPerPage how many a page has.
 	lastPages   = 4
 	lastPerPage = 100
+	// lastLooks is of how many of them is asked whether the file is still there, lastLookTimeout for how long.
+	lastLooks       = 5
+	lastLookTimeout = 500 * time.Millisecond
 )
 
 // lastCoveredDay is the last day that an exhaust of the same kind covers as a whole; "" where there is none.
-func (p *newPage) lastCoveredDay() (last exhaust.Day, _ error) {
+func (p *newPage) lastCoveredDay() (exhaust.Day, error) {
+	found, err := p.findReady()
+	if err != nil {
+		return "", err
+	}
+	slices.SortStableFunc(found, func(x, y exhaust.Job) int { return cmp.Compare(p.coveredUntil(y), p.coveredUntil(x)) })
+	looks, cancel := context.WithTimeout(p.ctx(), lastLookTimeout)
+	defer cancel()
+	for _, job := range found[:min(len(found), lastLooks)] {
+		if p.isServed(looks, job) {
+			return p.coveredUntil(job), nil
+		}
+	}
+	return "", nil
+}
+
+// findReady finds the exhausts of the same kind that have succeeded, whatever has become of their files.
+func (p *newPage) findReady() (found []exhaust.Job, _ error) {
 	browse := service.Browse{
 		Channel: p.Channel, ConversationID: p.Form.Conversation, Dataset: exhaust.Dataset(p.Form.Dataset),
 		Statuses: []exhaust.Status{exhaust.Success}, Limit: lastPerPage,
 	}
 	for range lastPages {
-		found, err := p.Service.Browse(p.ctx(), p.caller, browse)
+		page, err := p.Service.Browse(p.ctx(), p.caller, browse)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		for _, job := range found.Exhausts {
-			last = max(last, p.coveredUntil(job))
-		}
-		if browse.After = found.Next; browse.After == "" {
+		found = append(found, page.Exhausts...)
+		if browse.After = page.Next; browse.After == "" {
 			break
 		}
 	}
-	return last, nil
+	return found, nil
+}
+
+// isServed reports whether somebody has the file of an exhaust, or can have it: it is there, or it was for as long as files are kept.
+// One that was erased, or is lost, is to be made again. Where nobody can say in time whether it is lost, it is not.
+func (p *newPage) isServed(ctx context.Context, job exhaust.Job) bool {
+	if job.Report == "" {
+		return p.FormOf(job.Message) == "expired"
+	}
+	now, _, err := p.Service.Look(ctx, p.caller, job.Tag, job.Channel, job.ID)
+	if err != nil {
+		p.Log.Warn("whether the file of an exhaust is there is not known", "requestId", job.ID, "error", err)
+		return true
+	}
+	return now.Report != ""
 }
 
 // coveredUntil is the last day that an exhaust covers as a whole: the day on which it was asked for was not over. It is "" of one of

@@ -11,8 +11,8 @@ import (
 // estimateView is what an exhaust would be, in the reader's words.
 type estimateView struct {
 	service.Estimate
-	// Failure is what the exhaust would end with; "" where it is not known to fail.
-	Failure string
+	// Failure is what the exhaust would end with; its text is "" where it is not known to fail.
+	Failure wording
 	// Gaps are the days without telemetry.
 	Gaps []exhaust.Range
 	// Time is how long it would take, Spread how long most of its like took, Basis what that is taken from; "" where it was not
@@ -32,7 +32,9 @@ func (p *newPage) estimate() error {
 	estimate, err := p.Service.Estimate(p.ctx(), p.caller, p.submission())
 	switch _, isUnavailable := errors.AsType[*service.UnavailableError](err); {
 	case err == nil:
-		p.Estimate = p.viewOf(estimate)
+		if !p.takeWrongDays(estimate.WillFail) {
+			p.Estimate = p.viewOf(estimate)
+		}
 		return nil
 	case isUnavailable:
 		p.Estimate = &estimateView{Absence: p.failureOf(err).Sentence}
@@ -43,7 +45,7 @@ func (p *newPage) estimate() error {
 }
 
 func (p *newPage) viewOf(e service.Estimate) *estimateView {
-	view := &estimateView{Estimate: e, Failure: p.failureText(e.WillFail, e.Request), Gaps: rangesOf(e.DaysWithoutTelemetry)}
+	view := &estimateView{Estimate: e, Failure: p.failure(e.WillFail, e.Request), Gaps: rangesOf(e.DaysWithoutTelemetry)}
 	if e.Seconds != nil {
 		view.Time = p.span(e.Seconds.Likely)
 		if low, high := p.span(e.Seconds.Low), p.span(e.Seconds.High); low != high {
@@ -62,19 +64,15 @@ func (v *visit) span(seconds float64) string {
 	return v.Span(max(time.Second, time.Duration(seconds*float64(time.Second))))
 }
 
-// failureTexts name the texts of how exhausts fail whose sentences are fixed (contract section 2).
-var failureTexts = map[string]string{"No data found": "nodata", "No data found for conversation in DB": "nobot"}
-
-// failureText is what an exhaust would end with, in the reader's language where there are words for it.
-func (v *visit) failureText(message string, request exhaust.Request) string {
-	name := failureTexts[message]
-	switch {
-	case name == "":
-		return message
-	case name == "nodata" && !request.UsesTelemetry():
-		name = "nobody"
+// failure is what an exhaust would end with.
+func (v *visit) failure(message string, request exhaust.Request) wording {
+	if v.isOfNobody(message, request) {
+		return wording{Text: v.T("new.fails.nobody")}
 	}
-	return v.T("new.fails." + name)
+	if key := "new.fails." + v.FormOf(message); v.Has(key) {
+		return wording{Text: v.T(key)}
+	}
+	return v.Say(message)
 }
 
 // rangesOf are the ranges that ascending days make.

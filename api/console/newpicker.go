@@ -2,6 +2,8 @@ package console
 
 import (
 	"errors"
+	"strings"
+	"unicode"
 
 	"data-exhaust/exhaust"
 	"data-exhaust/registry"
@@ -11,10 +13,13 @@ import (
 // picker finds conversations by what their names hold.
 type picker struct {
 	Text string
-	// Choice is the conversation that was chosen, with its id alone where the registry does not know it.
+	// Choice is the conversation that was chosen, with its id alone where the channel owns none of that id.
 	Choice exhaust.Conversation
-	// Found are others.
-	Found []exhaust.Conversation
+	// IsKnown says that the channel owns the choice.
+	IsKnown bool
+	// IsChoiceFound says that the choice is among what was found, Found are the others.
+	IsChoiceFound bool
+	Found         []exhaust.Conversation
 	// After is where these begin and Next where further ones do; "" is the beginning and the end.
 	After, Next string
 	// IsAway says that the registry does not answer: the id is typed.
@@ -45,7 +50,7 @@ func (p *orderPage) find() error {
 	return err
 }
 
-// findChoice looks for the name of the conversation that was chosen. One that the channel does not own has none.
+// findChoice looks for the conversation that was chosen.
 func (p *orderPage) findChoice() error {
 	id := p.Form.Conversation
 	if id == "" {
@@ -56,7 +61,7 @@ func (p *orderPage) findChoice() error {
 		return nil // what is no id is said when the exhaust is asked for
 	}
 	if len(found) == 1 && exhaust.FoldText(found[0].ID) == exhaust.FoldText(id) {
-		p.Picker.Choice, p.Form.Conversation = found[0], found[0].ID
+		p.Picker.Choice, p.Form.Conversation, p.Picker.IsKnown = found[0], found[0].ID, true
 	}
 	return err
 }
@@ -70,9 +75,11 @@ func (p *orderPage) findOthers() error {
 		return nil
 	}
 	for _, conversation := range found {
-		if conversation.ID != p.Picker.Choice.ID {
-			p.Picker.Found = append(p.Picker.Found, conversation)
+		if conversation.ID == p.Picker.Choice.ID {
+			p.Picker.IsChoiceFound = true
+			continue
 		}
+		p.Picker.Found = append(p.Picker.Found, conversation)
 	}
 	p.Picker.Next = next
 	return err
@@ -86,6 +93,19 @@ func (p *orderPage) isRegistryAway(err error) bool {
 	}
 	p.Log.Warn("conversations cannot be looked for", "dependency", unavailable.Dependency, "error", unavailable.Err)
 	return true
+}
+
+// NameOf is a conversation's name; its id where nobody could read the name.
+func (v *visit) NameOf(c exhaust.Conversation) string {
+	if isBlank(c.Name) {
+		return c.ID
+	}
+	return c.Name
+}
+
+// isBlank reports whether nothing of a text can be seen.
+func isBlank(text string) bool {
+	return !strings.ContainsFunc(text, func(c rune) bool { return unicode.IsGraphic(c) && !unicode.IsSpace(c) })
 }
 
 // OwnDays are the days of a conversation's own, in the reader's words.

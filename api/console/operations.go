@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -45,7 +46,7 @@ type operationsPage struct {
 	// Window is the name of the time whose failures are shown, one of failureWindows.
 	Window    string
 	Failures  section[failures]
-	Work      section[service.UnderWay]
+	Work      section[underWay]
 	Workers   section[[]service.Worker]
 	Health    section[[]health.State]
 	Telemetry section[telemetryStrip]
@@ -83,7 +84,11 @@ const (
 
 func (c *Console) showOperations(v *visit) error {
 	v.Title = v.T("operations.title")
-	p := operationsPage{visit: v, Only: v.value("part"), Window: v.failureWindow(), Started: v.count("started"), Remaining: v.count("remaining")}
+	window, err := v.failureWindow()
+	if err != nil {
+		return err
+	}
+	p := operationsPage{visit: v, Only: v.value("part"), Window: window, Started: v.count("started"), Remaining: v.count("remaining")}
 	p.find()
 	return v.show(http.StatusOK, "operations", p)
 }
@@ -104,12 +109,12 @@ func (p *operationsPage) find() {
 	night := inquire(p.isWanted(nightSection) || p.isWanted(failuresSection), func() (service.NightReport, error) {
 		return p.Service.LastNight(p.ctx(), p.caller)
 	})
-	failed := inquire(p.isWanted(failuresSection), func() (failures, error) { return p.failuresOf(p.Window, night) })
+	failed := inquire(p.isWanted(failuresSection), func() (failures, error) { return p.namedFailuresOf(p.Window, night) })
 	recent := failed
 	if p.Window != sinceNight {
 		recent = inquire(p.isWanted(verdictSection), func() (failures, error) { return p.failuresOf(sinceNight, night) })
 	}
-	work := inquire(p.isWanted(workSection), func() (service.UnderWay, error) { return p.Service.UnderWay(p.ctx(), p.caller, maxAtWork) })
+	work := inquire(p.isWanted(workSection), p.underWay)
 	workers := inquire(p.isWanted(workersSection), func() ([]service.Worker, error) { return p.Service.Workers(p.ctx(), p.caller) })
 	dependencies := inquire(p.isWanted(healthSection), func() ([]health.State, error) { return p.Console.Health.Ask(p.ctx()), nil })
 	telemetry := inquire(p.isWanted(telemetrySection), func() (telemetryStrip, error) {
@@ -224,6 +229,8 @@ type failures struct {
 	Groups []service.FailureGroup
 	// More is how many groups there are beside these, Count how many exhausts are in these.
 	More, Count int
+	// Names are those of the conversations of the groups' examples, by their ids.
+	Names map[string]string
 }
 
 // The times whose failures can be shown.
@@ -233,8 +240,10 @@ const (
 	sinceEver  = "any"
 )
 
+var failureWindows = []string{sinceNight, sinceWeek, sinceEver}
+
 // Windows are the times to choose from, by their names.
-func (p operationsPage) Windows() []string { return []string{sinceNight, sinceWeek, sinceEver} }
+func (p operationsPage) Windows() []string { return failureWindows }
 
 // WindowURL is the page with the failures of another time.
 func (p operationsPage) WindowURL(name string) string {
@@ -242,11 +251,12 @@ func (p operationsPage) WindowURL(name string) string {
 }
 
 // failureWindow is the time that the reader has chosen: since last night where he has not.
-func (v *visit) failureWindow() string {
-	if chosen := v.value("since"); chosen == sinceWeek || chosen == sinceEver {
-		return chosen
+func (v *visit) failureWindow() (string, error) {
+	chosen := cmp.Or(v.value("since"), sinceNight)
+	if !slices.Contains(failureWindows, chosen) {
+		return "", errNoPage
 	}
-	return sinceNight
+	return chosen, nil
 }
 
 // failuresOf are the failures of a time.
@@ -264,6 +274,44 @@ func (p *operationsPage) failuresOf(window string, night *inquiry[service.NightR
 		found.Count += group.Count
 	}
 	return found, err
+}
+
+// namedFailuresOf are failuresOf with the names of their examples.
+func (p *operationsPage) namedFailuresOf(window string, night *inquiry[service.NightReport]) (failures, error) {
+	found, err := p.failuresOf(window, night)
+	var examples []string
+	for _, group := range found.Groups {
+		for _, job := range group.Examples {
+			examples = append(examples, job.ConversationID)
+		}
+	}
+	found.Names = p.namesAnywhere(examples)
+	return found, err
+}
+
+// underWay is what runs now, with the names of its conversations by their ids.
+type underWay struct {
+	service.UnderWay
+	Names map[string]string
+}
+
+func (p *operationsPage) underWay() (underWay, error) {
+	found, err := p.Service.UnderWay(p.ctx(), p.caller, maxAtWork)
+	ids := make([]string, len(found.Jobs))
+	for i, job := range found.Jobs {
+		ids[i] = job.ConversationID
+	}
+	return underWay{found, p.namesAnywhere(ids)}, err
+}
+
+// namesTime is for how long the pages of operations wait for names, which they do without: what they show has to stand at once.
+const namesTime = 300 * time.Millisecond
+
+// namesAnywhere are the names of conversations of any channel, by their ids; the ids themselves where they are not known in time.
+func (v *visit) namesAnywhere(ids []string) map[string]string {
+	ctx, cancel := context.WithTimeout(v.ctx(), namesTime)
+	defer cancel()
+	return v.namesIn(ctx, "", ids)
 }
 
 // beginOf waits until it is known when last night began; a day ago where nobody can tell now, or there has been no night.

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"slices"
@@ -106,6 +107,23 @@ func TestEachSectionOfOperationsFailsByItself(t *testing.T) {
 	}
 }
 
+func TestTheReasonsOnThePagesOfOperationsAreInTheLanguageOfTheirReader(t *testing.T) {
+	s := start(t)
+	s.keep(failure(corrupt), "", "")
+	b := s.browser()
+	b.header.Set("Accept-Language", "hi")
+	for _, path := range []string{"/console/operations?since=any", "/console/operations/again?message=" + url.QueryEscape(corrupt)} {
+		got := b.get(path)
+		if english := got.english(); got.status != http.StatusOK || !strings.Contains(got.body, corruptInHindi) || len(english) > 0 {
+			t.Errorf("%s: %d, it is English at %q, on the page:\n%s", path, got.status, english, got.body)
+		}
+	}
+	// The form that runs them again names them as the program does.
+	if got := b.get("/console/operations/again?message=" + url.QueryEscape(corrupt)); !strings.Contains(got.body, `name="message" value="`+html.EscapeString(corrupt)+`"`) {
+		t.Errorf("the form names other exhausts:\n%s", got.body)
+	}
+}
+
 // TestThePagesOfOperationsStandWithinASecondOfTenThousandFailures: of one reason, and of 300.
 func TestThePagesOfOperationsStandWithinASecondOfTenThousandFailures(t *testing.T) {
 	for name, groups := range map[string]int{"of one reason": 1, "of 300": 300} {
@@ -136,6 +154,18 @@ func TestThePagesOfOperationsStandWithinASecondOfTenThousandFailures(t *testing.
 	}
 }
 
+func TestALinkToATimeThatThereIsNotLeadsNowhere(t *testing.T) {
+	b := start(t).browser()
+	for path, want := range map[string]int{
+		"/console/operations?part=health&since=bogus": http.StatusNotFound, "/console/operations?part=health&since=week": http.StatusOK,
+		"/console/operations/again?message=x&since=bogus": http.StatusNotFound, "/console/operations/again?message=x&since=any": http.StatusOK,
+	} {
+		if got := b.get(path); got.status != want {
+			t.Errorf("%s is answered %d, want %d", path, got.status, want)
+		}
+	}
+}
+
 func TestALinkToAGroupThatWasCutOffLeadsNowhere(t *testing.T) {
 	s := start(t)
 	b := s.browser()
@@ -146,5 +176,31 @@ func TestALinkToAGroupThatWasCutOffLeadsNowhere(t *testing.T) {
 	}
 	if got := b.get("/console/operations/again?message=x"); got.status != http.StatusOK || !strings.Contains(got.body, "Nothing to run") {
 		t.Errorf("a reason that nothing has: %d:\n%s", got.status, got.body)
+	}
+}
+
+func TestOperationsCallBotsByTheirNames(t *testing.T) {
+	s := start(t)
+	s.addConversation(conversation, "Helpdesk of Uttar Pradesh", ourChannel)
+	const nameless = "5a0f7d1e-6f0c-4f0a-9b1b-3f3b7d2f0a11"
+	s.keep(failure(noData), "", "")
+	s.keep(ready(exhaust.ResponseExhaust, func(job *exhaust.Job) {
+		*job = failure(noData)
+		job.ID, job.ConversationID = strings.Repeat("B", 32), nameless
+	}), "", "")
+	s.keep(ready(exhaust.ResponseExhaust, func(job *exhaust.Job) {
+		job.ID, job.Status, job.Report, job.Receipt = strings.Repeat("C", 32), exhaust.Processing, "", ""
+	}), "", "")
+	for path, wants := range map[string][]string{
+		"/console/operations?part=failures&since=any&channel=another":         {`<bdi>Helpdesk of Uttar Pradesh</bdi>, Answers`, `<bdi>` + nameless + `</bdi>`},
+		"/console/operations?part=work&channel=another":                       {`<bdi>Helpdesk of Uttar Pradesh</bdi>, Answers`},
+		"/console/operations/again?channel=another&message=No%20data%20found": {`<td data-label="Bot"><bdi>Helpdesk of Uttar Pradesh</bdi></td>`, `<td data-label="Bot"><bdi>` + nameless + `</bdi></td>`},
+	} {
+		got := s.browser().get(path)
+		for _, want := range wants {
+			if got.status != http.StatusOK || !strings.Contains(got.body, want) {
+				t.Errorf("%s: %d without %q:\n%s", path, got.status, want, got.body)
+			}
+		}
 	}
 }

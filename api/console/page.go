@@ -27,7 +27,7 @@ var pageFiles embed.FS
 type page struct{ template *template.Template }
 
 func readPages() (map[string]*page, error) {
-	frame, err := template.New("layout.html").Funcs(template.FuncMap{"part": partOf}).ParseFS(pageFiles, "pages/layout.html", "pages/parts.html")
+	frame, err := template.New("layout.html").Funcs(template.FuncMap{"part": partOf, "isolate": isolate}).ParseFS(pageFiles, "pages/layout.html", "pages/parts.html")
 	if err != nil {
 		return nil, err
 	}

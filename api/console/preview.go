@@ -32,7 +32,7 @@ func (v *visit) showPreview(options service.PreviewOptions) error {
 	if err != nil {
 		return err
 	}
-	v.Title = v.T("preview.title", "name", one.Name)
+	v.Title = v.T("preview.title", "name", isolate(one.Name))
 	p := previewPage{oneExhaust: one}
 	if p.Fault = one.absence(); p.Fault != "" {
 		return v.show(http.StatusBadRequest, "preview", p)

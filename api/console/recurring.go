@@ -28,8 +28,8 @@ func (c *Console) routeRecurring(router *mux.Router) {
 type recurringPage struct {
 	*visit
 	Schedules []scheduleRow
-	// HasMore says that the channel has more than these.
-	HasMore bool
+	// More leads to the schedules behind these, First to the first ones; "" where there are none, or these are they.
+	More, First string
 	// Outcome is that of the form that led here; "" of none.
 	Outcome string
 }
@@ -46,7 +46,7 @@ type scheduleRow struct {
 }
 
 const (
-	// schedulesShown is how many schedules the list has.
+	// schedulesShown is how many schedules a page of the list has.
 	schedulesShown = 100
 	// lastWindowsAtOnce is for how many of them the last window is looked for at a time.
 	lastWindowsAtOnce = 8
@@ -89,9 +89,13 @@ func (v *visit) outcome() string {
 	return ""
 }
 
-// list reads the schedules, by the names of their conversations.
+// list reads the schedules of a page, which are those behind an id, by the names of their conversations.
 func (p *recurringPage) list() error {
-	schedules, err := p.Service.ListSchedules(p.ctx(), p.caller, p.Channel, schedulesShown+1)
+	after := p.value("after")
+	if after != "" {
+		p.First = p.Link("/recurring")
+	}
+	schedules, err := p.Service.ListSchedules(p.ctx(), p.caller, p.Channel, after, schedulesShown+1)
 	if err != nil {
 		return err
 	}
@@ -100,7 +104,8 @@ func (p *recurringPage) list() error {
 		if err != nil {
 			return err
 		}
-		if p.HasMore = len(p.Schedules) == schedulesShown; p.HasMore {
+		if len(p.Schedules) == schedulesShown {
+			p.More = p.Link("/recurring", "after", p.Schedules[schedulesShown-1].ID)
 			break
 		}
 		p.Schedules, ids = append(p.Schedules, scheduleRow{Schedule: schedule, URL: p.scheduleURL(schedule.ID)}), append(ids, schedule.ConversationID)

@@ -41,7 +41,7 @@ func TestNobodyMakesARecurringExhaustThatHeHasNoRightTo(t *testing.T) {
 	}
 	got := b.post("/console/recurring/new?channel=one", "/console/recurring/new", "channel", "one", "conversation", "bot", "dataset", "uci-private-exhaust",
 		"cron", "0 6 * * 1", "zone", "Asia/Kolkata", "do", "start")
-	if got.status != http.StatusForbidden || !strings.Contains(got.body, `<p class="fault" id="dataset-fault" data-fault-of="dataset">You have no right to that in this channel.`) {
+	if got.status != http.StatusForbidden || !strings.Contains(got.body, `<p class="fault" id="dataset-fault" data-fault-of="dataset">You need the right to “People” in this channel, and do not have it.`) {
 		t.Errorf("asking for it all the same answers %d:\n%s", got.status, got.body)
 	}
 }

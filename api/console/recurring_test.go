@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"slices"
@@ -224,6 +225,15 @@ func TestALimitThatRefusesAFormIsSaidOnItsPage(t *testing.T) {
 	} {
 		if status, got := v.refusalOf(c.err); status != c.status || got != c.want {
 			t.Errorf("%v is %d, %q, want %q", c.err, status, got, c.want)
+		}
+	}
+}
+
+func TestALinkToAMonthThatThereIsNotLeadsNowhere(t *testing.T) {
+	for _, month := range []string{"2025-13", "2025", "May", "2025-05-01"} {
+		p := schedulePage{visit: &visit{r: httptest.NewRequest("GET", "/?month="+month, nil)}}
+		if err := p.openMonth(); !errors.Is(err, errNoPage) {
+			t.Errorf("%s: %v", month, err)
 		}
 	}
 }

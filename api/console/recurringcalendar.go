@@ -53,7 +53,11 @@ func (d calendarDay) Colour() string {
 // openMonth shows the month that the query names, else this one; where this one has no window yet that was to be made, that of the
 // last one.
 func (p *schedulePage) openMonth() error {
-	if wanted, err := time.Parse("2006-01", p.value("month")); err == nil {
+	if month := p.value("month"); month != "" {
+		wanted, err := time.Parse("2006-01", month)
+		if err != nil {
+			return errNoPage
+		}
 		return p.showMonth(exhaust.DayOf(wanted))
 	}
 	if err := p.showMonth(firstOfMonth(p.today())); err != nil || p.Month.hasPast() {

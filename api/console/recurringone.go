@@ -69,7 +69,7 @@ func (v *visit) openSchedule() (*schedulePage, error) {
 		return nil, err
 	}
 	p := &schedulePage{visit: v, Schedule: schedule, Name: v.namesOf([]string{schedule.ConversationID})[schedule.ConversationID]}
-	v.Title, v.Here = p.Name, recurringPlace
+	v.Title, v.Here = isolate(p.Name), recurringPlace
 	return p, nil
 }
 

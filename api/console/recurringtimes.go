@@ -20,7 +20,7 @@ type timesPage struct {
 	Action string
 	// Firings are the next ones of the cron expression that the form has.
 	Firings []exhaust.Window
-	// CronReason is Temporal's, in English, why it refuses the cron expression; "" of none.
+	// CronReason is Temporal's sentence why it refuses the cron expression; "" of none.
 	CronReason string
 	// GoesOn says that the first of them covers what the firings of a schedule have left, and not what the expression alone would
 	// leave to it.

@@ -19,6 +19,8 @@ type replayPage struct {
 	// Count is how many run, Jobs the first of them.
 	Count int
 	Jobs  []exhaust.Job
+	// Names are those of their conversations, by their ids.
+	Names map[string]string
 	// Progress is of those that are being started.
 	Progress startProgress
 	// Absence says why it does not go on.
@@ -56,20 +58,24 @@ func (c *Console) showReplay(v *visit) error {
 	if err != nil {
 		return err
 	}
+	ids := make([]string, len(jobs))
+	for i, job := range jobs {
+		ids[i] = job.ConversationID
+	}
 	v.Title = v.T("again.title")
-	return v.show(http.StatusOK, "replay", replayPage{visit: v, Group: group, Count: count, Jobs: jobs})
+	return v.show(http.StatusOK, "replay", replayPage{visit: v, Group: group, Count: count, Jobs: jobs, Names: v.namesAnywhere(ids)})
 }
 
 // failureGroup is the one that the form or the query names. Only a link that was cut off names none.
 func (v *visit) failureGroup() (failureGroup, error) {
-	group := failureGroup{Message: v.r.FormValue("message"), Ended: v.value("ended"), Window: v.failureWindow()}
-	if group.Message == "" {
+	window, err := v.failureWindow()
+	group := failureGroup{Message: v.r.FormValue("message"), Ended: v.value("ended"), Window: window}
+	if err != nil || group.Message == "" {
 		return group, errNoPage
 	}
 	if group.Ended == "" {
 		return group, nil
 	}
-	var err error
 	if group.since, err = time.Parse(time.RFC3339Nano, group.Ended); err != nil {
 		return group, errNoPage
 	}

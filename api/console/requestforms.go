@@ -13,11 +13,15 @@ import (
 // requestForms are the ways to send the request of an exhaust without the console. None holds the reader's token.
 type requestForms struct{ JSON, Curl, Starter string }
 
-// formsOf writes a request down.
-func (v *visit) formsOf(r exhaust.Request) (requestForms, error) {
+// formsOf writes the request of an exhaust down. That it was to begin with the night's work is known until it begins.
+func (v *visit) formsOf(job exhaust.Job) (requestForms, error) {
+	r, runAt := job.Request, ""
+	if stateOf(job) == waitsForNight {
+		runAt = exhaust.RunNightly
+	}
 	body := submitBody{ID: "ekstep.analytics.job.request.submit", Ver: "1.0", Request: submitRequest{
 		Dataset: r.Dataset, Tag: r.Tag, RequestedBy: r.RequestedBy, RequestedChannel: r.Channel, DatasetConfig: r.Config,
-		OutputFormat: r.OutputFormat, Purpose: r.Purpose,
+		OutputFormat: r.OutputFormat, RunAt: runAt, Purpose: r.Purpose,
 	}}
 	pretty, err := encode(body, "  ")
 	if err != nil {
@@ -27,7 +31,7 @@ func (v *visit) formsOf(r exhaust.Request) (requestForms, error) {
 	if err != nil {
 		return requestForms{}, err
 	}
-	return requestForms{JSON: pretty, Curl: v.curl(r, short), Starter: v.starter(r)}, nil
+	return requestForms{JSON: pretty, Curl: v.curl(r, short), Starter: v.starter(r, runAt)}, nil
 }
 
 // submitBody is the body of the call submit, and submitRequest what is asked for in it.
@@ -44,6 +48,7 @@ type submitRequest struct {
 	RequestedChannel string          `json:"requestedChannel"`
 	DatasetConfig    json.RawMessage `json:"datasetConfig"`
 	OutputFormat     string          `json:"output_format"`
+	RunAt            string          `json:"runAt,omitempty"`
 	Purpose          string          `json:"purpose,omitempty"`
 }
 
@@ -66,7 +71,7 @@ func (v *visit) curl(r exhaust.Request, body string) string {
 }
 
 // starter is the request as a line of a shell that calls the operator's command. What its flags do not say it takes from a file.
-func (v *visit) starter(r exhaust.Request) string {
+func (v *visit) starter(r exhaust.Request, runAt string) string {
 	line := "starter submit --api " + quote(v.PublicURL) + " --channel " + quote(r.Channel)
 	if v.IsSignedIn {
 		line = `EXHAUST_TOKEN="$TOKEN" ` + line
@@ -76,7 +81,7 @@ func (v *visit) starter(r exhaust.Request) string {
 	}
 	for _, flag := range []struct{ name, value string }{
 		{"dataset", string(r.Dataset)}, {"conversation", r.ConversationID}, {"start", string(r.StartDate)}, {"end", string(r.EndDate)},
-		{"tag", r.Tag}, {"purpose", r.Purpose},
+		{"run-at", runAt}, {"tag", r.Tag}, {"purpose", r.Purpose},
 	} {
 		if flag.value != "" {
 			line += " --" + flag.name + " " + quote(flag.value)

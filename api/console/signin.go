@@ -49,7 +49,9 @@ func (v *visit) signIn() error {
 func (v *visit) accessToken() (string, error) {
 	session, err := v.findSession()
 	if err == nil && session.Credentials.NeedRefresh(time.Now()) && v.OpenID != nil {
-		session, err = v.Sessions.Renew(v.ctx(), v.session, session, v.OpenID.Refresh)
+		if session, err = v.Sessions.Renew(v.ctx(), v.session, session, v.OpenID.Refresh); err == nil {
+			v.keepSession(v.session, session.ExpiresAt) // which lasts longer now
+		}
 	}
 	switch {
 	case errors.Is(err, service.ErrNoSession):
@@ -94,16 +96,25 @@ func (v *visit) sendToSignIn() error {
 		return nil
 	}
 	v.Channel = ""
-	if v.r.Method == http.MethodPost {
-		return v.redirect(v.Link(signInPath))
+	reason, next := "", ""
+	if v.session != "" {
+		reason = sessionEnded
 	}
-	return v.redirect(v.Link(signInPath, "next", v.ownPage(v.Self())))
+	if v.r.Method != http.MethodPost {
+		next = v.ownPage(v.Self())
+	}
+	return v.redirect(v.Link(signInPath, "next", next, "reason", reason))
 }
+
+// sessionEnded is the query's reason of one whose browser has a session that does not count any more.
+const sessionEnded = "ended"
 
 // signInPage asks who the reader is.
 type signInPage struct {
 	*visit
 	Next, Fault string
+	// HasEnded says that he had a session, which has ended.
+	HasEnded bool
 	// OpenIDURL begins to sign in at the provider; "" where there is none.
 	OpenIDURL string
 	// AsksForTokens says that tokens of this service are asked for.
@@ -122,7 +133,7 @@ func (c *Console) showSignIn(v *visit) error {
 
 func (v *visit) askWho(status int, fault string) error {
 	v.Title = v.T("signin.title")
-	p := signInPage{visit: v, Next: v.next(), Fault: fault, AsksForTokens: v.AsksForTokens}
+	p := signInPage{visit: v, Next: v.next(), Fault: fault, HasEnded: v.value("reason") == sessionEnded, AsksForTokens: v.AsksForTokens}
 	if v.OpenID != nil {
 		p.OpenIDURL = v.Link(signInPath+"/start", "next", p.Next)
 	}
@@ -159,8 +170,13 @@ func (v *visit) begin(credentials access.Credentials, next string) error {
 	if err := v.Sessions.End(v.ctx(), v.session); err != nil { // that of whoever was here before
 		return err
 	}
-	v.setCookie(sessionCookie, secret, service.MaxSessionLife)
+	v.keepSession(secret, service.SessionEnd(time.Now(), credentials))
 	return v.redirect(next)
+}
+
+// keepSession has the browser keep the secret of a session until it ends.
+func (v *visit) keepSession(secret string, end time.Time) {
+	v.setCookie(sessionCookie, secret, max(time.Until(end).Round(time.Second), time.Second))
 }
 
 // attemptCookie keeps what the browser has to bring back from the provider, and attemptLife for how long.

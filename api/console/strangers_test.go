@@ -92,7 +92,7 @@ func TestAServiceThatAsksNobodyAnswersUnderItsOwnNameOnly(t *testing.T) {
 			body, err := io.ReadAll(response.Body)
 			must(t, err)
 			response.Body.Close()
-			isRefused := strings.Contains(string(body), "HOST_REFUSED") || strings.Contains(string(body), "Not under this name")
+			isRefused := strings.Contains(string(body), "HOST_REFUSED") || strings.Contains(string(body), "This is not the service’s address")
 			if want == http.StatusForbidden && (response.StatusCode != want || !isRefused) || want != http.StatusForbidden && isRefused {
 				t.Errorf("%s of %s answers %d:\n%s", path, host, response.StatusCode, body)
 			}

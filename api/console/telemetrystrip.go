@@ -1,6 +1,8 @@
 package console
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"data-exhaust/exhaust"
@@ -10,20 +12,25 @@ import (
 // telemetryStrip is the telemetry of the last days, one after the other.
 type telemetryStrip struct {
 	Days []service.TelemetryDay
-	// Present, Thin, Missing and Unknown count the days. Today, which is not over, is none that is missing.
+	// Present, Thin, Missing and Unknown count the days that are over, and today where nobody could tell.
 	Present, Thin, Missing, Unknown int
 	// Refusals are what a store says that will not list some of them.
 	Refusals []string
 }
 
+// telemetryOpen is the state of today: its telemetry still comes, and whatever there is of it tells nothing.
+const telemetryOpen service.TelemetryState = "open"
+
 func newTelemetryStrip(days []service.TelemetryDay, today exhaust.Day) telemetryStrip {
-	strip := telemetryStrip{Days: days}
+	strip := telemetryStrip{Days: slices.Clone(days)}
 	counts := map[service.TelemetryState]*int{
 		service.TelemetryPresent: &strip.Present, service.TelemetryThin: &strip.Thin,
 		service.TelemetryMissing: &strip.Missing, service.TelemetryUnknown: &strip.Unknown,
 	}
-	for _, day := range days {
-		if day.Day != today || day.State != service.TelemetryMissing {
+	for i, day := range days {
+		if day.Day == today && day.State != service.TelemetryUnknown {
+			strip.Days[i].State = telemetryOpen
+		} else {
 			*counts[day.State]++
 		}
 		if n := len(strip.Refusals); day.Refusal != "" && (n == 0 || strip.Refusals[n-1] != day.Refusal) {
@@ -33,10 +40,34 @@ func newTelemetryStrip(days []service.TelemetryDay, today exhaust.Day) telemetry
 	return strip
 }
 
-// StripDays are the first and the last of the days, as people say them.
-func (p operationsPage) StripDays() string {
-	days := p.Telemetry.Value.Days
-	return p.Days(days[0].Day, days[len(days)-1].Day)
+// TelemetrySentence says how the days stand that are over.
+func (p operationsPage) TelemetrySentence() string {
+	strip := p.Telemetry.Value
+	last := len(strip.Days) - 1
+	isOpen := strip.Days[last].State == telemetryOpen
+	if isOpen && last > 0 {
+		last--
+	}
+	sentences := []string{p.Days(strip.Days[0].Day, strip.Days[last].Day) + ":"}
+	for _, counted := range []struct {
+		n    int
+		text string
+	}{
+		{strip.Missing, p.T("telemetry.missing", "n", strip.Missing)},
+		{strip.Thin, p.T("telemetry.thin", "n", strip.Thin)},
+		{strip.Unknown, p.T("telemetry.unknown", "n", strip.Unknown)},
+	} {
+		if counted.n > 0 {
+			sentences = append(sentences, counted.text)
+		}
+	}
+	if len(sentences) == 1 && strip.Present > 0 {
+		sentences = append(sentences, p.T("telemetry.whole", "n", strip.Present))
+	}
+	if isOpen {
+		sentences = append(sentences, p.T("telemetry.open"))
+	}
+	return strings.Join(sentences, " ")
 }
 
 // StripLength is how many days it shows.
@@ -44,7 +75,7 @@ func (p operationsPage) StripLength() int { return telemetryDays }
 
 // TelemetryStates are the states that a day can be in.
 func (p operationsPage) TelemetryStates() []service.TelemetryState {
-	return []service.TelemetryState{service.TelemetryPresent, service.TelemetryThin, service.TelemetryMissing, service.TelemetryUnknown}
+	return []service.TelemetryState{service.TelemetryPresent, service.TelemetryThin, service.TelemetryMissing, service.TelemetryUnknown, telemetryOpen}
 }
 
 // DayNumber is a day's number within its month.

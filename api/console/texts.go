@@ -14,14 +14,25 @@ import (
 
 	"github.com/go-playground/locales"
 	"github.com/go-playground/locales/en"
+	"github.com/go-playground/locales/en_AU"
+	"github.com/go-playground/locales/en_CA"
 	"github.com/go-playground/locales/en_GB"
+	"github.com/go-playground/locales/en_IE"
 	"github.com/go-playground/locales/en_IN"
+	"github.com/go-playground/locales/en_KE"
+	"github.com/go-playground/locales/en_NG"
+	"github.com/go-playground/locales/en_NZ"
+	"github.com/go-playground/locales/en_PK"
+	"github.com/go-playground/locales/en_SG"
 	"github.com/go-playground/locales/en_US"
+	"github.com/go-playground/locales/en_ZA"
 	"github.com/go-playground/locales/hi"
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"golang.org/x/text/language"
 
+	"data-exhaust/access"
 	"data-exhaust/exhaust"
+	"data-exhaust/service"
 )
 
 // texts holds what the pages say, one file a language, in the form of go-i18n: {{.name}} is a value, and a text that counts has
@@ -31,13 +42,17 @@ import (
 var texts embed.FS
 
 // countries are the ways to write numbers, days and times, by their CLDR names.
-var countries = []locales.Translator{en.New(), en_GB.New(), en_IN.New(), en_US.New(), hi.New()}
+var countries = []locales.Translator{
+	en.New(), en_AU.New(), en_CA.New(), en_GB.New(), en_IE.New(), en_IN.New(), en_KE.New(), en_NG.New(),
+	en_NZ.New(), en_PK.New(), en_SG.New(), en_US.New(), en_ZA.New(), hi.New(),
+}
 
 // languages are those that the pages speak, English first.
 type languages struct {
 	bundle *i18n.Bundle
 	names  []string
 	match  language.Matcher
+	forms  sentenceForms
 }
 
 func readLanguages() (*languages, error) {
@@ -48,8 +63,12 @@ func readLanguages() (*languages, error) {
 		return nil, err
 	}
 	for _, file := range files {
-		if _, err := l.bundle.LoadMessageFileFS(texts, path.Join("texts", file.Name())); err != nil {
+		read, err := l.bundle.LoadMessageFileFS(texts, path.Join("texts", file.Name()))
+		if err != nil {
 			return nil, fmt.Errorf("texts/%s: %w", file.Name(), err)
+		}
+		if read.Tag == language.English {
+			l.forms = readForms(read.Messages)
 		}
 		l.names = append(l.names, strings.TrimSuffix(file.Name(), ".json"))
 	}
@@ -73,12 +92,14 @@ type reader struct {
 	texts    *i18n.Localizer
 	country  locales.Translator
 	zone     *time.Location
+	forms    sentenceForms
 }
 
 // readerOf is the reader who makes a request: in the language of his choice, "" where he made none, else in one that his browser asks
 // for.
 func (l *languages) readerOf(r *http.Request, choice string, zone *time.Location) reader {
 	wanted, _, _ := language.ParseAcceptLanguage(r.Header.Get("Accept-Language")) // what cannot be read asks for nothing
+	asked := slices.Clone(wanted)
 	if slices.Contains(l.names, choice) {
 		chosen := language.Make(choice)
 		wanted = slices.DeleteFunc(wanted, func(tag language.Tag) bool { return !isSameLanguage(tag, chosen) })
@@ -89,7 +110,7 @@ func (l *languages) readerOf(r *http.Request, choice string, zone *time.Location
 		at = 0
 	}
 	name := l.names[at]
-	return reader{Language: name, texts: i18n.NewLocalizer(l.bundle, name), country: countryOf(wanted, name), zone: zone}
+	return reader{Language: name, texts: i18n.NewLocalizer(l.bundle, name), country: countryOf(asked, wanted, name), zone: zone, forms: l.forms}
 }
 
 func isSameLanguage(x, y language.Tag) bool {
@@ -98,20 +119,34 @@ func isSameLanguage(x, y language.Tag) bool {
 	return a == b
 }
 
-// countryOf is how the first of the wanted languages that is of this one is written.
-func countryOf(wanted []language.Tag, name string) locales.Translator {
-	for _, tag := range append(slices.Clone(wanted), language.Make(name)) {
-		if !isSameLanguage(tag, language.Make(name)) {
-			continue
-		}
-		cldr := strings.ReplaceAll(tag.String(), "-", "_")
-		for _, locale := range []string{cldr, name} {
-			if at := slices.IndexFunc(countries, func(c locales.Translator) bool { return c.Locale() == locale }); at >= 0 {
-				return countries[at]
+// countryOf is how a language is written in the reader's country. English is written in most of them, whatever else is spoken there: it
+// is that of the first country that his browser names, asked being all languages that it asks for. Any other language is as the first
+// of the wanted that is of it.
+func countryOf(asked, wanted []language.Tag, name string) locales.Translator {
+	if name == "en" {
+		for _, tag := range asked {
+			if region, confidence := tag.Region(); confidence == language.Exact {
+				return cmp.Or(findCountry("en_"+region.String()), findCountry("en_GB"))
 			}
 		}
 	}
-	return countries[0]
+	for _, tag := range wanted {
+		if !isSameLanguage(tag, language.Make(name)) {
+			continue
+		}
+		if found := findCountry(strings.ReplaceAll(tag.String(), "-", "_")); found != nil {
+			return found
+		}
+	}
+	return cmp.Or(findCountry(name), countries[0])
+}
+
+// findCountry is a way to write of this name; nil where there is none.
+func findCountry(cldr string) locales.Translator {
+	if at := slices.IndexFunc(countries, func(c locales.Translator) bool { return c.Locale() == cldr }); at >= 0 {
+		return countries[at]
+	}
+	return nil
 }
 
 // T is the text of a key, with values by their names, in turns of name and value. Numbers are written as the reader writes them,
@@ -138,6 +173,16 @@ func (r reader) T(key string, pairs ...any) string {
 	}
 	return text
 }
+
+// isolate is a text that a stranger has named, such as the name of a bot, within one that holds no elements: whichever way it is
+// written, and whatever signs that turn a line round are in it, what stands beside it stays as it is. In HTML the element bdi does that.
+func isolate(text string) string {
+	const first, pop = "\u2068", "\u2069"
+	return first + isolates.Replace(text) + pop
+}
+
+// isolates are the signs that would end it, or keep it from ending.
+var isolates = strings.NewReplacer("\u2066", "", "\u2067", "", "\u2068", "", "\u2069", "")
 
 // Has reports whether a key has a text.
 func (r reader) Has(key string) bool {
@@ -247,23 +292,41 @@ func (r reader) twoUnits(d time.Duration, largeName string, large time.Duration,
 	return text
 }
 
+// mostOf is the most that is accepted, where the sentence of a fault says it and no detail does: characters, and of jitter minutes.
+var mostOf = map[*exhaust.Code]int{
+	exhaust.NameInvalid: exhaust.MaxName, exhaust.TokenNameInvalid: access.MaxTokenName, exhaust.JitterInvalid: int(service.MaxJitter / time.Minute),
+}
+
 // Fault says in the reader's language what went wrong; in English where his language has no text for it.
 func (r reader) Fault(f exhaust.Fault) string {
 	key := "fault." + f.Code.Name()
 	if !r.Has(key) {
 		return f.Sentence
 	}
-	pairs := make([]any, 0, 2*len(f.Details))
+	pairs := make([]any, 0, 2*len(f.Details)+2)
+	if most, isBound := mostOf[f.Code]; isBound {
+		pairs = append(pairs, "most", most)
+	}
 	for name, value := range f.Details {
 		switch given := value.(type) {
 		case []string:
 			value = strings.Join(given, ", ")
 		case string:
-			value = r.Day(exhaust.Day(given)) // other texts stay as they are
+			if value = r.Day(exhaust.Day(given)); name == "right" { // other texts stay as they are
+				value = r.rightName(given)
+			}
 		}
 		pairs = append(pairs, name, value)
 	}
 	return cmp.Or(r.T(key, pairs...), f.Sentence)
+}
+
+// rightName is what the pages call a right.
+func (r reader) rightName(right string) string {
+	if right == access.OperatorRight {
+		return r.T("tokens.operator")
+	}
+	return r.T("dataset." + right)
 }
 
 // Percent100 is a number of percent.

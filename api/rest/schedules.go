@@ -77,7 +77,7 @@ func (s *Server) listSchedules(r *http.Request, c access.Caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.service.ListSchedules(r.Context(), c, channel, limit)
+	found, err := s.service.ListSchedules(r.Context(), c, channel, "", limit)
 	if err != nil {
 		return nil, err
 	}

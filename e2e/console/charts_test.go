@@ -103,7 +103,7 @@ func TestAChartIsSavedAsAPicture(t *testing.T) {
 	page, _ := s.openCharts(t, order)
 	for _, chart := range []string{"days", "hours", "funnel", "question-1"} {
 		name, drawn := page.Download(chromedp.Click(chromedp.CSS("#" + chart + " a[href*='.svg']")))
-		if want := s.conversation + "_" + chart + ".svg"; name != want {
+		if want := s.conversation + "_" + order.Start + "_" + order.End + "_" + chart + ".svg"; name != want {
 			t.Errorf("%s is saved as %s", chart, name)
 		}
 		var root xml.StartElement
@@ -123,7 +123,7 @@ func TestAChartIsSavedAsAPicture(t *testing.T) {
 			t.Errorf("%s is no SVG, or does not say what it is of: %s", chart, drawn)
 		}
 		name, picture := page.Download(chromedp.Click(chromedp.CSS("#" + chart + " [data-save-png]")))
-		if want := s.conversation + "_" + chart + ".png"; name != want {
+		if want := s.conversation + "_" + order.Start + "_" + order.End + "_" + chart + ".png"; name != want {
 			t.Errorf("%s is saved as %s", chart, name)
 		}
 		image, err := png.DecodeConfig(bytes.NewReader(picture))

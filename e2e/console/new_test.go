@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,9 +18,11 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"data-exhaust/database"
 	"data-exhaust/exhaust"
 	"data-exhaust/internal/browsertest"
 	"data-exhaust/internal/e2etest"
+	"data-exhaust/internal/sample"
 )
 
 func TestTheWayFromThePickerToTheFileAndItsChartsGoesByKeyboardAlone(t *testing.T) {
@@ -235,7 +238,7 @@ func TestAnExhaustThatIsThereIsFoundAndNotMadeAgain(t *testing.T) {
 	tag, form := e2etest.Serial("twice-"), s.openForm(t)
 	fields := []string{"conversation", s.conversation, "dataset", "uci-response-exhaust", "from", "2022-03-01", "to", "2022-03-02", "tag", tag, "runAt", "nightly"}
 	if got := form.post(append(fields, "do", "check")...); got.StatusCode != http.StatusOK || strings.Contains(got.text, "You have this exhaust already") ||
-		!strings.Contains(got.text, "It would fail: nobody answered anything in these days") || !strings.Contains(got.text, "<dd>Mar 1, 2022 – Mar 2, 2022</dd>") {
+		!strings.Contains(got.text, "It would fail: <span>nobody answered anything in these days") || !strings.Contains(got.text, "<dd>Mar 1, 2022 – Mar 2, 2022</dd>") {
 		t.Fatalf("before it is there: %s, %s", got.Status, got.text)
 	}
 	first := form.post(append(fields, "do", "start")...)
@@ -319,6 +322,51 @@ func TestEachMistakeStandsBesideItsField(t *testing.T) {
 			}
 		})
 	}
+}
+
+// siteOfBot is a service whose registry has one bot, with these days of its own.
+func siteOfBot(t *testing.T, start, end string) *site {
+	registry := "sqlite://" + filepath.Join(t.TempDir(), "uci.db")
+	db, err := database.Open(t.Context(), registry)
+	e2etest.Must(t, err)
+	defer db.Close()
+	e2etest.Must(t, sample.CreateEmbeddedTables(t.Context(), db))
+	const id = "00000000-0000-4000-8000-000000000001"
+	_, err = db.Exec(t.Context(), `INSERT INTO bot (id, name, ownerorgid, startdate, enddate) VALUES ($1, 'Helpdesk', $2, $3, $4)`, id, e2etest.Channel, start, end)
+	e2etest.Must(t, err)
+	d := e2etest.NewDeployment(embedded(t), "UCI_DATABASE_URL="+registry, "EXHAUST_AUTH_BEHIND_GATEWAY=true")
+	d.StartAPI(t)
+	return &site{Deployment: d, base: browsertest.At(d.URL), channel: e2etest.Channel, conversation: id}
+}
+
+func TestADayOfABotsOwnThatIsNoDateIsSaidBesideTheDays(t *testing.T) {
+	s := siteOfBot(t, "soon", "")
+	s.base = s.Deployment.URL
+	got := s.openForm(t).post("conversation", s.conversation, "dataset", "uci-response-exhaust", "tag", "undated", "preset", "own", "do", "check")
+	if got.StatusCode != http.StatusOK || strings.Contains(got.text, "It would fail") || !strings.Contains(got.text,
+		`id="days-fault" data-fault-of="from to">One of the bot’s own days is no date. Choose a first and a last day.</p>`) {
+		t.Errorf("%s: %s", got.Status, got.text)
+	}
+}
+
+func TestWhatIsWrongWithABotsOwnDaysIsSaidAsSoonAsTheyCount(t *testing.T) {
+	s := siteOfBot(t, "2021-01-01", "2023-12-01")
+	page := browsertest.Start(t).Open(t, s.newAt(""))
+	page.Do(chromedp.Click(chromedp.CSS("label[for=bot-" + s.conversation + "]")))
+	waitUntil(t, page, `document.querySelector("#preset-own").disabled`)
+	page.WaitForText("The bot’s own days: that would be 1,065 days, and 366 are the most.")
+	const fault = `document.querySelector("#days-fault").innerText`
+	if said := browsertest.Get(page, chromedp.Evaluate[string](fault)); said != "" {
+		t.Errorf("of days that were chosen it is said: %s", said)
+	}
+	choose(page, "from", "")
+	choose(page, "to", "")
+	waitUntil(t, page, fault+` === "The bot’s own days make it 1,065 days, from Jan 1, 2021 to Dec 1, 2023: 366 at most. Choose a first and a last day."`)
+	waitUntil(t, page, `document.querySelector("#start").innerText === "Make the file"`)
+	waitUntil(t, page, `document.querySelector("#from").ariaInvalid === "true"`)
+	checkLooks(t, page, "new exhaust, own days")
+	pressPreset(page, "week")
+	waitUntil(t, page, fault+` === ""`)
 }
 
 func TestAPurposeIsAskedForWhereTheServiceWantsOne(t *testing.T) {

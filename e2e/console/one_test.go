@@ -97,7 +97,7 @@ func TestAnExhaustIsFollowedToItsFile(t *testing.T) {
 	if !browsertest.Get(page, chromedp.Evaluate[bool](`window.isSamePage === true && document.querySelectorAll("#exhaust").length === 1`)) {
 		t.Error("the page was loaded anew, or stands in itself")
 	}
-	if title := browsertest.Get(page, chromedp.Title()); !strings.HasPrefix(title, "Answers of "+helpdesk) || !strings.Contains(title, ": Ready – ") {
+	if title := browsertest.Get(page, chromedp.Title()); !strings.HasPrefix(title, "Answers of \u2068"+helpdesk+"\u2069") || !strings.Contains(title, ": Ready – ") {
 		t.Errorf("the title is %q", title)
 	}
 	if said := browsertest.Get(page, chromedp.Evaluate[string](`document.querySelector("[role=status]").textContent`)); !strings.HasSuffix(said, ": Ready") {
@@ -150,6 +150,8 @@ func TestAnExhaustThatWaitsForTheNightIsMadeNow(t *testing.T) {
 	page.WaitForText("It waits for the night")
 	checkLooks(t, page, "exhaust, tonight")
 	at := browsertest.Get(page, chromedp.Location())
+	page.Do(press("Cancel it …"))
+	page.WaitForText("It is not made tonight then.")
 	page.Do(press("Make it now"))
 	page.WaitForText("Ready")
 	if now := browsertest.Get(page, chromedp.Location()); now != at {

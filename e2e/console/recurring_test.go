@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"regexp"
 	"slices"
@@ -93,13 +94,21 @@ func TestARecurringExhaustIsTriggeredPausedChangedAndDeleted(t *testing.T) {
 	if job := s.Read(t, order, exhaustOf(t, link, tag)); job.Status != "SUCCESS" {
 		t.Errorf("the exhaust is %+v", job)
 	}
+	page.WaitForText("The last one that was started, by itself or by hand.")
+	row := browsertest.Get(page, chromedp.Evaluate[[]string](`[...document.querySelectorAll("[aria-labelledby=firings-title] thead th")].map(head => head.innerText)`))
+	if want := []string{"Days", "State", "Due", "Rows"}; !slices.Equal(row, want) {
+		t.Errorf("what was made last has the columns %q, want %q", row, want)
+	}
+	if all := browsertest.Get(page, chromedp.AttributeValue(chromedp.CSS("#all-files"), "href")).Value; all != "/console/exhausts?channel="+s.channel+"&tag="+tag {
+		t.Errorf("all its files are at %s", all)
+	}
 	page.Do(chromedp.Click(chromedp.CSS("#pause")))
 	page.WaitForText("nothing is made by itself until")
 	if !s.readSchedule(t, id).Paused {
 		t.Error("the schedule is not paused")
 	}
 	page.Do(chromedp.Click(chromedp.CSS("#resume")))
-	page.WaitForText("It goes on.")
+	page.WaitForText("It is running again.")
 	if s.readSchedule(t, id).Paused {
 		t.Error("the schedule is paused")
 	}
@@ -179,9 +188,11 @@ func TestABackfillSaysWhatItMakesAndTheCalendarShowsIt(t *testing.T) {
 func TestAWrongCronExpressionStandsBesideItsFieldInTheReadersLanguage(t *testing.T) {
 	s := shared(t)
 	browser := browsertest.Start(t)
-	for _, c := range []struct{ language, short, never, zone string }{
-		{"en-US", "“0 6 * *” is no cron expression", "never comes", "There is no time zone “Asia/Nowhere”."},
-		{"hi-IN", "“0 6 * *” cron एक्सप्रेशन नहीं है", "कभी नहीं चलेगा", "“Asia/Nowhere” कोई समय क्षेत्र नहीं है।"},
+	for _, c := range []struct{ language, short, refused, never, zone string }{
+		{"en-US", "“0 6 * *” is no cron expression",
+			"“0 25 * 13 *” is no cron expression. Invalid schedule spec: Hour is not in range [0-23], Month is not in range [1-12]", "never comes", "There is no time zone “Asia/Nowhere”."},
+		{"hi-IN", "“0 6 * *” cron एक्सप्रेशन नहीं है",
+			"“0 25 * 13 *” cron एक्सप्रेशन नहीं है। घंटा: 0 से 23 तक होना चाहिए; महीना: 1 से 12 तक होना चाहिए", "कभी नहीं चलेगा", "“Asia/Nowhere” कोई समय क्षेत्र नहीं है।"},
 	} {
 		t.Run(c.language, func(t *testing.T) {
 			page := browser.Open(t, s.at("/recurring/new?channel="+s.channel))
@@ -198,6 +209,8 @@ func TestAWrongCronExpressionStandsBesideItsFieldInTheReadersLanguage(t *testing
 			if c.language == "hi-IN" {
 				checkLooks(t, page, "recurring, new, Hindi")
 			}
+			typeInto(page, "cron", "0 25 * 13 *") // Temporal refuses it
+			waitForFault("cron", c.refused)
 			typeInto(page, "cron", "0 6 30 2 *")
 			waitForFault("cron", c.never)
 			typeInto(page, "cron", "0 6 * * *")
@@ -291,6 +304,47 @@ func TestThePageOfAChannelWithoutRecurringExhaustsSaysWhatTheyAreGoodFor(t *test
 	page := browsertest.Start(t).Open(t, s.at("/recurring?channel=nothing-recurs"))
 	page.WaitForText("Nothing recurs yet")
 	checkLooks(t, page, "recurring, none")
+}
+
+func TestAChannelWithMoreRecurringExhaustsThanAPageHoldsShowsEachOnce(t *testing.T) {
+	d := e2etest.NewDeployment(embedded(t), "EXHAUST_AUTH_BEHIND_GATEWAY=true")
+	d.StartAPI(t)
+	s := &site{Deployment: d, base: browsertest.At(d.URL), channel: e2etest.Serial("many-"), conversation: "bot"}
+	const count = 103 // a page has 100
+	ids := make([]string, count)
+	for i := range ids {
+		ids[i] = s.schedule(t, fmt.Sprintf("tag-%03d", i), "0 6 * * 1", "")
+	}
+	form := s.openForm(t)
+	list := func(url string) htmlPage { return form.read(form.client.Get(s.URL + url)) }
+	firstURL := "/console/recurring?channel=" + s.channel
+	idOfRow := regexp.MustCompile(`id="schedule-([a-z2-7]{16})"`)
+	link := regexp.MustCompile(`id="more" href="([^"]*)"`)
+	var first, second htmlPage
+	var found []string
+	e2etest.Eventually(t, 20*time.Second, "two pages have all", func() bool {
+		first = list(firstURL)
+		more := link.FindStringSubmatch(first.text)
+		if more == nil {
+			return false
+		}
+		second, found = list(html.UnescapeString(more[1])), nil
+		for _, row := range idOfRow.FindAllStringSubmatch(first.text+second.text, -1) {
+			found = append(found, row[1])
+		}
+		return len(found) >= count
+	})
+	slices.Sort(ids)
+	slices.Sort(found)
+	if !slices.Equal(found, ids) {
+		t.Errorf("the pages show %d, want the %d that were made", len(found), count)
+	}
+	if link.MatchString(second.text) || !strings.Contains(second.text, `id="first"`) || strings.Contains(first.text, `id="first"`) {
+		t.Errorf("the last page is\n%s", second.text)
+	}
+	if gone := list(firstURL + "&after=zzzzzzzzzzzzzzzz"); !strings.Contains(gone.text, "No more of them") || strings.Contains(gone.text, "Nothing recurs yet") {
+		t.Errorf("behind the last one stands\n%s", gone.text)
+	}
 }
 
 func TestAScheduleOfPeopleIsShownToThoseAloneWhoHaveTheRight(t *testing.T) {

@@ -20,13 +20,11 @@ func TestATokenIsMadeUsedAndRevokedOnThePages(t *testing.T) {
 	if first.Code != 0 {
 		t.Fatalf("token create: %+v", first)
 	}
+	operator := strings.TrimSpace(first.Stdout)
 	browser := browsertest.Start(t)
+	s.checkWayInAndOut(t, browser, operator)
 	page := browser.Open(t, s.at("/tokens"))
-	signIn := func(page *browsertest.Page, secret string) {
-		page.WaitForText("Access token")
-		page.Do(chromedp.SendKeys(chromedp.CSS("#token"), secret+"\r"))
-	}
-	signIn(page, strings.TrimSpace(first.Stdout))
+	signIn(page, operator)
 	page.WaitForText("Make the token")
 	checkLooks(t, page, "tokens")
 
@@ -66,4 +64,34 @@ func TestATokenIsMadeUsedAndRevokedOnThePages(t *testing.T) {
 	page.Do(chromedp.Navigate(s.at("/tokens")))
 	page.WaitForText("टोकन बनाएँ")
 	checkLooks(t, page, "tokens, Hindi")
+}
+
+// signIn signs in with a token.
+func signIn(page *browsertest.Page, secret string) {
+	page.WaitForText("Access token")
+	page.Do(chromedp.SendKeys(chromedp.CSS("#token"), secret+"\r"))
+}
+
+// checkWayInAndOut signs in, once in vain, looks for what is not there, and signs out.
+func (s *site) checkWayInAndOut(t *testing.T, browser *browsertest.Browser, operator string) {
+	t.Helper()
+	page := browser.Open(t, s.at("/"))
+	page.WaitForText("Access token")
+	checkLooks(t, page, "sign in")
+	signIn(page, "exhaust_"+strings.Repeat("x", 43))
+	page.WaitForText("not known here")
+	page.TakeFaults() // the browser tells of the status 401
+	checkLooks(t, page, "sign in, in vain")
+	signIn(page, operator)
+	page.WaitForText("No exhaust yet")
+	checkLooks(t, page, "exhausts, none yet")
+	page.Do(chromedp.Navigate(s.at("/nowhere")))
+	page.WaitForText("There is no such page")
+	page.TakeFaults() // of the status 404
+	checkLooks(t, page, "failure")
+	page.Do(chromedp.Click(chromedp.CSS(".buttons .primary")))
+	page.WaitForText("No exhaust yet")
+	page.Do(chromedp.Click(chromedp.CSS(`details:has(form[action$="/sign-out"]) > summary`)), chromedp.Click(chromedp.CSS(`form[action$="/sign-out"] button`)))
+	page.WaitForText("You are signed out")
+	checkLooks(t, page, "signed out")
 }

@@ -53,7 +53,7 @@ var exact = map[string][]string{
 	"api/health":                 nil,
 	"api/console":                {"access", "api/admission", "api/health", "exhaust", "registry", "service"},
 	"api/rest":                   {"access", "api/admission", "api/health", "api/openapi", "api/reference", "exhaust", "jobs", "registry", "service"},
-	"service":                    {"access", "activities", "blob", "database", "exhaust", "jobs", "registry", "report", "telemetry", "workflows"},
+	"service":                    {"access", "activities", "blob", "database", "exhaust", "jobs", "receipt", "registry", "report", "telemetry", "workflows"},
 	"activities/segments":        {"blob"},
 	"activities/summary":         {"activities/segments", "exhaust", "report", "telemetry"},
 	"workflows":                  {"activities", "activities/night", "activities/recurring", "exhaust", "receipt"},

@@ -31,13 +31,30 @@ document.addEventListener("keydown", event => {
   }
 });
 
-// A button that copies the text of the element that it names, and says so for a moment.
-document.addEventListener("click", async event => {
+// A button that copies the text of the element that it names.
+document.addEventListener("click", event => {
   const button = event.target.closest("[data-copy]");
-  if (!button) return;
-  await copy(document.getElementById(button.dataset.copy).innerText);
-  say(button);
+  if (button) attempt(button, () => copy(document.getElementById(button.dataset.copy).innerText), button.dataset.copied);
 });
+
+// attempt does what a button is for, and has it say for a moment that this is done, where it says so, or that it failed.
+async function attempt(button, act, done) {
+  try {
+    await act();
+  } catch (reason) {
+    console.info(reason); // a browser may refuse: that is no fault of the page
+    say(button, button.dataset.failed, 5000);
+    return;
+  }
+  if (done) say(button, done, 2000);
+}
+
+function say(button, text, time) {
+  button.dataset.label ??= button.textContent;
+  button.textContent = text;
+  clearTimeout(button.sayTimer);
+  button.sayTimer = setTimeout(() => { button.textContent = button.dataset.label; }, time);
+}
 
 // copy puts a text on the clipboard. Where the page does not come by HTTPS, browsers give it only what is selected on it.
 async function copy(text) {
@@ -48,26 +65,19 @@ async function copy(text) {
   field.value = text;
   document.body.append(field);
   field.select();
-  document.execCommand("copy");
+  const isCopied = document.execCommand("copy");
   field.remove();
   focus.focus();
-}
-
-// say has a button say for a moment that it has copied.
-function say(button) {
-  button.dataset.label ??= button.textContent;
-  button.textContent = button.dataset.copied;
-  setTimeout(() => { button.textContent = button.dataset.label; }, 2000);
+  if (!isCopied) throw new Error("the browser does not copy");
 }
 
 // A button that copies a table as a spreadsheet takes it: cells between tabs, and numbers as programs write them.
-document.addEventListener("click", async event => {
+document.addEventListener("click", event => {
   const button = event.target.closest("[data-copy-table]");
   if (!button) return;
   const rows = [...document.getElementById(button.dataset.copyTable).rows];
   const cell = c => c.dataset.value ?? guard(c.textContent.replace(/\s+/g, " ").trim());
-  await copy(rows.map(row => [...row.cells].map(cell).join("\t")).join("\n") + "\n");
-  say(button);
+  attempt(button, () => copy(rows.map(row => [...row.cells].map(cell).join("\t")).join("\n") + "\n"), button.dataset.copied);
 });
 
 // guard is a text that no spreadsheet runs as a formula. Spreadsheets take quotes around it off.
@@ -76,28 +86,35 @@ function guard(text) {
 }
 
 // A button that saves the chart at a URL as a picture, twice as large as it is drawn.
-document.addEventListener("click", async event => {
+document.addEventListener("click", event => {
   const button = event.target.closest("[data-save-png]");
-  if (!button) return;
-  const answer = await fetch(button.dataset.savePng);
+  if (button) attempt(button, () => savePicture(button.dataset.savePng, button.dataset.name));
+});
+
+async function savePicture(url, name) {
+  const answer = await fetch(url);
   if (answer.headers.get("Content-Type") !== "image/svg+xml") {
-    location.assign(button.dataset.savePng); // which says what is wrong
+    location.assign(url); // which says what is wrong
     return;
   }
-  const chart = new Image();
-  chart.src = URL.createObjectURL(await answer.blob());
-  await chart.decode();
-  const canvas = document.createElement("canvas");
-  canvas.width = 2 * chart.naturalWidth;
-  canvas.height = 2 * chart.naturalHeight;
-  canvas.getContext("2d").drawImage(chart, 0, 0, canvas.width, canvas.height);
-  URL.revokeObjectURL(chart.src);
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(await new Promise(take => canvas.toBlob(take, "image/png")));
-  link.download = button.dataset.name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-});
+  const source = URL.createObjectURL(await answer.blob());
+  try {
+    const chart = new Image();
+    chart.src = source;
+    await chart.decode();
+    const canvas = document.createElement("canvas");
+    canvas.width = 2 * chart.naturalWidth;
+    canvas.height = 2 * chart.naturalHeight;
+    canvas.getContext("2d").drawImage(chart, 0, 0, canvas.width, canvas.height);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await new Promise(take => canvas.toBlob(take, "image/png")));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  } finally {
+    URL.revokeObjectURL(source);
+  }
+}
 
 // What somebody has typed stays, whatever comes from the service meanwhile.
 document.addEventListener("htmx:oobBeforeSwap", event => {

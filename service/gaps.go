@@ -15,7 +15,7 @@ import (
 )
 
 // receiptTimeout is how long a receipt may take to be read. One of a year has thousands of lines.
-const receiptTimeout = 5 * time.Second
+const receiptTimeout = 2 * time.Second
 
 // DaysWithoutTelemetry are the days of an exhaust's file of which no telemetry was there when the file was made, ascending: those of
 // which its receipt names no object. There are none of a file of everybody who is registered, and of one whose receipt has the days

@@ -92,7 +92,7 @@ func TestAnExhaustThatTheReaderMayNotOpenSaysWhichRightHeLacks(t *testing.T) {
 
 func TestTheFilterSaysOfWhichFieldAPartIsEnough(t *testing.T) {
 	page := start(t).browser().get("/console/exhausts?channel=" + ourChannel).body
-	for _, want := range []string{`<label for="tag">Tag, in full</label>`, `<label for="conversation">Bot, or a part of its name</label>`, "unless another zone stands beside them"} {
+	for _, want := range []string{`<label for="tag">Tag, in full</label>`, `<label for="conversation">Bot, or a part of its name</label>`, "Unless said otherwise: Asia/Kolkata time"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q: %s", want, page)
 		}

@@ -169,12 +169,19 @@ func TestWhatIsWrongWithTheDaysStandsBesideThemInTheReadersLanguage(t *testing.T
 	}
 }
 
-func TestWhatSomebodyTypesOrChoosesStaysWhateverComesMeanwhile(t *testing.T) {
-	s := shared(t)
+// openWithOwnTag is the form with the tag my-own, in which a bot was chosen after it was typed.
+func (s *site) openWithOwnTag(t *testing.T) *browsertest.Page {
+	t.Helper()
 	page := browsertest.Start(t).Open(t, s.newAt(""))
 	choose(page, "tag", "my-own")
 	page.Do(chromedp.Click(chromedp.CSS("label[for=bot-" + s.conversation + "]")))
 	page.WaitForText("Reads")
+	return page
+}
+
+func TestWhatSomebodyTypesOrChoosesStaysWhateverComesMeanwhile(t *testing.T) {
+	s := shared(t)
+	page := s.openWithOwnTag(t)
 	if tag := browsertest.Get(page, chromedp.Value(chromedp.CSS("#tag"))); tag != "my-own" {
 		t.Errorf("the tag that was typed has become %q", tag)
 	}
@@ -546,10 +553,7 @@ func (p htmlPage) value(name string) string {
 
 func TestWhoeverComesBackToTheFormOrTakesAnotherLanguageFindsWhatHeChose(t *testing.T) {
 	s := shared(t)
-	page := browsertest.Start(t).Open(t, s.newAt(""))
-	choose(page, "tag", "my-own")
-	page.Do(chromedp.Click(chromedp.CSS("label[for=bot-" + s.conversation + "]")))
-	page.WaitForText("Reads")
+	page := s.openWithOwnTag(t)
 	page.Do(chromedp.Click(chromedp.CSS(".path a")))
 	page.WaitForText("newest first")
 	page.Do(chromedp.NavigateBack())
